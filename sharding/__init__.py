@@ -1,0 +1,37 @@
+"""How a corpus is cut: records become shards, shards become the same stream of batches on any number of machines."""
+
+from .convert import convert as convert
+from .dataset import Dataset as Dataset
+from .dataset import Split as Split
+from .errors import BadRecordError as BadRecordError
+from .errors import CorruptShardError as CorruptShardError
+from .errors import DataError as DataError
+from .errors import LmmtcError as LmmtcError
+from .errors import ManifestError as ManifestError
+from .errors import StreamMismatchError as StreamMismatchError
+from .errors import UnknownLabelError as UnknownLabelError
+from .keyed import hash64 as hash64
+from .keyed import uniform as uniform
+from .labels import Vocabulary as Vocabulary
+from .manifest import Manifest as Manifest
+from .manifest import ShardInfo as ShardInfo
+from .order import ORDER_VERSION as ORDER_VERSION
+from .order import Order as Order
+from .partition import Partition as Partition
+from .partition import StreamGuards as StreamGuards
+from .partition import StreamState as StreamState
+from .records import Record as Record
+from .records import Rejections as Rejections
+from .sources import read_records as read_records
+from .storage import inside as inside
+from .storage import publish as publish
+from .storage import sha256 as sha256
+from .storage import sync as sync
+from .storage import xxh3_128 as xxh3_128
+from .stream import RecordBatch as RecordBatch
+from .stream import TrainStream as TrainStream
+from .stream import sequential as sequential
+from .tokenizing import TextTokenizer as TextTokenizer
+from .tokenizing import TokenizerSpec as TokenizerSpec
+from .verify import Report as Report
+from .verify import verify as verify

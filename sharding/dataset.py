@@ -1,0 +1,76 @@
+"""Decides how a published data set is read: shards are mapped when first touched and stay mapped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from .errors import CorruptShardError, DataError
+from .formats import ArrowShard
+from .gathering import gather
+from .labels.vocabulary import Vocabulary
+from .manifest import Manifest, ShardInfo
+from .storage import inside
+
+
+class Split:
+    """The records of one split, numbered through its shards in manifest order."""
+
+    def __init__(self, name: str, folder: Path, shards: tuple[ShardInfo, ...]) -> None:
+        self.name = name
+        self.shard_rows = tuple(shard.rows for shard in shards)
+        self.num_records = sum(self.shard_rows)
+        self._folder = folder
+        self._shards = shards
+        self._open: dict[int, ArrowShard] = {}
+
+    def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Copy out at least one record by row number, in the order asked for, as single-chunk columns."""
+        rows = gather(lambda i, rows: self._shard(i).take(rows, columns), self.shard_rows, positions)
+        return pa.Table.from_batches([rows])
+
+    def _shard(self, number: int) -> ArrowShard:
+        if number not in self._open:
+            self._open[number] = _open_shard(self._folder, self._shards[number])
+        return self._open[number]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A converted data set on a local disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """Read the manifest; ManifestError when it, or a file that it names, is missing or damaged."""
+        manifest = Manifest.load(path)
+        manifest.check_files(path)
+        return cls(path, manifest)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The labels, read at the first use."""
+        return Vocabulary.load(inside(self.path, self.manifest.labels.path))
+
+    def split(self, name: str) -> Split:
+        """Give the records of a split; DataError names the splits that there are."""
+        if name not in self.manifest.splits:
+            raise DataError(f"split {name!r}: {self.path} has only {', '.join(sorted(self.manifest.splits))}")
+        return Split(name, self.path, self.manifest.splits[name])
+
+
+def _open_shard(folder: Path, info: ShardInfo) -> ArrowShard:
+    """Map a shard that is as large as the manifest says; CorruptShardError otherwise."""
+    path = inside(folder, info.path)
+    if (size := path.stat().st_size) != info.bytes:
+        raise CorruptShardError(f"shard {path}: has {size} bytes, its manifest says {info.bytes}: fetch it again")
+    shard = ArrowShard.open(path)
+    if shard.rows.num_rows != info.rows:
+        raise CorruptShardError(f"shard {path}: has {shard.rows.num_rows} rows, its manifest says {info.rows}")
+    return shard

@@ -1,0 +1,29 @@
+"""Decides which errors a caller can tell apart: every error of the project descends from `LmmtcError`."""
+
+
+class LmmtcError(Exception):
+    """The root: whatever the project raises on purpose."""
+
+
+class DataError(LmmtcError):
+    """Data, or what was asked of it, cannot work."""
+
+
+class BadRecordError(DataError):
+    """One record of a source cannot be read; the others may be fine."""
+
+
+class UnknownLabelError(DataError):
+    """A label is not in the vocabulary."""
+
+
+class CorruptShardError(DataError):
+    """A shard does not hold what its manifest says."""
+
+
+class ManifestError(DataError):
+    """A folder's manifest is missing, damaged or of an unknown version."""
+
+
+class StreamMismatchError(DataError):
+    """A saved stream state belongs to another stream."""

@@ -1,0 +1,42 @@
+"""Decides every random number that must not depend on who draws it: each is a pure function of its key.
+
+A key is a tuple of integers such as (seed, epoch, record position), folded part by part with the finaliser of
+SplitMix64 (Steele, Lea, Flood 2014). The values are frozen: the orders and masks of saved runs depend on them.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Part = int | NDArray[np.integer[Any]]
+
+_INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+_FIRST_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND_MULTIPLIER = np.uint64(0x94D049BB133111EB)
+_WORD = (1 << 64) - 1
+
+
+def hash64(*parts: Part) -> NDArray[np.uint64]:
+    """Hash a key to uint64 values of the broadcast shape of its parts; integers count modulo 2^64."""
+    # Starting from the number of parts keeps a key apart from its own extensions.
+    state = np.uint64(len(parts))
+    with np.errstate(over="ignore"):
+        for part in parts:
+            state = _finalise((state ^ _words(part)) + _INCREMENT)
+    return np.asarray(state)
+
+
+def uniform(*parts: Part) -> NDArray[np.float64]:
+    """Draw float64 values in [0, 1) for a key, 53 random bits each, in the broadcast shape of its parts."""
+    return np.asarray((hash64(*parts) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
+
+
+def _words(part: Part) -> Any:
+    return np.uint64(part & _WORD) if isinstance(part, int) else part.astype(np.uint64)
+
+
+def _finalise(state: Any) -> Any:
+    state = (state ^ (state >> np.uint64(30))) * _FIRST_MULTIPLIER
+    state = (state ^ (state >> np.uint64(27))) * _SECOND_MULTIPLIER
+    return state ^ (state >> np.uint64(31))

@@ -1,0 +1,81 @@
+"""Decides which number a label has: its row in `labels.arrow`, the most frequent training label first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import CorruptShardError, DataError, UnknownLabelError
+from ..formats import ArrowShard, write_shard
+from ..storage import publish
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The labels of a data set, column by column; a label's id is its row.
+
+    names: string [L]; texts: string [L], null where a label has none; counts: int64 [L], training records per label.
+    """
+
+    names: pa.StringArray
+    texts: pa.StringArray
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def build(cls, counts: Mapping[str, int], texts: Mapping[str, str]) -> "Vocabulary":
+        """Order the counted labels from frequent to rare, then by name; texts of other labels are left out."""
+        names = sorted(counts, key=lambda name: (-counts[name], name))
+        return cls(
+            names=pa.array(names, pa.string()),
+            texts=pa.array([texts.get(name) for name in names], pa.string()),
+            counts=np.array([counts[name] for name in names], dtype=np.int64),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Map a saved vocabulary; DataError when the file is missing or damaged."""
+        try:
+            rows = ArrowShard.open(path).rows
+            return cls(rows["name"], rows["text"], rows["count"].to_numpy())
+        except (CorruptShardError, KeyError) as error:
+            raise DataError(f"label vocabulary {path}: cannot be read: {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Publish one Arrow file with the columns name, text and count."""
+        rows = pa.record_batch({"name": self.names, "text": self.texts, "count": pa.array(self.counts)})
+        with publish(path) as temporary:
+            write_shard(temporary, rows)
+
+    def recounted(self, counts: Mapping[str, int]) -> "Vocabulary":
+        """Keep ids, names and texts, with new counts; a label that was not counted gets 0."""
+        new = np.array([counts.get(name, 0) for name in self.ids], dtype=np.int64)
+        return Vocabulary(self.names, self.texts, new)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """From name to id, in id order; built at the first use, the only part that costs objects per label."""
+        return {name: label for label, name in enumerate(self.names.to_pylist())}
+
+    def id_of(self, name: str) -> int:
+        """Find the id of a label; UnknownLabelError names the labels that look most like it."""
+        if name in self.ids:
+            return self.ids[name]
+        raise UnknownLabelError(f"label {name!r}: must be one of the {len(self)} labels{self._hint(name)}")
+
+    def names_of(self, ids: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Name labels, in the order asked for."""
+        return self.names.take(pa.array(ids, pa.int64())).to_pylist()
+
+    def _hint(self, name: str) -> str:
+        # A typing error hardly changes the length. A million labels of one length still take some ten seconds.
+        candidates = [other for other in self.ids if abs(len(other) - len(name)) <= 2]
+        nearest = get_close_matches(name, candidates)
+        return "; nearest: " + ", ".join(map(repr, nearest)) if nearest else ""

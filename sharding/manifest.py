@@ -1,0 +1,120 @@
+"""Decides what a published data set says of itself: one JSON file, written last, that names and hashes all others."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import ManifestError
+from .order import ORDER_VERSION
+from .storage import inside, publish
+from .tokenizing import TokenizerSpec
+
+MANIFEST_FILE = "manifest.json"
+LABELS_FILE = "labels.arrow"
+TOKENIZER_FOLDER = "tokenizer"
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """A shard's path in the data set, its size in rows and bytes, and its checksums in hex."""
+
+    path: str
+    rows: int
+    bytes: int
+    xxh3_128: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LabelsInfo:
+    """The label vocabulary's path in the data set, its number of labels, and its checksum in hex."""
+
+    path: str
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set holds. max_tokens: the most tokens stored of one text, special tokens not counted."""
+
+    splits: dict[str, tuple[ShardInfo, ...]]
+    tokenizer: TokenizerSpec
+    labels: LabelsInfo
+    max_tokens: int
+    skipped_records: int
+    format_version: int = FORMAT_VERSION
+    order_version: int = ORDER_VERSION
+    dataset_id: str = ""
+
+    def identified(self) -> "Manifest":
+        """Fill in the dataset_id, which hashes everything else."""
+        return replace(self, dataset_id=_dataset_id(asdict(self)))
+
+    def save(self, folder: Path) -> None:
+        """Publish the data set in `folder`, where all other files must be already."""
+        with publish(folder / MANIFEST_FILE) as temporary:
+            temporary.write_text(json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False), "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read and check a manifest, not the files it names; ManifestError says what is wrong."""
+        path = folder / MANIFEST_FILE
+        content = _read(path)
+        _check_version(path, "format_version", content, FORMAT_VERSION)
+        _check_version(path, "order_version", content, ORDER_VERSION)
+        if content.get("dataset_id") != _dataset_id(content):
+            raise ManifestError(f"{path}: dataset_id does not match the content: the file was changed, convert again")
+        return _parse(content)
+
+    def files(self) -> Iterator[str]:
+        """Name every file that reading needs, relative to the data set."""
+        yield self.labels.path
+        for shards in self.splits.values():
+            yield from (shard.path for shard in shards)
+
+    def check_files(self, folder: Path) -> None:
+        """Raise a ManifestError that names the files which are not there."""
+        missing = [name for name in self.files() if not inside(folder, name).is_file()]
+        if missing:
+            raise ManifestError(f"{folder / MANIFEST_FILE}: {len(missing)} of its files missing, first {missing[0]}")
+
+
+def _dataset_id(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "dataset_id"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ManifestError(f"{path}: no such file: {path.parent} is not a converted data set, or only half of one")
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ManifestError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ManifestError(f"{path}: must be a JSON object")
+    return content
+
+
+def _check_version(path: Path, key: str, content: dict[str, Any], known: int) -> None:
+    if content.get(key) != known:
+        raise ManifestError(
+            f"{path}: {key} = {content.get(key)!r}: this version of lmmtc reads {known}: "
+            "convert again, or use the version that wrote it"
+        )
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    tokenizer: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content["tokenizer"].items()
+    }
+    splits = {name: tuple(ShardInfo(**shard) for shard in shards) for name, shards in content["splits"].items()}
+    labels = LabelsInfo(**content["labels"])
+    return Manifest(**{**content, "splits": splits, "tokenizer": TokenizerSpec(**tokenizer), "labels": labels})

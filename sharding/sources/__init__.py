@@ -1,0 +1,4 @@
+"""Where raw corpora come from."""
+
+from .jsonl import read_records as read_records
+from .lines import read_lines as read_lines

@@ -1,0 +1,121 @@
+"""Decides which records a rank gets next: shuffled without end for training, once in file order for evaluation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from .dataset import Dataset, Split
+from .order import ORDER_VERSION, Order, default_window
+from .partition import Partition, StreamGuards, StreamState
+
+COLUMNS = ("tokens", "labels")
+
+
+@dataclass(frozen=True, eq=False)
+class RecordBatch:
+    """One rank's records of one step.
+
+    positions: int64 [B], places in the epoch's order, the key of all randomness about a record; weights: float32 [B],
+    1 for a record and 0 for padding; table: B rows.
+    """
+
+    epoch: int
+    positions: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    table: pa.Table
+
+    def slice(self, start: int, stop: int) -> "RecordBatch":
+        """Cut out the records from `start` up to `stop`."""
+        table = self.table.slice(start, stop - start)
+        return RecordBatch(self.epoch, self.positions[start:stop], self.weights[start:stop], table)
+
+    def ragged(self, column: str) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
+        """Give a list column as values, all rows behind each other, and int64 offsets [B + 1] into them."""
+        lists = self.table[column].chunk(0)
+        offsets = lists.offsets.to_numpy().astype(np.int64)
+        return lists.flatten().to_numpy(), offsets - offsets[0]
+
+
+class TrainStream:
+    """The endless shuffled stream of a split, cut into this rank's batches; to resume takes a StreamState.
+
+    lanes: at most so many; columns: of the shards, see `shard_schema`. Raises a DataError when the batch does not fit.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        *,
+        seed: int,
+        global_batch: int,
+        world_size: int = 1,
+        rank: int = 0,
+        lanes: int = 64,
+        window: int | None = None,
+        columns: Sequence[str] = COLUMNS,
+    ) -> None:
+        self._split = dataset.split(split)
+        # Lanes keep ranks within few shards; lanes shorter than a shard would only narrow the shuffle.
+        lanes = min(lanes, len(self._split.shard_rows))
+        self._columns = columns
+        self.guards = StreamGuards(
+            dataset_id=dataset.manifest.dataset_id,
+            order_version=ORDER_VERSION,
+            seed=seed,
+            lanes=lanes,
+            window=window or default_window(self._split.shard_rows),
+            split=split,
+        )
+        self.partition = Partition(
+            num_records=self._split.num_records,
+            global_batch=global_batch,
+            world_size=world_size,
+            rank=rank,
+            lanes=lanes,
+        )
+
+    def batches(self, state: StreamState) -> Iterator[tuple[RecordBatch, StreamState]]:
+        """Yield this rank's batch of each step from `state` on, with the state after that step."""
+        state = self.partition.settle(state)
+        while True:
+            order = self._order(state.epoch)
+            for _ in range(self.partition.steps_left(state)):
+                batch = self._batch(order, self.partition.positions(state))
+                state = self.partition.after(state)
+                yield batch, state
+
+    def _order(self, epoch: int) -> Order:
+        guards = self.guards
+        return Order(
+            shard_rows=self._split.shard_rows, seed=guards.seed, epoch=epoch, lanes=guards.lanes, window=guards.window
+        )
+
+    def _batch(self, order: Order, positions: NDArray[np.int64]) -> RecordBatch:
+        table = self._split.take(order.rows(positions), self._columns)
+        return RecordBatch(order.epoch, positions, np.ones(len(positions), dtype=np.float32), table)
+
+
+def sequential(
+    split: Split,
+    *,
+    batch: int,
+    world_size: int = 1,
+    rank: int = 0,
+    limit: int | None = None,
+    columns: Sequence[str] = COLUMNS,
+) -> Iterator[RecordBatch]:
+    """Yield the first `limit` records (None: all) in manifest order, `batch` per rank and step.
+
+    Every rank gets the same number of equally large batches: what is lacking at the end is filled with copies of row 0
+    of weight 0. Positions are row numbers.
+    """
+    end = split.num_records if limit is None else min(limit, split.num_records)
+    for start in range(rank * batch, end + rank * batch, world_size * batch):
+        positions = np.arange(start, start + batch)
+        real = positions < end
+        positions = np.where(real, positions, 0)
+        yield RecordBatch(0, positions, real.astype(np.float32), split.take(positions, columns))

@@ -1,0 +1,43 @@
+"""Shards on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sharding import CorruptShardError
+from sharding.formats import ArrowShard, write_shard
+
+ROWS = pa.record_batch({"id": ["a", "b", "c"], "labels": pa.array([[1], [], [2, 3]], pa.list_(pa.uint32()))})
+
+
+def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard", ROWS)
+    taken = ArrowShard.open(tmp_path / "shard").take(np.array([2, 0, 2]), ["labels"])
+    assert taken.to_pydict() == {"labels": [[2, 3], [1], [2, 3]]}
+
+
+def test_the_bytes_depend_on_the_rows_alone(tmp_path: Path) -> None:
+    write_shard(tmp_path / "whole", ROWS)
+    write_shard(tmp_path / "cut", pa.concat_batches([ROWS, ROWS]).slice(3))
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "cut").read_bytes()
+
+
+def test_a_truncated_or_foreign_file_is_a_corrupt_shard(tmp_path: Path) -> None:
+    path = tmp_path / "shard"
+    write_shard(path, ROWS)
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:-1], b"", b"something else"):
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptShardError, match=r"shard .*shard: cannot be read as an Arrow file"):
+            ArrowShard.open(path)
+
+
+def test_a_file_of_several_batches_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shard"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, ROWS.schema) as writer:
+        writer.write_batch(ROWS)
+        writer.write_batch(ROWS)
+    with pytest.raises(CorruptShardError, match="holds 2 record batches: must hold one"):
+        ArrowShard.open(path)

@@ -1,0 +1,67 @@
+"""Records as JSON and as rows."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharding import BadRecordError, Record
+from sharding.records import Rejections, parse_record, shard_schema
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(TEXT, TEXT, st.lists(TEXT), st.sampled_from(["train", "dev", "test"]), st.booleans())
+def test_a_record_survives_json(name: str, text: str, labels: list[str], split: str, escaped: bool) -> None:  # noqa: FBT001 (drawn)
+    fields = {"id": name, "text": text, "labels": labels, "split": split, "other": 1}
+    line = json.dumps(fields, ensure_ascii=escaped).encode()
+    assert parse_record(line) == Record(name, text, tuple(labels), split)
+
+
+def test_a_record_may_leave_its_split_open() -> None:
+    assert parse_record(b'{"id": "1", "text": "", "labels": []}') == Record("1", "", (), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "not a JSON object in UTF-8"),
+        (b'{"id": "\xff"}', "not a JSON object in UTF-8"),
+        (b"[" * 100_000, "not a JSON object in UTF-8"),
+        (b'["a", "b"]', r'is \["a", "b"\]: must be a JSON object'),
+        (b'{"text": "b", "labels": []}', "'id' is missing: must be a string"),
+        (b'{"id": 7, "text": "b", "labels": []}', "'id' is 7: must be a string"),
+        (b'{"id": "1", "text": null, "labels": []}', "'text' is null: must be a string"),
+        (b'{"id": "1", "text": "\\ud800", "labels": []}', "'text' is .*: must be a string"),
+        (b'{"id": "1", "text": "b", "labels": "c"}', "'labels' is \"c\": must be a list of strings"),
+        (b'{"id": "1", "text": "b", "labels": ["c", 1]}', "'labels' is .*: must be a list of strings"),
+        (b'{"id": "1", "text": "b", "labels": [], "split": "val"}', "'split' is \"val\": must be one of train, dev"),
+    ],
+)
+def test_a_bad_record_is_refused_with_the_reason(line: bytes, message: str) -> None:
+    with pytest.raises(BadRecordError, match=message):
+        parse_record(line)
+
+
+def test_long_values_are_cut_in_error_messages() -> None:
+    line = json.dumps({"id": "1", "text": list(range(1000)), "labels": []}).encode()
+    with pytest.raises(BadRecordError) as caught:
+        parse_record(line)
+    assert len(str(caught.value)) < 120
+
+
+def test_rejections_raise_or_count() -> None:
+    error = BadRecordError("bad")
+    with pytest.raises(BadRecordError):
+        Rejections("raise").add(error)
+    skipping = Rejections("skip")
+    skipping.add(error)
+    skipping.add(error)
+    assert skipping.count == 2
+
+
+@pytest.mark.parametrize(("vocabulary_size", "token"), [(65_536, pa.uint16()), (65_537, pa.uint32())])
+def test_tokens_take_16_bits_where_every_id_fits(vocabulary_size: int, token: pa.DataType) -> None:
+    assert shard_schema(vocabulary_size).field("tokens").type == pa.list_(token)
