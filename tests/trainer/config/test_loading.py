@@ -1,0 +1,119 @@
+"""From TOML and --set to a Config, or to words that name the key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from trainer.config import Config, check_config, load_config
+from trainer.errors import ConfigError
+
+MINIMAL = """
+[run]
+folder = "runs/one"
+[data]
+dataset = "data/one"
+[model]
+encoder = "data/encoder"
+[train]
+steps = 100
+global_batch = 32
+micro_batch = 8
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def error_of(path: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return str(caught.value)
+
+
+def test_what_is_not_given_has_a_default(path: Path) -> None:
+    config = load_config(path)
+    assert config.train.steps == 100
+    assert config.run.folder == Path("runs/one")
+    assert config.cloze.enabled
+
+
+def test_a_config_survives_json(path: Path) -> None:
+    config = load_config(path, ["telemetry.port=0"])
+    assert check_config(config.model_dump(mode="json"), "json") == config
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.warmpu=0.1", "train.warmpu: unknown key; did you mean train.warmup?"),
+        ("train.shortlist=8", "train.shortlist: unknown key; did you mean cloze.shortlist?"),
+        ("clozes.shortlist=8", "clozes: unknown key; did you mean cloze?"),
+        ("train.xyz=8", "train.xyz: unknown key"),
+        ("train.warmup=1.4", "train.warmup = 1.4: must be less than or equal to 1"),
+        ("train.micro_batch=0", "train.micro_batch = 0: must be greater than 0"),
+        ("train.zero_stage=3", "train.zero_stage = 3: must be less than or equal to 2"),
+        ("labels.optimizer=adagrad", "labels.optimizer = 'adagrad': must be 'adam' or 'sgd'"),
+        ("train.steps=many", "train.steps = 'many': must be a valid integer, unable to parse string as an integer"),
+    ],
+)
+def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words: str) -> None:
+    assert error_of(path, override) == f"{words} ({path})"
+
+
+def test_all_errors_are_told_at_once(path: Path) -> None:
+    assert len(error_of(path, "train.lr=0", "mlm.probability=2").splitlines()) == 2
+
+
+def test_what_is_required_is_asked_for(path: Path) -> None:
+    path.write_text(MINIMAL.replace("steps = 100\n", ""))
+    assert error_of(path) == f"train.steps: is required and has no default ({path})"
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("train.lr=1e-4", "train", "lr", 1e-4),
+        ("cloze.enabled=false", "cloze", "enabled", False),
+        ("run.folder=runs/two=2", "run", "folder", Path("runs/two=2")),
+        ('data.dev_split="test"', "data", "dev_split", "test"),
+        ("data.dev_split=test", "data", "dev_split", "test"),
+    ],
+)
+def test_set_takes_toml_values_and_bare_words(path: Path, override: str, section: str, key: str, value: object) -> None:
+    assert getattr(getattr(load_config(path, [override]), section), key) == value
+
+
+def test_the_last_set_wins(path: Path) -> None:
+    assert load_config(path, ["train.steps=5", "train.steps=7"]).train.steps == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.lr", "--set train.lr: must look like section.key=value"),
+        ("lr=1", "--set lr=1: must look like section.key=value"),
+        ("run.folder.name=1", "--set run.folder.name=1: folder is a value, not a section"),
+    ],
+)
+def test_a_set_that_is_no_setting_is_refused(path: Path, override: str, words: str) -> None:
+    assert error_of(path, override) == words
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert error_of(tmp_path / "no.toml") == f"{tmp_path / 'no.toml'}: no such configuration file"
+
+
+def test_broken_toml_is_named_with_its_place(path: Path) -> None:
+    path.write_text(MINIMAL + "lr = = 3\n")
+    assert re.match(rf"{path}: not valid TOML: .*line 12, column 6", error_of(path))
+
+
+def test_values_never_change_after_loading(path: Path) -> None:
+    config: Config = load_config(path)
+    with pytest.raises(ValueError, match="frozen"):
+        config.train.steps = 3

@@ -1,0 +1,1 @@
+"""Training of label-mask multi-label text classifiers on label spaces of any size."""

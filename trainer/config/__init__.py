@@ -1,0 +1,10 @@
+"""The settings of a run: schema, loading, and what DeepSpeed is told."""
+
+from .deepspeed import accumulation_steps as accumulation_steps
+from .deepspeed import deepspeed_config as deepspeed_config
+from .loading import check_config as check_config
+from .loading import load_config as load_config
+from .schema import ClozeSection as ClozeSection
+from .schema import Config as Config
+from .schema import MlmSection as MlmSection
+from .schema import ModelSection as ModelSection

@@ -1,0 +1,33 @@
+"""The DeepSpeed configuration that follows from ours; nobody writes one by hand."""
+
+from typing import Any
+
+from ..errors import ConfigError
+from .schema import Config
+
+
+def accumulation_steps(config: Config, world_size: int) -> int:
+    """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank."""
+    total, limit = config.train.global_batch, config.train.micro_batch
+    if total % world_size:
+        raise ConfigError(
+            f"train.global_batch = {total}: must be a multiple of the world size {world_size}, "
+            "so that every rank takes equally many records"
+        )
+    share = total // world_size
+    return next(steps for steps in range(1, share + 1) if share % steps == 0 and share // steps <= limit)
+
+
+def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
+    """Every key that matters is written: DeepSpeed's own defaults (clipping at 1.0, say) never act unseen."""
+    accumulation = accumulation_steps(config, world_size)
+    return {
+        "train_batch_size": config.train.global_batch,
+        "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // accumulation,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": config.train.clip,
+        "zero_optimization": {"stage": config.train.zero_stage},
+        "zero_allow_untested_optimizer": True,
+        "torch_autocast": {"enabled": config.train.precision == "bf16", "dtype": "bfloat16"},
+        "steps_per_print": 2**31,
+    }

@@ -1,0 +1,88 @@
+"""From a TOML file and `--set a.b=c` to a checked Config, or to one error that names the key."""
+
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ..errors import ConfigError
+from .schema import Config
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read `path`, apply `a.b=value` overrides in order, and check everything.
+
+    Raises ConfigError: missing file, broken TOML, unknown key (with the nearest known one), value out of bounds.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for override in overrides:
+        _apply(tree, override)
+    return check_config(tree, str(path))
+
+
+def check_config(tree: dict[str, Any], origin: str) -> Config:
+    """Turn a tree of plain values into a Config; `origin` is named in errors."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_describe(detail) for detail in error.errors()]
+        raise ConfigError("\n".join(f"{line} ({origin})" for line in lines)) from None
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *parents, leaf = key.split(".")
+    if not equals or not parents:
+        raise ConfigError(f"--set {override}: must look like section.key=value")
+    node = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+    node[leaf] = _value(text)
+
+
+def _value(text: str) -> Any:
+    """Read `text` as a TOML value; what is none (a bare word, a path) is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _describe(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_suggestion(detail['loc'])}"
+    if detail["type"] == "missing":
+        return f"{key}: is required and has no default"
+    rule = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{key} = {detail['input']!r}: must be {rule}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    """Name the known key most like the unknown one: among its neighbours first, then anywhere."""
+    *parents, leaf = (str(part) for part in location)
+    known = _known_keys()
+    neighbours = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == ".".join(parents)}
+    near = [neighbours[name] for name in get_close_matches(leaf, neighbours, n=1)]
+    same_name = [key for key in known if key.rpartition(".")[2] == leaf]
+    return f"; did you mean {(near + same_name)[0]}?" if near or same_name else ""
+
+
+def _known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+    return keys

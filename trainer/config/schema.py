@@ -1,0 +1,162 @@
+"""Every setting of a run: name, type, default, bounds and meaning; docs/configuration.md is made of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class RunSection(Section):
+    """Where a run keeps its files, and the seed of all its randomness."""
+
+    folder: Path
+    """Checkpoints, events and the model are written here; a run that is started again goes on from here."""
+    seed: int = 0
+    """Seed of the order of records, masks, new parameters and new label rows."""
+    threads: Positive | None = None
+    """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
+
+
+class DataSection(Section):
+    """What is read."""
+
+    dataset: Path
+    """Folder that `lmmtc shard` has written."""
+    train_split: str = "train"
+    """Split to learn from; label counts refer to it."""
+    dev_split: str = "dev"
+    """Split for the look during training, and for tuning the threshold of F1."""
+    lanes: Positive = 64
+    """Parallel lanes of the shuffled order; a multiple of the number of nodes keeps each shard on one node."""
+
+
+class ModelSection(Section):
+    """The text encoder and how a text becomes one query for the scan."""
+
+    encoder: Path
+    """Folder of a Hugging Face encoder: config.json and model.safetensors."""
+    layers: Positive | None = None
+    """Only the first so many layers of it."""
+    max_tokens: Annotated[int, Field(ge=3)] = 128
+    """Tokens of a text that are read, special tokens counted."""
+    pooling: Literal["mean", "first"] = "mean"
+    """The query is made from the mean of all hidden states, or from the first token's."""
+    label_width: Positive | None = None
+    """Width E of a label's vector; without it, the encoder's width."""
+
+
+class LabelsSection(Section):
+    """The label table, its optimiser and the scan over it."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Update rule of the label rows, which are outside of ZeRO."""
+    lr: Rate = 1e-3
+    """Peak learning rate of the rows; it follows the shape of the dense one."""
+    weight_decay: NonNegative = 0.0
+    """Decoupled decay of label vectors, once a step; biases keep their prior."""
+    chunk: Positive = 8192
+    """Rows that are scored at a time: memory is queries times chunk."""
+    buffer_gradients: bool = False
+    """Add row gradients up and update once a step; always so when gradients are accumulated over micro-steps."""
+
+
+class ClozeSection(Section):
+    """Label slots: how many, in which chunks, and what training reveals."""
+
+    enabled: bool = True
+    """Without it, the model is a plain one-vs-all head: the control of every claim about the cloze."""
+    shortlist: Positive = 32
+    """Labels K that the scan proposes for each record; also how deep predictions can go."""
+    chunk: Positive = 64
+    """Slots that share one label pass, and see each other."""
+    all_masked: Share = 0.5
+    """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
+    flip: Share = 0.0
+    """Share of shown labels that are replaced by a false one."""
+
+
+class MlmSection(Section):
+    """Masked language modelling of the text, trained beside the labels."""
+
+    weight: NonNegative = 0.05
+    """Weight of its loss; 0 leaves its head out."""
+    probability: Share = 0.15
+    """Share of text tokens that are masked."""
+
+
+class TrainSection(Section):
+    """The optimizer steps of the dense parameters."""
+
+    steps: Positive
+    """Optimizer steps of the whole run; the learning rate's shape spans them."""
+    global_batch: Positive
+    """Records of one optimizer step, over all ranks and micro-steps: a multiple of the world size."""
+    micro_batch: Positive
+    """Records of one rank at a time, at most; gradients are accumulated as often as that takes."""
+    lr: Rate = 5e-5
+    """Peak learning rate of encoder and heads (AdamW)."""
+    warmup: Share = 0.1
+    """Share of all steps in which the rate rises; then it falls to zero, linearly."""
+    weight_decay: NonNegative = 0.01
+    """Decay of matrices; biases and norms have none."""
+    clip: NonNegative = 1.0
+    """Largest norm of the dense gradient; 0 switches clipping off."""
+    zero_stage: Annotated[int, Field(ge=0, le=2)] = 1
+    """DeepSpeed ZeRO: 0 keeps everything everywhere, 1 splits optimizer state, 2 gradients too."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32."""
+    nonfinite_limit: Positive = 5
+    """So many steps in a row without a finite loss and gradient end the run; fewer are skipped and counted."""
+
+
+class CheckpointSection(Section):
+    """How often the state is saved and how many states are kept."""
+
+    every_steps: Positive = 500
+    """Steps between two saves; the end and a stop are saved as well."""
+    keep: Positive = 2
+    """Checkpoints that stay; older ones are deleted after a complete save."""
+
+
+class EvaluationSection(Section):
+    """The look at the dev split while training goes on."""
+
+    every_steps: Positive = 500
+    """Steps between two looks; the last step gets one as well."""
+    records: Positive = 2000
+    """Records of the dev split that are looked at."""
+    batch: Positive = 32
+    """Records of one rank at a time."""
+
+
+class TelemetrySection(Section):
+    """The metrics endpoint of each rank."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Rank r of a node serves /metrics on this port + its local rank; 0: any free port; without it: none."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    run: RunSection
+    data: DataSection
+    model: ModelSection
+    labels: LabelsSection = LabelsSection()
+    cloze: ClozeSection = ClozeSection()
+    mlm: MlmSection = MlmSection()
+    train: TrainSection
+    checkpoint: CheckpointSection = CheckpointSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    telemetry: TelemetrySection = TelemetrySection()

@@ -1,0 +1,95 @@
+"""How ranks talk: the only importer of torch.distributed.
+
+Every call is a collective: all ranks make it, in the same order. With one rank each is the identity and needs no
+process group, so that evaluation and prediction run without a launcher.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among the processes of the run."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank writes what is written once per run."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over ranks, same shape, the same bits on every rank."""
+        if self.world_size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    def gather(self, part: Tensor) -> Tensor:
+        """Stack the equally shaped parts of all ranks: [n, ...] -> [W * n, ...], rank 0 first."""
+        if self.world_size == 1:
+            return part
+        whole = part.new_empty(self.world_size * part.shape[0], *part.shape[1:])
+        dist.all_gather_single(whole, part.contiguous())
+        return whole
+
+    def gather_ragged(self, part: Tensor) -> Tensor:
+        """Stack parts of unequal length: [n_r, ...] -> [sum of n_r, ...], rank 0 first."""
+        if self.world_size == 1:
+            return part
+        lengths = self.gather(torch.tensor([part.shape[0]], device=part.device)).tolist()
+        if not any(lengths):
+            return part
+        padded = part.new_zeros(max(lengths), *part.shape[1:])
+        padded[: part.shape[0]] = part
+        blocks = self.gather(padded).unflatten(0, (self.world_size, -1))
+        return torch.cat([block[:length] for block, length in zip(blocks, lengths, strict=True)])
+
+    def exchange(self, blocks: Tensor) -> Tensor:
+        """Send block w of [W, ...] to rank w; block w of the answer came from rank w."""
+        if self.world_size == 1:
+            return blocks
+        received = torch.empty_like(blocks)
+        dist.all_to_all_single(received, blocks.contiguous())
+        return received
+
+    def exchange_ragged(self, items: Tensor, counts_W: list[int]) -> tuple[Tensor, list[int]]:
+        """Send the first counts_W[0] items to rank 0, the next counts_W[1] to rank 1, ...
+
+        Returns the items received and how many came from each rank.
+        """
+        if self.world_size == 1:
+            return items, counts_W
+        received_W = self.exchange(torch.tensor(counts_W, device=items.device)).tolist()
+        received = items.new_empty(sum(received_W), *items.shape[1:])
+        dist.all_to_all_single(received, items.contiguous(), received_W, counts_W)
+        return received, received_W
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+ONE_RANK = Ranks()
+
+
+def join(local_rank: int, timeout: timedelta = timedelta(minutes=30)) -> Ranks:
+    """Meet the other ranks as RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say; of the GPUs, take `local_rank`."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank)
+        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=timeout, device_id=torch.device("cuda", local_rank))
+    else:
+        dist.init_process_group("gloo", timeout=timeout)
+    return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def leave() -> None:
+    """Give the process group back; nothing may be sent afterwards."""
+    dist.destroy_process_group()

@@ -1,0 +1,9 @@
+"""What a run tells the outside: metrics for Prometheus and a log of events."""
+
+from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import PHASES as PHASES
+from .catalogue import Metric as Metric
+from .catalogue import Phase as Phase
+from .events import EventLog as EventLog
+from .exporter import Telemetry as Telemetry
+from .exporter import TelemetryError as TelemetryError
