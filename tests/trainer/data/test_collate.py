@@ -1,0 +1,85 @@
+"""Micro-batches: padded texts, and numbers that depend on the record alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharding import Dataset, RecordBatch, StreamState, TokenizerSpec, TrainStream, sequential
+from trainer.config import ClozeSection, MlmSection
+from trainer.data import Collator, pad_texts
+
+SPEC = TokenizerSpec("", 30, prefix=(1, 5), suffix=(2,), mask_id=3, pad_id=0, special_ids=(0, 1, 2, 3, 5))
+MAX_TOKENS = 8
+
+
+@given(st.lists(st.lists(st.integers(1, 29), max_size=9), min_size=1, max_size=5))
+def test_texts_stand_between_special_tokens_cut_and_padded(texts: list[list[int]]) -> None:
+    tokens = np.array([token for text in texts for token in text], dtype=np.uint16)
+    ids_BT, real_BT, maskable_BT = pad_texts(tokens, np.cumsum([0, *map(len, texts)]), SPEC, MAX_TOKENS)
+    whole = [[1, 5, *text[: MAX_TOKENS - 3], 2] for text in texts]
+    longest = max(map(len, whole))
+    assert ids_BT.tolist() == [text + [0] * (longest - len(text)) for text in whole]
+    assert real_BT.sum(axis=1).tolist() == [len(text) for text in whole]
+    assert np.array_equal(real_BT, np.sort(real_BT, axis=1)[:, ::-1])  # padding is behind
+    cut = [text[: MAX_TOKENS - 3] for text in texts]
+    may = [[False] * 2 + [token not in SPEC.special_ids for token in text] for text in cut]
+    assert maskable_BT.tolist() == [places + [False] * (longest - len(places)) for places in may]
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_dataset: Path) -> Dataset:
+    return Dataset.open(tiny_dataset)
+
+
+@pytest.fixture(scope="module")
+def records(dataset: Dataset) -> RecordBatch:
+    return next(TrainStream(dataset, "train", seed=1, global_batch=32).batches(StreamState()))[0]
+
+
+@pytest.fixture(scope="module")
+def collate(dataset: Dataset) -> Collator:
+    cloze = ClozeSection(all_masked=0.0, flip=0.2)
+    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), 16, 1, MlmSection(probability=0.4), cloze)
+
+
+def test_a_record_is_masked_and_revealed_alike_in_any_batch(collate: Collator, records: RecordBatch) -> None:
+    together = collate(records)
+    for place in range(len(records.weights)):
+        alone = collate(records.slice(place, place + 1))
+        length, shown = alone.ids_BT.shape[1], alone.revealed_BV.shape[1]
+        assert torch.equal(together.ids_BT[place, :length], alone.ids_BT[0])
+        assert torch.equal(together.masked_BT[place, :length], alone.masked_BT[0])
+        assert torch.equal(together.revealed_BV[place, :shown], alone.revealed_BV[0])
+        assert not together.mask_BT[place, length:].any()
+        assert bool((together.revealed_BV[place, shown:] == -1).all())
+    assert bool(together.masked_BT.any())
+    assert bool((together.revealed_BV >= 0).any())
+
+
+def test_a_batch_keeps_the_original_tokens_and_labels(collate: Collator, records: RecordBatch) -> None:
+    batch = collate(records)
+    assert torch.equal(batch.ids_BT[~batch.masked_BT], batch.originals_BT[~batch.masked_BT])
+    labels = records.table["labels"].to_pylist()
+    assert batch.labels.tolist() == [label for own in labels for label in own]
+    assert batch.label_records().tolist() == [record for record, own in enumerate(labels) for _ in own]
+    assert batch.records() == len(labels)
+
+
+def test_special_tokens_and_padding_records_are_never_masked(dataset: Dataset, collate: Collator) -> None:
+    batches = [collate(records) for records in sequential(dataset.split("dev"), batch=16)]
+    assert [batch.records() for batch in batches] == [16, 16, 8]  # the last one holds padding
+    for batch in batches:
+        special = torch.isin(batch.originals_BT, torch.tensor(dataset.manifest.tokenizer.special_ids))
+        assert not (batch.masked_BT & special).any()
+        assert not batch.masked_BT[batch.weights_B == 0].any()
+
+
+def test_without_training_settings_nothing_is_masked_or_revealed(dataset: Dataset, records: RecordBatch) -> None:
+    batch = Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), 16)(records)
+    assert torch.equal(batch.ids_BT, batch.originals_BT)
+    assert not batch.masked_BT.any()
+    assert batch.revealed_BV.shape == (32, 0)

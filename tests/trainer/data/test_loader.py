@@ -1,0 +1,57 @@
+"""Whole steps, prepared ahead: what they hold, and what state they leave."""
+
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from sharding import Dataset, StreamState, TrainStream
+from trainer.data import Collator, Loader, StepData, TextBatch
+
+ACCUMULATION = 4
+
+
+@pytest.fixture(scope="module")
+def loader(tiny_dataset: Path) -> Loader:
+    """Rank 1 of 2, eight of sixteen records a step."""
+    dataset = Dataset.open(tiny_dataset)
+    stream = TrainStream(dataset, "train", seed=3, global_batch=16, world_size=2, rank=1)
+    collate = Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), 16)
+    return Loader(stream, collate, ACCUMULATION, torch.device("cpu"))
+
+
+def assert_equal(one: TextBatch, other: TextBatch) -> None:
+    for field in fields(TextBatch):
+        assert torch.equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+def test_micro_batches_are_the_ranks_records_in_order(loader: Loader) -> None:
+    steps = zip(loader.steps(StreamState()), loader.stream.batches(StreamState()), strict=True)
+    for data, (records, state) in islice(steps, 3):
+        assert data.state == state
+        assert len(data.micro_batches) == ACCUMULATION
+        for number, batch in enumerate(data.micro_batches):
+            assert_equal(batch, loader.collate(records.slice(2 * number, 2 * number + 2)))
+
+
+def test_a_state_leads_to_the_step_behind_it_whatever_was_prepared_ahead(loader: Loader) -> None:
+    def take(state: StreamState, count: int) -> list[StepData]:
+        return list(islice(loader.steps(state), count))
+
+    uninterrupted = take(StreamState(), 4)
+    resumed = take(uninterrupted[1].state, 2)
+    assert [data.state for data in resumed] == [data.state for data in uninterrupted[2:]]
+    for one, other in zip(resumed, uninterrupted[2:], strict=True):
+        for batch, same in zip(one.micro_batches, other.micro_batches, strict=True):
+            assert_equal(batch, same)
+
+
+def test_a_failure_while_preparing_reaches_the_caller(loader: Loader) -> None:
+    def fail(_records: object) -> TextBatch:
+        raise OSError("the disk is gone")
+
+    broken = Loader(loader.stream, fail, ACCUMULATION, loader.device)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(broken.steps(StreamState()))

@@ -1,0 +1,65 @@
+"""Loading encoders: what is accepted, what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DebertaV2Config, DebertaV2Model, ElectraConfig, ElectraModel
+
+from tests.trainer.model.tiny import SHAPE, tiny_encoder
+from trainer.config import ModelSection
+from trainer.errors import ConfigError
+from trainer.model import build_encoder, encoder_config, load_encoder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tiny_encoder("bert").save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_the_first_layers_of_an_encoder_keep_their_weights(folder: Path) -> None:
+    whole = dict(load_encoder(ModelSection(encoder=folder)).named_parameters())
+    first = dict(load_encoder(ModelSection(encoder=folder, layers=1)).named_parameters())
+    assert whole.keys() - first.keys() == {name for name in whole if "layer.1." in name}
+    assert all(torch.equal(parameter, whole[name]) for name, parameter in first.items())
+
+
+def test_no_parameter_is_loaded_that_a_step_does_not_use(folder: Path) -> None:
+    assert not [name for name, _ in load_encoder(ModelSection(encoder=folder)).named_parameters() if "pooler" in name]
+
+
+def test_an_encoder_is_rebuilt_from_its_config_alone(folder: Path) -> None:
+    encoder = load_encoder(ModelSection(encoder=folder, layers=1))
+    rebuilt = build_encoder(encoder_config(encoder))
+    rebuilt.load_state_dict(encoder.state_dict())
+    ids_BT, mask_BT = torch.tensor([[5, 6, 7]]), torch.tensor([[True, True, False]])
+    assert torch.equal(rebuilt.eval().read(ids_BT, mask_BT)[0], encoder.eval().read(ids_BT, mask_BT)[0])
+
+
+def test_a_family_without_the_attention_interface_is_refused_by_name(tmp_path: Path) -> None:
+    DebertaV2Model(DebertaV2Config(**SHAPE)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"model\.encoder is a deberta-v2 model, which does not use the attention"):
+        load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_a_family_with_narrower_embeddings_is_refused(tmp_path: Path) -> None:
+    ElectraModel(ElectraConfig(**SHAPE, embedding_size=8)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="electra model with word embeddings 8 wide and hidden states 16 wide"):
+        load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.encoder = {tmp_path}: no config\.json there; give the folder"):
+        load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_a_folder_without_safe_weights_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ConfigError, match=rf"model\.encoder = {folder}: cannot load weights"):
+        load_encoder(ModelSection(encoder=folder))
+
+
+def test_more_layers_than_there_are_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.layers = 3: {folder} has 2"):
+        load_encoder(ModelSection(encoder=folder, layers=3))

@@ -1,0 +1,8 @@
+"""From the record stream to tensors."""
+
+from .batch import State as State
+from .batch import TextBatch as TextBatch
+from .collate import Collator as Collator
+from .collate import pad_texts as pad_texts
+from .loader import Loader as Loader
+from .loader import StepData as StepData

@@ -1,0 +1,49 @@
+"""A micro-batch as tensors, and the states that its label slots show."""
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+
+class State(IntEnum):
+    """What a label slot shows."""
+
+    MASK = 0
+    YES = 1
+    NO = 2
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """B records of at most T tokens.
+
+    ids_BT: int64 tokens as the model sees them (some masked); originals_BT: as they were; masked_BT: where MLM asks.
+    mask_BT: bool, real tokens. weights_B: float32, 0 for padding records.
+    labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
+    revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
+    """
+
+    ids_BT: Tensor
+    originals_BT: Tensor
+    masked_BT: Tensor
+    mask_BT: Tensor
+    weights_B: Tensor
+    labels: Tensor
+    label_offsets: Tensor
+    revealed_BV: Tensor
+    revealed_states_BV: Tensor
+
+    def to(self, device: torch.device) -> "TextBatch":
+        """Copy to a device."""
+        return TextBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
+    def records(self) -> float:
+        """Count real records."""
+        return float(self.weights_B.sum())
+
+    def label_records(self) -> Tensor:
+        """Name the record of each entry of `labels`: int64, same length."""
+        counts_B = self.label_offsets.diff()
+        return torch.repeat_interleave(torch.arange(len(counts_B), device=counts_B.device), counts_B)

@@ -1,0 +1,69 @@
+"""From records of a shard to the tensors of a micro-batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sharding import RecordBatch, TokenizerSpec
+
+from ..config import ClozeSection, MlmSection
+from .batch import TextBatch
+from .masking import RecordKeys, mask_tokens, reveal_labels
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed."""
+
+    spec: TokenizerSpec
+    num_labels: int
+    max_tokens: int
+    seed: int = 0
+    mlm: MlmSection | None = None
+    cloze: ClozeSection | None = None
+
+    def __call__(self, records: RecordBatch) -> TextBatch:
+        """Build the tensors of one micro-batch."""
+        tokens, token_offsets = records.ragged("tokens")
+        ids_BT, mask_BT, maskable_BT = pad_texts(tokens, token_offsets, self.spec, self.max_tokens)
+        labels, label_offsets = records.ragged("labels")
+        labels = labels.astype(np.int64)
+        keys = RecordKeys(self.seed, records.epoch, records.positions)
+        corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT & (records.weights[:, None] > 0), keys)
+        revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
+        arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
+        return TextBatch(
+            *(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, revealed_BV, states_BV))
+        )
+
+    def _mask(self, ids_BT: np.ndarray, maskable_BT: np.ndarray, keys: RecordKeys) -> tuple[np.ndarray, np.ndarray]:
+        if self.mlm is None or self.mlm.weight == 0:
+            return ids_BT, np.zeros_like(maskable_BT)
+        return mask_tokens(ids_BT, maskable_BT, keys, self.spec, self.mlm.probability)
+
+    def _reveal(self, labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys) -> tuple[np.ndarray, np.ndarray]:
+        if self.cloze is None or not self.cloze.enabled:
+            nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
+            return nothing, nothing
+        return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze.all_masked, self.cloze.flip)
+
+
+def pad_texts(
+    tokens: np.ndarray, offsets: np.ndarray, spec: TokenizerSpec, max_tokens: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put each text between the tokenizer's special tokens, cut to `max_tokens`, padded to the longest.
+
+    Returns (ids [B, T] int64, real tokens [B, T], tokens that MLM may mask [B, T]).
+    """
+    front, back = np.array(spec.prefix, dtype=np.int64), np.array(spec.suffix, dtype=np.int64)
+    lengths_B = np.minimum(np.diff(offsets), max_tokens - len(front) - len(back))
+    column_1T = np.arange(len(front) + lengths_B.max(initial=0) + len(back))[None, :] - len(front)
+    is_text_BT = (column_1T >= 0) & (column_1T < lengths_B[:, None])
+    ids_BT = np.full(is_text_BT.shape, spec.pad_id, dtype=np.int64)
+    ids_BT[is_text_BT] = tokens[(offsets[:-1, None] + column_1T)[is_text_BT]]
+    ids_BT[:, : len(front)] = front
+    behind_BS = len(front) + lengths_B[:, None] + np.arange(len(back))
+    np.put_along_axis(ids_BT, behind_BS, np.broadcast_to(back, behind_BS.shape), axis=1)
+    is_real_BT = column_1T < (lengths_B + len(back))[:, None]
+    return ids_BT, is_real_BT, is_text_BT & ~np.isin(ids_BT, spec.special_ids)

@@ -1,0 +1,45 @@
+"""The torch face of the record stream: whole optimizer steps, prepared ahead by one thread."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from sharding import RecordBatch, StreamState, TrainStream
+
+from .batch import TextBatch
+
+
+@dataclass(frozen=True)
+class StepData:
+    """Everything one rank reads in one optimizer step, and the stream's state once that step is done."""
+
+    micro_batches: tuple[TextBatch, ...]
+    state: StreamState
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Cuts a rank's share of each global batch into micro-batches."""
+
+    stream: TrainStream
+    collate: Callable[[RecordBatch], TextBatch]
+    accumulation: int
+    device: torch.device
+
+    def steps(self, state: StreamState) -> Iterator[StepData]:
+        """Yield steps from `state` on, without end; the next one is prepared while this one trains."""
+        source = self._prepare(state)
+        with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
+            ahead = thread.submit(next, source)
+            while True:
+                ready = ahead.result()
+                ahead = thread.submit(next, source)
+                yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)
+
+    def _prepare(self, state: StreamState) -> Iterator[StepData]:
+        for records, after in self.stream.batches(state):
+            size = len(records.weights) // self.accumulation
+            parts = (records.slice(index * size, (index + 1) * size) for index in range(self.accumulation))
+            yield StepData(tuple(self.collate(part) for part in parts), after)

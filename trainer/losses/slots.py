@@ -1,0 +1,16 @@
+"""Losses as pure functions of tensors; each is a sum, and its caller divides by the step's normaliser."""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def slot_loss(logits_BC: Tensor, targets_BC: Tensor, weights_BC: Tensor) -> Tensor:
+    """Binary cross-entropy summed over slots, in fp32; a weight of 0 leaves a slot out."""
+    logits_BC = logits_BC.float()
+    losses_BC = functional.binary_cross_entropy_with_logits(logits_BC, targets_BC.to(logits_BC), reduction="none")
+    return (losses_BC * weights_BC).sum()
+
+
+def masked_token_loss(logits_MV: Tensor, tokens_M: Tensor) -> Tensor:
+    """Cross-entropy summed over masked tokens, in fp32; zero, with its graph, where none is masked."""
+    return functional.cross_entropy(logits_MV.float(), tokens_M, reduction="sum")

@@ -1,0 +1,122 @@
+"""The text encoder: any Hugging Face encoder that uses the attention interface.
+
+With prefix.py, this is all that knows transformers.
+"""
+
+import inspect
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from ..config import ModelSection
+from ..errors import ConfigError
+from .prefix import ATTENTION, AttentionPass, Prefix
+
+
+class TextEncoder(nn.Module):
+    """Reads texts, and label slots that look at the texts."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self._accepted = inspect.signature(model.forward).parameters
+        self._slot_type = 1 if getattr(model.config, "type_vocab_size", 0) >= 2 else 0
+        self._slot_position = _first_position(model)
+
+    @property
+    def width(self) -> int:
+        """D, the width of hidden states."""
+        return self.model.config.hidden_size
+
+    @property
+    def word_embeddings(self) -> nn.Embedding:
+        """The token embedding that the MLM decoder shares."""
+        embeddings = self.model.get_input_embeddings()
+        assert isinstance(embeddings, nn.Embedding)
+        return embeddings
+
+    def read(self, ids_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Prefix]:
+        """Encode texts; returns hidden states [B, T, D] and the prefix that label slots look at."""
+        attention = AttentionPass(mask_BT)
+        hidden_BTD = self._run(attention, input_ids=ids_BT, attention_mask=mask_BT.long())
+        return hidden_BTD, attention.as_prefix()
+
+    def extend(self, prefix: Prefix, slots_BCD: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
+        """Encode label slots that see the prefix and each other; returns [B, C, D] and the longer prefix.
+
+        All slots stand at one position: labels are a set, so permuting them permutes the output.
+        """
+        attention = AttentionPass(mask_BC, prefix)
+        place_BC = torch.full(mask_BC.shape, self._slot_position, device=mask_BC.device)
+        options = {"position_ids": place_BC, "token_type_ids": torch.full_like(place_BC, self._slot_type)}
+        accepted = {name: value for name, value in options.items() if name in self._accepted}
+        hidden_BCD = self._run(attention, inputs_embeds=slots_BCD, **accepted)
+        return hidden_BCD, attention.as_prefix()
+
+    def _run(self, attention: AttentionPass, **inputs: Any) -> Tensor:
+        return self.model(**inputs, attention_pass=attention).last_hidden_state
+
+
+def load_encoder(settings: ModelSection) -> TextEncoder:
+    """Load weights from a local folder (safetensors only), cut to the first `layers` layers.
+
+    Raises ConfigError for a folder without a model, an unsupported model type, or more layers than there are.
+    """
+    folder = settings.encoder
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"model.encoder = {folder}: no config.json there; give the folder of a Hugging Face encoder")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if settings.layers is not None:
+        if settings.layers > config.num_hidden_layers:
+            raise ConfigError(f"model.layers = {settings.layers}: {folder} has {config.num_hidden_layers}")
+        config.num_hidden_layers = settings.layers
+    logging.set_verbosity_error()  # layers that are left out are no news
+    logging.disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
+    except OSError as error:
+        raise ConfigError(f"model.encoder = {folder}: cannot load weights: {error}") from None
+    return _prepare(model)
+
+
+def build_encoder(config_json: str) -> TextEncoder:
+    """Build an encoder from the config that `encoder_config` wrote; its weights are then loaded from a checkpoint."""
+    fields = json.loads(config_json)
+    config = AutoConfig.for_model(fields.pop("model_type"), **fields)
+    return _prepare(AutoModel.from_config(config))
+
+
+def encoder_config(encoder: TextEncoder) -> str:
+    """Describe the encoder's shape as JSON."""
+    config: PreTrainedConfig = encoder.model.config
+    return config.to_json_string(use_diff=False)
+
+
+def _prepare(model: PreTrainedModel) -> TextEncoder:
+    """Switch prefix attention on and drop the pooler: a parameter that takes no part in a step breaks ZeRO."""
+    if not getattr(model, "_supports_attention_backend", False):
+        raise ConfigError(
+            f"model.encoder is a {model.config.model_type} model, which does not use the attention interface; "
+            "use BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA, ModernBERT or another encoder that does"
+        )
+    if getattr(model, "pooler", None) is not None:
+        setattr(model, "pooler", None)  # noqa: B010  # a module, to the type checker
+    model.set_attn_implementation(ATTENTION)
+    encoder = TextEncoder(model)
+    embedding_width = encoder.word_embeddings.embedding_dim
+    if embedding_width != encoder.width:
+        raise ConfigError(
+            f"model.encoder is a {model.config.model_type} model with word embeddings {embedding_width} wide and "
+            f"hidden states {encoder.width} wide: slots need them equal"
+        )
+    return encoder
+
+
+def _first_position(model: PreTrainedModel) -> int:
+    """RoBERTa-like position embeddings start behind the padding index, all others at 0."""
+    padding = getattr(getattr(model, "embeddings", None), "padding_idx", None)
+    return 0 if padding is None else padding + 1

@@ -1,0 +1,38 @@
+"""What reads the text's hidden states: the query of the scan, and masked language modelling."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class QueryHead(nn.Module):
+    """Pool a text into one query of the label table's width."""
+
+    def __init__(self, width: int, label_width: int, pooling: Literal["mean", "first"]) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.project = nn.Linear(width, label_width)
+
+    def forward(self, hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Return [B, E]."""
+        if self.pooling == "first":
+            return self.project(hidden_BTD[:, 0])
+        share_BT1 = (mask_BT / mask_BT.sum(dim=1, keepdim=True)).unsqueeze(-1)
+        return self.project((hidden_BTD * share_BT1).sum(dim=1))
+
+
+class MlmHead(nn.Module):
+    """Name the masked tokens; the decoder is the encoder's own word embedding."""
+
+    def __init__(self, words: nn.Embedding) -> None:
+        super().__init__()
+        vocabulary, width = words.weight.shape
+        self.words = words
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, hidden_MD: Tensor) -> Tensor:
+        """Return logits [M, vocabulary] of M masked positions; only those are decoded."""
+        return functional.linear(self.transform(hidden_MD), self.words.weight, self.bias)

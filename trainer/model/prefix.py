@@ -1,0 +1,81 @@
+"""Attention over a prefix: keys and values of earlier tokens, kept once and read by every later pass.
+
+A forward pass of any Hugging Face encoder that uses the attention interface can be given an `AttentionPass`. Layer by
+layer it records the keys and values it sees, and, where there is a prefix, lets the queries see that prefix too.
+
+Shapes: B records, H heads, P prefix tokens, C tokens of this pass, Dh head width.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+ATTENTION = "lmmtc_prefix"
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What later passes may look at: per layer keys and values [B, H, P, Dh], and which of the P are real [B, P]."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    mask_BP: Tensor
+
+
+@dataclass
+class AttentionPass:
+    """One forward pass of the encoder; layers meet it in the order in which they run."""
+
+    mask_BC: Tensor
+    prefix: Prefix | None = None
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+    def meet(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Record this layer's keys and values and return them with those of the prefix in front."""
+        if self.prefix is not None:
+            layer = len(self.keys)
+            key = torch.cat([self.prefix.keys[layer], key], dim=2)
+            value = torch.cat([self.prefix.values[layer], value], dim=2)
+        self.keys.append(key)
+        self.values.append(value)
+        return key, value
+
+    def visible_B11P(self) -> Tensor:
+        """Name the keys that every query of this pass may see: the real ones of the prefix and of the pass itself."""
+        return self.seen_BP()[:, None, None, :]
+
+    def seen_BP(self) -> Tensor:
+        """Join the masks of prefix and pass."""
+        return self.mask_BC if self.prefix is None else torch.cat([self.prefix.mask_BP, self.mask_BC], dim=1)
+
+    def as_prefix(self) -> Prefix:
+        """Everything this pass saw, for the next pass to look at."""
+        return Prefix(tuple(self.keys), tuple(self.values), self.seen_BP())
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    attention_pass: AttentionPass | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attend as SDPA does; a pass with a prefix makes its own mask, as a local window must not hide the text."""
+    if attention_pass is not None:
+        key, value = attention_pass.meet(key, value)
+        if attention_pass.prefix is not None:
+            attention_mask = attention_pass.visible_B11P()
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+
+
+AttentionInterface.register(ATTENTION, _attend)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -1,0 +1,70 @@
+"""Label slots: which labels stand in the model's input, in which state, and how they become vectors."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..data import State
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Slots of B records: label ids [B, C] (-1: an empty slot), their table rows [B, C, E + 2], states [B, C]."""
+
+    ids_BC: Tensor
+    rows_BCX: Tensor
+    states_BC: Tensor
+
+    @property
+    def mask_BC(self) -> Tensor:
+        """Which slots hold a label."""
+        return self.ids_BC >= 0
+
+    @property
+    def vectors_BCE(self) -> Tensor:
+        """The labels' vectors, without the two biases."""
+        return self.rows_BCX[..., :-2]
+
+    @property
+    def cloze_bias_BC(self) -> Tensor:
+        """The labels' bias in the cloze."""
+        return self.rows_BCX[..., -1]
+
+    def chunks(self, size: int) -> "list[Slots]":
+        """Cut along the slots; the last chunk may be shorter."""
+        parts = (tensor.split(size, dim=1) for tensor in (self.ids_BC, self.rows_BCX, self.states_BC))
+        return [Slots(*part) for part in zip(*parts, strict=True)]
+
+
+class SlotEmbedding(nn.Module):
+    """Label vector (projected from E to D where they differ) + state embedding; the encoder adds position and type."""
+
+    def __init__(self, label_width: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Identity() if label_width == width else nn.Linear(label_width, width, bias=False)
+        self.states = nn.Embedding(len(State), width)
+        nn.init.normal_(self.states.weight, std=0.02)
+
+    def forward(self, slots: Slots) -> Tensor:
+        """Return [B, C, D]."""
+        return self.project(slots.vectors_BCE) + self.states(slots.states_BC)
+
+
+class SlotReadout(nn.Module):
+    """From a slot's final hidden state to the logit of its own label.
+
+    The last layer starts at zero, so that training begins with the scan's ranking and the cloze only adds to it.
+    """
+
+    def __init__(self, width: int, label_width: int) -> None:
+        super().__init__()
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        self.output = nn.Linear(width, label_width)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, hidden_BCD: Tensor, slots: Slots) -> Tensor:
+        """Return logits [B, C]."""
+        answer_BCE = self.output(self.transform(hidden_BCD))
+        return torch.einsum("bce,bce->bc", answer_BCE, slots.vectors_BCE) + slots.cloze_bias_BC
