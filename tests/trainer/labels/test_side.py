@@ -1,0 +1,169 @@
+"""The label side on several ranks against one table held whole and plain autograd."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from trainer.data import State, TextBatch
+from trainer.distributed import Ranks
+from trainer.errors import NonFiniteError
+from trainer.labels import LabelSide, LabelTable, RowRange, create_table
+from trainer.model import Normaliser
+
+NUM_LABELS, WIDTH, SHORTLIST, RECORDS = 11, 4, 5, 6
+COUNTS = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0])
+
+# Of the six records: their labels, those shown as context, and the last is padding.
+LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
+REVEALED = [[3, -1], [-1, -1], [2, 7], [5, 1], [-1, -1], [-1, -1]]
+WEIGHTS = [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+
+OnRanks = Callable[..., list[Any]]
+
+pytestmark = pytest.mark.ranks
+
+
+def table(rows: RowRange) -> LabelTable:
+    return create_table(COUNTS, 20, WIDTH, 3, rows)
+
+
+def queries() -> Tensor:
+    return 20 * torch.randn(RECORDS, WIDTH, generator=torch.Generator().manual_seed(0))
+
+
+def own_records(ranks: Ranks) -> slice:
+    share = RECORDS // ranks.world_size
+    return slice(ranks.rank * share, (ranks.rank + 1) * share)
+
+
+def batch(own: slice) -> TextBatch:
+    labels, revealed = LABELS[own], torch.tensor(REVEALED[own])
+    no_text = torch.zeros(len(labels), 0, dtype=torch.long)
+    return TextBatch(
+        ids_BT=no_text,
+        originals_BT=no_text,
+        masked_BT=no_text.bool(),
+        mask_BT=no_text.bool(),
+        weights_B=torch.tensor(WEIGHTS[own]),
+        labels=torch.tensor([label for record in labels for label in record], dtype=torch.long),
+        label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
+        revealed_BV=revealed,
+        revealed_states_BV=torch.full_like(revealed, State.YES),
+    )
+
+
+def side_of(ranks: Ranks) -> LabelSide:
+    own = RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size)
+    return LabelSide(table(own), NUM_LABELS, SHORTLIST, 3, ranks)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one rank got: about its records, and about its rows."""
+
+    ids_BK: np.ndarray
+    scores_BK: np.ndarray
+    targets_BK: np.ndarray
+    query_gradient_BE: np.ndarray
+    loss: float
+    slot_rows_BSX: np.ndarray
+    revealed: tuple[list[Any], list[Any]]
+    scan_gradient_RX: np.ndarray
+    cloze_gradient_RX: np.ndarray
+
+
+def learn(ranks: Ranks) -> Learned:
+    side, own = side_of(ranks), own_records(ranks)
+    scan_gradient_RX, cloze_gradient_RX = (torch.zeros_like(side.table.rows_RX) for _ in range(2))
+
+    def sink(start: int, stop: int, gradient: Tensor) -> None:
+        scan_gradient_RX[start:stop] += gradient
+
+    proposal, fetched = side.learn(batch(own), queries()[own], Normaliser(5, 1, 1), sink)
+    (fetched.rows**2).sum().backward()
+    rows_N, gradient_NX = side.return_gradients(fetched)
+    cloze_gradient_RX[rows_N] = gradient_NX
+    return Learned(
+        ids_BK=proposal.masked.ids_BC.numpy(),
+        scores_BK=proposal.scores_BK.numpy(),
+        targets_BK=proposal.targets_BK.numpy(),
+        query_gradient_BE=proposal.query_gradient_BE.numpy(),
+        loss=float(proposal.loss),
+        slot_rows_BSX=fetched.rows.detach().numpy(),
+        revealed=(proposal.revealed.ids_BC.tolist(), proposal.revealed.states_BC.tolist()),
+        scan_gradient_RX=scan_gradient_RX.numpy(),
+        cloze_gradient_RX=cloze_gradient_RX.numpy(),
+    )
+
+
+def autograd() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return logits [6, L], loss, query gradient and row gradient, of all records and all labels at once."""
+    whole = table(RowRange(0, NUM_LABELS))
+    rows_LX, queries_QE = whole.rows_RX.clone().requires_grad_(), queries().requires_grad_()
+    logits_QL = queries_QE @ rows_LX[:, :-2].T + rows_LX[:, -2]
+    targets_QL = torch.tensor([[float(label in own) for label in range(NUM_LABELS)] for own in LABELS])
+    losses_QL = binary_cross_entropy_with_logits(logits_QL, targets_QL, reduction="none")
+    loss = (losses_QL * torch.tensor(WEIGHTS)[:, None] * whole.trained_R).sum() / 5
+    loss.backward()
+    assert queries_QE.grad is not None
+    assert rows_LX.grad is not None
+    return logits_QL.detach(), loss.detach(), queries_QE.grad, rows_LX.grad
+
+
+def assert_near(found: np.ndarray, wanted: Tensor) -> None:
+    # fp32: sums of a dozen terms of about 1, in another order.
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_any_number_of_ranks_proposes_and_learns_what_one_table_does(on_ranks: OnRanks, world_size: int) -> None:
+    logits_QL, loss, query_gradient_QE, row_gradient_LX = autograd()
+    learned: list[Learned] = on_ranks(learn, world_size)
+    ids_QK = np.concatenate([rank.ids_BK for rank in learned])
+    for query, (labels, shown) in enumerate(zip(LABELS, REVEALED, strict=True)):
+        ranked = sorted(set(range(NUM_LABELS)) - set(shown), key=lambda label: -float(logits_QL[query, label]))
+        assert ids_QK[query].tolist() == ranked[:SHORTLIST]
+        targets = np.concatenate([rank.targets_BK for rank in learned])[query]
+        assert targets.tolist() == [label in labels for label in ranked[:SHORTLIST]]
+    assert_near(np.concatenate([rank.scores_BK for rank in learned]), logits_QL.gather(1, torch.from_numpy(ids_QK)))
+    assert_near(np.concatenate([rank.query_gradient_BE for rank in learned]), query_gradient_QE)
+    assert_near(np.concatenate([rank.scan_gradient_RX for rank in learned]), row_gradient_LX)
+    assert sum(rank.loss for rank in learned) == pytest.approx(float(loss), rel=1e-6)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_slots_hold_the_rows_of_their_labels_and_send_gradients_back(on_ranks: OnRanks, world_size: int) -> None:
+    learned: list[Learned] = on_ranks(learn, world_size)
+    rows_LX = table(RowRange(0, NUM_LABELS)).rows_RX.numpy()
+    ids_QS = np.concatenate([REVEALED, np.concatenate([rank.ids_BK for rank in learned])], axis=1)
+    slot_rows = np.concatenate([rank.slot_rows_BSX for rank in learned])
+    np.testing.assert_array_equal(slot_rows, np.where(ids_QS[..., None] >= 0, rows_LX[ids_QS], 0))
+    assert [ids for rank in learned for ids in rank.revealed[0]] == REVEALED
+    assert {state for rank in learned for states in rank.revealed[1] for state in states} == {State.YES}
+    times_L = np.array([np.sum(ids_QS == label) for label in range(NUM_LABELS)])
+    # The gradient of a slot's squares is twice its row. DeepSpeed would average over ranks; rows are averaged here.
+    wanted = torch.from_numpy(2 * rows_LX * times_L[:, None] / world_size)
+    assert_near(np.concatenate([rank.cloze_gradient_RX for rank in learned]), wanted)
+
+
+def learn_from_a_bad_query(ranks: Ranks, bad_rank: int) -> tuple[str, int]:
+    side, own = side_of(ranks), own_records(ranks)
+    queries_BE, updates = queries()[own], []
+    if ranks.rank == bad_rank:
+        queries_BE[0, 0] = torch.nan
+    try:
+        side.learn(batch(own), queries_BE, Normaliser(5, 1, 1), lambda *update: updates.append(update))
+    except NonFiniteError as error:
+        return str(error), len(updates)
+    return "learned", len(updates)
+
+
+def test_a_query_that_is_not_finite_stops_all_ranks_before_any_row_is_touched(on_ranks: OnRanks) -> None:
+    expected = ("the text encoder gave a query that is not finite", 0)
+    assert on_ranks(learn_from_a_bad_query, 3, 1) == [expected] * 3

@@ -1,0 +1,10 @@
+"""Everything that is one per label: rows, their optimiser, the scan over them and the shortlist it gives."""
+
+from .optimizer import RowOptimizer as RowOptimizer
+from .optimizer import row_optimizer as row_optimizer
+from .side import Fetched as Fetched
+from .side import LabelSide as LabelSide
+from .table import LabelTable as LabelTable
+from .table import RowRange as RowRange
+from .table import create_table as create_table
+from .updates import RowUpdates as RowUpdates

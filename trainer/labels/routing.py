@@ -1,0 +1,59 @@
+"""How label rows travel: fetched from the ranks that own them, and their gradients sent back the same way."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..distributed import Ranks
+from .table import LabelTable, RowRange
+
+
+@dataclass(frozen=True)
+class Route:
+    """A finished exchange of row ids, kept so that gradients can return: counts per rank on both sides.
+
+    `wanted_U`: the distinct ids this rank asked for, ascending, so ordered by owner. `served_N`: the rows of this
+    rank's range that the others asked for, rank 0's first.
+    """
+
+    wanted_U: Tensor
+    wanted_W: list[int]
+    served_N: Tensor
+    served_W: list[int]
+
+
+def plan_route(ids: Tensor, num_labels: int, own: RowRange, ranks: Ranks) -> Route:
+    """Tell every owner which of its rows this rank needs; ids below 0 (empty slots) are not fetched."""
+    wanted_U = torch.unique(ids[ids >= 0])
+    stops = [RowRange.of_rank(num_labels, rank, ranks.world_size).stop for rank in range(ranks.world_size)]
+    edges = torch.searchsorted(wanted_U, torch.tensor([0, *stops], device=ids.device))
+    wanted_W = edges.diff().tolist()
+    asked, served_W = ranks.exchange_ragged(wanted_U, wanted_W)
+    return Route(wanted_U, wanted_W, asked - own.start, served_W)
+
+
+def fetch_rows(route: Route, table: LabelTable, ids: Tensor, ranks: Ranks) -> Tensor:
+    """Return the rows of `ids` [...] as [..., X]; an empty slot gets zeros."""
+    rows_UX, _ = ranks.exchange_ragged(table.rows_RX[route.served_N], route.served_W)
+    rows_UX = torch.cat([rows_UX, rows_UX.new_zeros(1, rows_UX.shape[1])])
+    return rows_UX[_places(route, ids)]
+
+
+def return_gradients(route: Route, ids: Tensor, gradient: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
+    """Sum gradients [..., X] of the rows `ids` [...] at their owners.
+
+    Returns this rank's rows that got one [N], each once, and their gradients [N, X].
+    """
+    width = gradient.shape[-1]
+    sums_UX = gradient.new_zeros(len(route.wanted_U) + 1, width)
+    sums_UX.index_add_(0, _places(route, ids).flatten(), gradient.reshape(-1, width))
+    arrived, _ = ranks.exchange_ragged(sums_UX[:-1], route.wanted_W)
+    rows_N, where = torch.unique(route.served_N, return_inverse=True)
+    return rows_N, gradient.new_zeros(len(rows_N), width).index_add_(0, where, arrived)
+
+
+def _places(route: Route, ids: Tensor) -> Tensor:
+    """Where each id stands in `wanted_U`; empty slots point behind its end."""
+    places = torch.searchsorted(route.wanted_U, ids.clamp(min=0))
+    return torch.where(ids >= 0, places, len(route.wanted_U))

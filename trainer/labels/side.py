@@ -1,0 +1,105 @@
+"""The label side of a step: gather queries, scan, merge shortlists, fetch rows, and take row gradients back."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..data import State, TextBatch
+from ..distributed import Ranks
+from ..errors import NonFiniteError
+from ..model.label_mask import Normaliser, Proposal
+from ..model.slots import Slots
+from .routing import Route, fetch_rows, plan_route, return_gradients
+from .scan import LabelPairs, RowGradientSink, ScanResult, ScanTask, scan
+from .shortlist import is_positive, merge_shortlists
+from .table import LabelTable
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Rows that were lent to a micro-step: ids [B, V + K], rows [B, V + K, X] (a leaf), and the way back."""
+
+    ids: Tensor
+    rows: Tensor
+    route: Route
+
+
+@dataclass(frozen=True)
+class LabelSide:
+    """This rank's share of the label table and how it is searched. Stateless but for the table's rows."""
+
+    table: LabelTable
+    num_labels: int
+    shortlist: int
+    chunk: int
+    ranks: Ranks
+
+    def rank_labels(self, batch: TextBatch, query_BE: Tensor) -> tuple[Proposal, Fetched]:
+        """Propose candidates without learning anything."""
+        return self._propose(batch, query_BE, None)
+
+    def learn(
+        self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink
+    ) -> tuple[Proposal, Fetched]:
+        """Propose candidates and hand this rank's row gradients of the scan loss to `sink`.
+
+        Raises NonFiniteError on all ranks alike, before any row is touched, if a query of any rank is not finite.
+        """
+        weights_Q = self.ranks.gather(batch.weights_B)
+        positives = self._all_pairs(batch.label_records(), batch.labels, len(batch.weights_B))
+        return self._propose(batch, query_BE, ScanTask(positives, weights_Q, normaliser.records, sink))
+
+    def return_gradients(self, fetched: Fetched) -> tuple[Tensor, Tensor]:
+        """Bring the cloze's row gradients home: (rows of this rank [N], gradients [N, X]).
+
+        The dense loss carries W * accumulation. DeepSpeed divides it by the accumulation before it runs backward, and
+        dense gradients by W after it: the second does not reach rows, so it is done here.
+        """
+        gradient = fetched.rows.grad
+        if gradient is None:
+            gradient = torch.zeros_like(fetched.rows)
+        return return_gradients(fetched.route, fetched.ids, gradient / self.ranks.world_size, self.ranks)
+
+    def _propose(self, batch: TextBatch, query_BE: Tensor, task: ScanTask | None) -> tuple[Proposal, Fetched]:
+        queries_QE = self.ranks.gather(query_BE.float())
+        if task is not None and not bool(queries_QE.isfinite().all()):
+            raise NonFiniteError("the text encoder gave a query that is not finite")
+        found = scan(self.table, queries_QE, self._excluded(batch), self.shortlist, self.chunk, task)
+        scores_BK, ids_BK = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
+        fetched = self._fetch(torch.cat([batch.revealed_BV, ids_BK], dim=1))
+        return self._proposal(batch, scores_BK, ids_BK, found, fetched), fetched
+
+    def _excluded(self, batch: TextBatch) -> LabelPairs:
+        """Revealed labels never enter their record's shortlist."""
+        record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
+        return self._all_pairs(record_N, batch.revealed_BV[record_N, column_N], len(batch.weights_B))
+
+    def _all_pairs(self, record_N: Tensor, label_N: Tensor, batch_size: int) -> LabelPairs:
+        """Gather pairs (record, label) of all ranks; records become places among the gathered queries."""
+        pairs = torch.stack([record_N + self.ranks.rank * batch_size, label_N], dim=1)
+        pairs = self.ranks.gather_ragged(pairs)
+        return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
+
+    def _fetch(self, ids: Tensor) -> Fetched:
+        route = plan_route(ids, self.num_labels, self.table.range, self.ranks)
+        rows = fetch_rows(route, self.table, ids, self.ranks)
+        return Fetched(ids, rows.requires_grad_(torch.is_grad_enabled()), route)
+
+    def _proposal(
+        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched
+    ) -> Proposal:
+        num_revealed = batch.revealed_BV.shape[1]
+        masked = Slots(ids_BK, fetched.rows[:, num_revealed:], torch.full_like(ids_BK, State.MASK))
+        revealed = Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV)
+        gradient_WBE = self.ranks.exchange(
+            found.query_gradient_QE.view(self.ranks.world_size, -1, found.query_gradient_QE.shape[1])
+        )
+        return Proposal(
+            masked=masked,
+            scores_BK=scores_BK,
+            targets_BK=is_positive(ids_BK, batch.label_records(), batch.labels, self.num_labels),
+            revealed=revealed,
+            loss=found.loss,
+            query_gradient_BE=gradient_WBE.sum(dim=0),
+        )
