@@ -1,0 +1,94 @@
+"""What a checkpoint holds of a run: dense parameters, label rows by range, and the random state of every rank."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..distributed import Ranks
+from ..errors import CheckpointError
+from ..labels import RowOptimizer, RowRange
+
+DENSE = "dense.safetensors"
+
+if TYPE_CHECKING:  # reading a checkpoint needs no DeepSpeed
+    from ..engine import Engine
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The parts of a run that training changes."""
+
+    engine: "Engine"
+    rows: RowOptimizer
+    range: RowRange
+    ranks: Ranks
+
+    def files(self) -> dict[str, dict[str, Tensor]]:
+        """Collect the tensors of the files that this rank writes. A collective: rank 0 takes all dense state."""
+        dense = {name: tensor.cpu().clone() for name, tensor in self.engine.state()}
+        rows = {f"rows-{self.range.start:010d}-{self.range.stop:010d}.safetensors": self.row_tensors()}
+        random = {_random_name(self.ranks.rank): _random_state()}
+        return ({DENSE: dense} if self.ranks.is_first else {}) | rows | random
+
+    def row_tensors(self) -> dict[str, Tensor]:
+        """Name the rows and the state of their optimiser."""
+        return {"rows": self.rows.rows_RX, **self.rows.state}
+
+
+def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:
+    """Put a checkpoint back, saved under any world size.
+
+    Random states (dropout) return only to the world size that saved them; under another they start anew.
+    """
+    state.engine.load_state(load_file(folder / DENSE))
+    for name, tensor in state.row_tensors().items():
+        tensor.copy_(load_rows(folder, name, state.range))
+    if saved_world_size == state.ranks.world_size:
+        _restore_random_state(load_file(folder / _random_name(state.ranks.rank)))
+
+
+def load_parameters(folder: Path) -> dict[str, Tensor]:
+    """Read the dense parameters alone, without optimizer state."""
+    with safe_open(folder / DENSE, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if "/" not in name}  # noqa: SIM118
+
+
+def load_rows(folder: Path, name: str, wanted: RowRange) -> Tensor:
+    """Put rows start..stop of the tensor `name` together from the files of the ranks that saved them."""
+    parts = list(_overlapping(folder, name, wanted))
+    rows = torch.cat(parts) if parts else torch.empty(0)
+    if len(rows) != len(wanted):
+        raise CheckpointError(f"{folder}: holds {len(rows)} of the label rows {wanted.start} to {wanted.stop}")
+    return rows
+
+
+def _overlapping(folder: Path, name: str, wanted: RowRange) -> Iterator[Tensor]:
+    for path in sorted(folder.glob("rows-*.safetensors")):
+        first, last = (int(part) for part in path.stem.removeprefix("rows-").split("-"))
+        start, stop = max(first, wanted.start), min(last, wanted.stop)
+        if start < stop:
+            with safe_open(path, "pt") as file:
+                yield file.get_slice(name)[start - first : stop - first]
+
+
+def _random_name(rank: int) -> str:
+    return f"random-{rank:05d}.safetensors"
+
+
+def _random_state() -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _restore_random_state(state: dict[str, Tensor]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,0 +1,96 @@
+"""One model and one optimizer under ZeRO 0, 1 or 2: when gradients are added, applied or thrown away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import deepspeed
+import torch
+from torch import Tensor, nn
+
+from .state import load_optimizer_state, optimizer_state
+from .watch import GradientWatch
+
+
+class Engine:
+    """A DeepSpeed engine, reduced to what a training step needs.
+
+    The model must use every parameter in every micro-step, and `backward` must be called once per micro-step: ZeRO
+    counts each call as one, and gives wrong gradients without an error otherwise.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> None:
+        parts: tuple[Any, ...] = deepspeed.initialize(
+            model=model, optimizer=optimizer, config=config, dist_init_required=False
+        )
+        self._engine, self._optimizer = parts[:2]
+        self._watch = GradientWatch(model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches must be."""
+        return self._engine.device
+
+    @property
+    def module(self) -> nn.Module:
+        """The model, for work outside of training steps."""
+        return self._engine.module
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-steps in an optimizer step."""
+        return self._engine.gradient_accumulation_steps()
+
+    def forward(self, *inputs: Any) -> Any:
+        """Run the model's forward."""
+        return self._engine(*inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add this micro-step's gradients; DeepSpeed averages them over ranks and divides by the accumulation."""
+        self._engine.backward(loss)
+
+    def end_micro_step(self) -> None:
+        """Count a micro-step; if it is the last of its step, move the parameters."""
+        self._engine.step()
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Use `lr` from the next parameter update on."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+
+    def gradient_magnitude(self) -> Tensor:
+        """Return a number that is finite exactly when all gradients since the last call are."""
+        return self._watch.take()
+
+    def gradient_norm(self) -> float | None:
+        """Return the dense gradient's norm before clipping; None where DeepSpeed computes none (stage 0 in fp32)."""
+        norm = self._engine.get_global_grad_norm()
+        return None if norm is None else float(norm)
+
+    def discard(self) -> None:
+        """Forget all gradients of the current step, wherever in it we are; the next micro-step begins a new one."""
+        self._watch.take()
+        self._engine.zero_grad()
+        self._optimizer.zero_grad(set_to_none=True)
+        if hasattr(self._optimizer, "averaged_gradients"):  # ZeRO 1 and 2 keep partitions of their own
+            self._optimizer.micro_step_id = -1
+            for group in self._optimizer.averaged_gradients:
+                self._optimizer.averaged_gradients[group] = None
+                self._optimizer.all_grad_tensors[group] = None
+        self._engine.micro_steps += self.accumulation - self._engine.micro_steps % self.accumulation
+
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield parameters as `name` and their optimizer state as `name/key`: whole tensors, the same in every stage.
+
+        A collective: all ranks iterate, in step.
+        """
+        for name, parameter in self.module.named_parameters():
+            yield name, parameter.detach()
+            for key, value in optimizer_state(self._optimizer, parameter):
+                yield f"{name}/{key}", value
+
+    @torch.no_grad()
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` gave, under any world size and any of the stages 0, 1 and 2."""
+        for name, parameter in self.module.named_parameters():
+            parameter.copy_(tensors[name])
+        load_optimizer_state(self._optimizer, dict(self.module.named_parameters()), tensors)
