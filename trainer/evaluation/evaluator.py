@@ -1,0 +1,87 @@
+"""Rank the labels of records with the model as it is: one pass, every slot masked."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharding import RecordBatch
+
+from ..data import TextBatch
+from ..distributed import Ranks
+from ..labels import LabelSide
+from ..model import LabelMaskModel
+from .ranking import RankingSums, ranking_sums
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Candidates of B records, best first under each ranking: label ids [B, K] (-1: none) and logits [B, K]."""
+
+    ids_BK: np.ndarray
+    scores_BK: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Answers with the rankings that every evaluation reports: the scan's and, with a cloze, both together."""
+
+    model: LabelMaskModel
+    labels: LabelSide
+    collate: Callable[[RecordBatch], TextBatch]
+    device: torch.device
+
+    def rank(self, records: RecordBatch) -> dict[str, Ranked]:
+        """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size."""
+        was_training = self.model.training
+        self.model.eval()
+        with torch.no_grad():
+            rankings = self._rank(self.collate(records).to(self.device))
+        self.model.train(was_training)
+        return rankings
+
+    def _rank(self, batch: TextBatch) -> dict[str, Ranked]:
+        text = self.model.read(batch)
+        proposal, _ = self.labels.rank_labels(batch, text.query_BE)
+        ids_BK = proposal.masked.ids_BC
+        rankings = {"scan": _sorted(ids_BK, proposal.scores_BK)}
+        if self.model.has_cloze:
+            cloze_BK = self.model.fill(text, proposal.masked, proposal.revealed)
+            rankings["scan+cloze"] = _sorted(ids_BK, proposal.scores_BK + cloze_BK)
+        return rankings
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Adds the ranking metrics of batches up over all ranks."""
+
+    ranker: Ranker
+    inverse_propensity_L: np.ndarray
+    ranks: Ranks
+
+    def __call__(self, batches: Iterable[RecordBatch]) -> dict[str, dict[str, float]]:
+        """Return {ranking: {metric: value}}, the same on every rank. A collective."""
+        sums: dict[str, list[RankingSums]] = defaultdict(list)
+        for records in batches:
+            for name, ranked in self.ranker.rank(records).items():
+                sums[name].append(self._sums(records, ranked))
+        return {name: self._over_ranks(reduce(add, parts)).means() for name, parts in sums.items()}
+
+    def _sums(self, records: RecordBatch, ranked: Ranked) -> RankingSums:
+        labels, offsets = records.ragged("labels")
+        return ranking_sums(ranked.ids_BK, labels, offsets, self.inverse_propensity_L, weights_B=records.weights)
+
+    def _over_ranks(self, sums: RankingSums) -> RankingSums:
+        vector = torch.from_numpy(sums.as_vector()).to(self.ranker.device)
+        return RankingSums.from_vector(self.ranks.sum(vector).cpu().numpy())
+
+
+def _sorted(ids_BK: Tensor, scores_BK: Tensor) -> Ranked:
+    scores_BK = scores_BK.float()
+    order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)
+    return Ranked(ids_BK.gather(1, order_BK).cpu().numpy(), scores_BK.gather(1, order_BK).cpu().numpy())

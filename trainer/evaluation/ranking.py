@@ -1,0 +1,140 @@
+"""Ranking metrics of extreme classification, kept as sums that add up over batches and ranks.
+
+True labels are ragged: record b owns label_values[label_offsets[b] : label_offsets[b + 1]], each label once.
+Candidates are ids_BK, best first; -1 stands for no candidate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+Bools = npt.NDArray[np.bool_]
+
+KS = (1, 3, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class RankingSums:
+    """Weighted sums over records; `a + b` joins two sets of records that share `ks`.
+
+    records, unlabelled: records with and without a true label; only the first kind counts in all that follows.
+    true_labels: their true labels; found: those among the candidates.
+    precision, ndcg, propensity, ideal_propensity: float64, one sum for each k of `ks`; the last is what the best
+    possible ranking reaches.
+    """
+
+    ks: tuple[int, ...]
+    records: float
+    unlabelled: float
+    true_labels: float
+    found: float
+    precision: Floats
+    ndcg: Floats
+    propensity: Floats
+    ideal_propensity: Floats
+
+    @classmethod
+    def from_vector(cls, vector: Floats, ks: tuple[int, ...] = KS) -> "RankingSums":
+        """Rebuild what `as_vector` made, for example after an all-reduce."""
+        records, unlabelled, true_labels, found = vector[:4].tolist()
+        return cls(ks, records, unlabelled, true_labels, found, *vector[4:].reshape(4, len(ks)))
+
+    def as_vector(self) -> npt.NDArray[np.float64]:
+        """Lay all sums out as one float64 vector of length 4 + 4 * len(ks)."""
+        counts = [self.records, self.unlabelled, self.true_labels, self.found]
+        return np.concatenate([counts, self.precision, self.ndcg, self.propensity, self.ideal_propensity])
+
+    def __add__(self, other: "RankingSums") -> "RankingSums":
+        return RankingSums.from_vector(self.as_vector() + other.as_vector(), self.ks)
+
+    def means(self) -> dict[str, float]:
+        """Divide: P@k, nDCG@k and PSP@k for each k, and recall@K over all candidates, in 0..1; NaN without records."""
+        with np.errstate(invalid="ignore"):
+            at_k = {
+                "P": self.precision / self.records,
+                "nDCG": self.ndcg / self.records,
+                "PSP": self.propensity / self.ideal_propensity,
+            }
+            recall = float(np.divide(self.found, self.true_labels))
+        means = {f"{name}@{k}": float(mean) for name, row in at_k.items() for k, mean in zip(self.ks, row, strict=True)}
+        return means | {"recall@K": recall}
+
+
+def ranking_sums(
+    ranked_ids_BK: Ints,
+    label_values: Ints,
+    label_offsets: Ints,
+    inverse_propensity_L: Floats,
+    *,
+    weights_B: Floats,
+    ks: Sequence[int] = KS,
+) -> RankingSums:
+    """Score B rankings of K candidates; weights_B is 0 for padding records.
+
+    P@k is hits / k. nDCG@k has binary gains, discount 1 / log2(rank + 1), and is relative to min(k, true labels) hits
+    in front. PSP@k (Jain, Prabhu, Varma, KDD 2016) is the ratio of two sums over the data set: the inverse
+    propensities of the hits, and those of the k true labels that have the largest.
+    """
+    true_B = np.diff(label_offsets)
+    weights_B = weights_B.astype(np.float64)
+    counted_B = weights_B * (true_B > 0)
+    hits_BK = candidate_hits(ranked_ids_BK, label_values, label_offsets, len(inverse_propensity_L))
+    gains_BK = hits_BK * counted_B[:, None]
+    inverse_BK = np.where(hits_BK, inverse_propensity_L[ranked_ids_BK], 0.0)
+    best_inverse = _largest_first(inverse_propensity_L[label_values], label_offsets, counted_B)
+    gains_K, inverse_K = gains_BK.sum(axis=0), (gains_BK * inverse_BK).sum(axis=0)
+    return RankingSums(
+        ks=tuple(ks),
+        records=float(counted_B.sum()),
+        unlabelled=float(weights_B.sum() - counted_B.sum()),
+        true_labels=float(counted_B @ true_B),
+        found=float(gains_K.sum()),
+        precision=np.array([gains_K[:k].sum() / k for k in ks]),
+        ndcg=np.array([_ndcg_sum(gains_BK, true_B, k) for k in ks]),
+        propensity=np.array([inverse_K[:k].sum() for k in ks]),
+        ideal_propensity=np.array([best_inverse[:k].sum() for k in ks]),
+    )
+
+
+def candidate_hits(ids_BK: Ints, label_values: Ints, label_offsets: Ints, num_labels: int) -> Bools:
+    """Tell which of the candidates are true labels of their record: bool, [B, K]."""
+    true_keys = _record_of_value(label_offsets) * num_labels + label_values
+    candidate_keys_BK = np.arange(len(ids_BK))[:, None] * num_labels + ids_BK
+    return np.isin(candidate_keys_BK, true_keys) & (ids_BK >= 0)
+
+
+def inverse_propensity(counts_L: Ints, num_records: int, a: float = 0.55, b: float = 1.5) -> npt.NDArray[np.float64]:
+    """Weigh labels by how likely a true one is missing: 1 + C (N_l + b)^-a with C = (ln N - 1) (b + 1)^a, float64.
+
+    counts_L: training records of each label, N_l; num_records: all training records, N, at least 3. Source: Jain,
+    Prabhu, Varma, Extreme Multi-label Loss Functions, KDD 2016; a and b are its values for most data sets.
+    """
+    c = (np.log(num_records) - 1) * (b + 1) ** a
+    return 1 + c * (counts_L + b) ** -a
+
+
+def _record_of_value(label_offsets: Ints) -> Ints:
+    counts_B = np.diff(label_offsets)
+    return np.repeat(np.arange(len(counts_B)), counts_B)
+
+
+def _ndcg_sum(gains_BK: Floats, true_B: Ints, k: int) -> float:
+    """Sum weighted nDCG@k; a record without true labels has no gains, so its ideal may be any number but 0."""
+    discounts = 1 / np.log2(np.arange(k) + 2)
+    top_Bk = gains_BK[:, :k]
+    ideal_B = np.cumsum(discounts)[np.clip(true_B, 1, k) - 1]
+    return float((top_Bk @ discounts[: top_Bk.shape[1]] / ideal_B).sum())
+
+
+def _largest_first(values: Floats, label_offsets: Ints, weights_B: Floats) -> Floats:
+    """Order each record's values from the largest; return, place by place, their weighted sum over records."""
+    record = _record_of_value(label_offsets)
+    place = np.arange(len(values)) - label_offsets[record]
+    descending = np.lexsort((-values, record))
+    sums = np.zeros(np.diff(label_offsets).max(initial=0))
+    np.add.at(sums, place, values[descending] * weights_B[record])
+    return sums
