@@ -1,0 +1,39 @@
+"""What may change between two starts of a run, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.parts import tiny_config
+from trainer.assemble import build_model, check_same_run
+from trainer.errors import ConfigError
+
+
+def tree(**sections: dict[str, Any]) -> dict[str, Any]:
+    return tiny_config(Path("data"), Path("encoder"), Path("run"), **sections).model_dump(mode="json")
+
+
+def test_training_begins_with_dropout_on(tiny_dataset: Path, tiny_encoder: Path) -> None:
+    model = build_model(tiny_config(tiny_dataset, tiny_encoder))
+    assert [name for name, module in model.named_modules() if not module.training] == []
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"train": {"zero_stage": 2, "micro_batch": 1}}, {"run": {"threads": 3}}, {"checkpoint": {"keep": 9}}],
+)
+def test_what_leaves_the_numbers_alone_may_change(sections: dict[str, dict[str, Any]]) -> None:
+    check_same_run(tree(), tree(**sections), "runs/one")
+
+
+def test_what_makes_other_numbers_may_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_same_run(tree(), tree(train={"lr": 0.25}), "runs/one")
+    assert str(caught.value) == (
+        "train.lr = 0.25: runs/one was saved with 0.05; restore the old value, or choose a new run.folder"
+    )
+
+
+def test_a_run_that_is_started_again_as_it_was_is_the_same() -> None:
+    check_same_run(tree(), tree(), "runs/one")

@@ -1,0 +1,180 @@
+"""From a Config to a run that is ready to start: the only place where everything meets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from sharding import Dataset, StreamState, TrainStream, sequential
+
+from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
+from .config import Config, accumulation_steps, deepspeed_config
+from .data import Collator, Loader
+from .distributed import Ranks
+from .engine import Engine
+from .errors import ConfigError
+from .evaluation import Evaluator, Ranker, inverse_propensity
+from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
+from .labels import LabelSide, RowRange, RowUpdates, create_table, row_optimizer
+from .loop import Hook, Position, TrainingLoop
+from .model import LabelMaskModel, encoder_config, load_encoder
+from .run_folder import RunFolder
+from .step import TrainingStep
+from .telemetry import EventLog, Telemetry
+
+MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
+    "run.folder",
+    "run.threads",
+    "data.dataset",
+    "model.encoder",
+    "train.micro_batch",
+    "train.zero_stage",
+    "train.nonfinite_limit",
+}
+MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A loop and where it begins: at step 0, or where the newest checkpoint ends."""
+
+    loop: TrainingLoop
+    position: Position
+
+
+def assemble(
+    config: Config,
+    ranks: Ranks,
+    telemetry: Telemetry,
+    events: EventLog,
+    stop_requested: Callable[[], bool],
+    extra_hooks: Sequence[Hook] = (),
+) -> TrainingRun:
+    """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
+    dataset = Dataset.open(config.data.dataset)
+    model = build_model(config)
+    engine = Engine(model, build_optimizer(model, config), deepspeed_config(config, ranks.world_size))
+    torch.manual_seed(config.run.seed + 1 + ranks.rank)  # dropout differs by rank
+    labels, updates = build_labels(config, dataset, ranks, engine, model.encoder.width)
+    loader = build_loader(config, dataset, ranks, engine)
+    state = RunState(engine, updates.optimizer, labels.table.range, ranks)
+    folder = RunFolder(config.run.folder)
+    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
+    position = resume(store, state, config, loader.stream)
+    if ranks.is_first:
+        folder.create(config, dataset, encoder_config(model.encoder))
+    hooks = [
+        Reporting(telemetry, events, ranks.world_size),
+        _evaluation(
+            config, dataset, Ranker(model, labels, plain_collator(dataset, config), engine.device), telemetry, events
+        ),
+        PeriodicCheckpoint(store, state, loader.stream.guards, config, telemetry, events, position.step),
+        *extra_hooks,
+    ]
+    step = TrainingStep(config, engine, labels, updates, telemetry.phase)
+    return TrainingRun(TrainingLoop(step, loader, hooks, stop_requested), position)
+
+
+def build_model(config: Config) -> LabelMaskModel:
+    """Build the dense part; the same seed gives the same new parameters on every rank."""
+    torch.manual_seed(config.run.seed)
+    model = LabelMaskModel(load_encoder(config.model), config.model, config.cloze, config.mlm.weight)
+    return model.train()  # transformers loads encoders with their dropout off
+
+
+def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """AdamW; biases and norms are not decayed."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.train.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.train.lr)
+
+
+def build_labels(
+    config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, encoder_width: int
+) -> tuple[LabelSide, RowUpdates]:
+    """Build this rank's share of the label table and how it learns."""
+    counts, num_labels = dataset.vocabulary.counts, len(dataset.vocabulary)
+    if config.cloze.shortlist > num_labels:
+        raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
+    width = config.model.label_width or encoder_width
+    rows = RowRange.of_rank(num_labels, ranks.rank, ranks.world_size)
+    records = dataset.split(config.data.train_split).num_records
+    table = create_table(counts, records, width, config.run.seed, rows).to(engine.device)
+    optimizer = row_optimizer(config.labels.optimizer, table.rows_RX, config.labels.weight_decay)
+    fused = engine.accumulation == 1 and not config.labels.buffer_gradients
+    side = LabelSide(table, num_labels, config.cloze.shortlist, config.labels.chunk, ranks)
+    return side, RowUpdates(optimizer, fused=fused)
+
+
+def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine) -> Loader:
+    """Build this rank's stream of micro-batches."""
+    stream = TrainStream(
+        dataset,
+        config.data.train_split,
+        seed=config.run.seed,
+        global_batch=config.train.global_batch,
+        world_size=ranks.world_size,
+        rank=ranks.rank,
+        lanes=config.data.lanes,
+    )
+    collate = Collator(
+        dataset.manifest.tokenizer,
+        len(dataset.vocabulary),
+        config.model.max_tokens,
+        config.run.seed,
+        config.mlm,
+        config.cloze,
+    )
+    return Loader(stream, collate, accumulation_steps(config, ranks.world_size), engine.device)
+
+
+def plain_collator(dataset: Dataset, config: Config) -> Collator:
+    """Collate as evaluation does: nothing masked, nothing revealed."""
+    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), config.model.max_tokens)
+
+
+def resume(store: CheckpointStore, state: RunState, config: Config, stream: TrainStream) -> Position:
+    """Load the newest whole checkpoint and say where it ends. A collective."""
+    folder = store.newest()
+    if folder is None:
+        return Position(0, StreamState())
+    meta = CheckpointMeta.read(folder)
+    check_same_run(meta.config, config.model_dump(mode="json"), str(folder))
+    stream.guards.check(meta.guards)
+    load_state(folder, state, meta.world_size)
+    return Position(meta.step, meta.stream)
+
+
+def check_same_run(saved: dict[str, Any], now: dict[str, Any], origin: str) -> None:
+    """Refuse to resume under settings that would make other numbers of the same state."""
+    for section, values in now.items():
+        for key, value in values.items():
+            name, before = f"{section}.{key}", saved.get(section, {}).get(key)
+            if before != value and name not in MAY_CHANGE and section not in MAY_CHANGE_SECTIONS:
+                raise ConfigError(
+                    f"{name} = {value!r}: {origin} was saved with {before!r}; "
+                    "restore the old value, or choose a new run.folder"
+                )
+
+
+def _evaluation(
+    config: Config, dataset: Dataset, ranker: Ranker, telemetry: Telemetry, events: EventLog
+) -> PeriodicEvaluation:
+    ranks, settings = ranker.labels.ranks, config.evaluation
+    train_records = dataset.split(config.data.train_split).num_records
+    dev = partial(
+        sequential,
+        dataset.split(config.data.dev_split),
+        batch=settings.batch,
+        world_size=ranks.world_size,
+        rank=ranks.rank,
+        limit=settings.records,
+    )
+    evaluator = Evaluator(ranker, inverse_propensity(dataset.vocabulary.counts, train_records), ranks)
+    return PeriodicEvaluation(evaluator, dev, settings.every_steps, config.train.steps, telemetry, events)

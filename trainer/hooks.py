@@ -1,0 +1,126 @@
+"""What happens beside training: metrics and events, the look at the dev split, checkpoints."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from sharding import RecordBatch, StreamGuards
+
+from .checkpoint import CheckpointMeta, CheckpointStore, RunState
+from .config import Config
+from .evaluation import Evaluator
+from .loop import Position
+from .step import StepReport
+from .telemetry import EventLog, Telemetry
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """Every step becomes metrics on each rank, and an event on the first one."""
+
+    telemetry: Telemetry
+    events: EventLog
+    world_size: int
+
+    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+        """Export the step; counts are shares of this rank, so that sums over ranks are totals."""
+        counts, world = report.counts, self.world_size
+        if report.applied:
+            self.telemetry.step_done(counts.records / world, counts.tokens / world, report.slots / world, seconds)
+        else:
+            self.telemetry.add("nonfinite_steps_total", 1)
+        self.telemetry.losses(report.losses)
+        self.telemetry.set("learning_rate", report.lr, group="dense")
+        self.telemetry.set("learning_rate", report.rows_lr, group="rows")
+        if report.gradient_norm is not None:
+            self.telemetry.set("gradient_norm", report.gradient_norm)
+        self.events.write(
+            "step" if report.applied else "skipped_step",
+            step=report.step,
+            loss=report.losses,
+            lr=report.lr,
+            shortlist_recall=report.shortlist_recall,
+            gradient_norm=report.gradient_norm,
+            seconds=seconds,
+            records_per_second=counts.records / seconds,
+        )
+
+    def at_end(self, position: Position) -> None:
+        """Say where training ended."""
+        self.events.write("end", step=position.step)
+
+
+@dataclass(frozen=True)
+class PeriodicEvaluation:
+    """A look at the dev split every so many steps, and after the last one."""
+
+    evaluator: Evaluator
+    dev: Callable[[], Iterable[RecordBatch]]
+    every: int
+    last: int
+    telemetry: Telemetry
+    events: EventLog
+
+    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+        """Evaluate when it is time."""
+        if position.step % self.every and position.step != self.last:
+            return
+        started = perf_counter()
+        with self.telemetry.phase("evaluation"):
+            metrics = self.evaluator(self.dev())
+        answer = list(metrics.values())[-1]
+        for k in ("1", "3", "5"):
+            self.telemetry.set("precision_ratio", answer[f"P@{k}"], k=k)
+        self.telemetry.set("shortlist_recall_ratio", answer["recall@K"])
+        self.events.write("evaluation", step=position.step, seconds=perf_counter() - started, **metrics)
+
+    def at_end(self, position: Position) -> None:
+        """Nothing is left to do: the last step was evaluated, a stop is in a hurry."""
+
+
+@dataclass
+class PeriodicCheckpoint:
+    """A save every so many steps, and at the end if the last step has none yet."""
+
+    store: CheckpointStore
+    state: RunState
+    guards: StreamGuards
+    config: Config
+    telemetry: Telemetry
+    events: EventLog
+    saved_step: int
+    saved_at: float = field(default_factory=time.time)
+
+    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+        """Save when it is time."""
+        self.telemetry.set("checkpoint_interval_seconds", self._interval(position))
+        if position.step % self.config.checkpoint.every_steps == 0:
+            self.save(position)
+
+    def at_end(self, position: Position) -> None:
+        """Save what has not been saved."""
+        if position.step != self.saved_step:
+            self.save(position)
+
+    def save(self, position: Position) -> None:
+        """Write a checkpoint. A collective."""
+        started = perf_counter()
+        meta = CheckpointMeta(
+            step=position.step,
+            world_size=self.state.ranks.world_size,
+            stream=position.stream,
+            guards=self.guards,
+            config=self.config.model_dump(mode="json"),
+        )
+        with self.telemetry.phase("checkpoint"):
+            folder = self.store.save(meta, self.state.files())
+        self.saved_step, self.saved_at = position.step, time.time()
+        self.telemetry.set("checkpoint_duration_seconds", perf_counter() - started)
+        self.telemetry.set("checkpoint_last_success_timestamp_seconds", self.saved_at)
+        self.events.write("checkpoint", step=position.step, folder=folder.name, seconds=perf_counter() - started)
+
+    def _interval(self, position: Position) -> float:
+        """Project the time between two saves from the steps since the last one."""
+        steps = max(position.step - self.saved_step, 1)
+        return (time.time() - self.saved_at) / steps * self.config.checkpoint.every_steps

@@ -1,0 +1,62 @@
+"""From texts to the names of their most likely labels."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sharding import Record, RecordBatch, publish
+
+from .trained import TrainedModel
+
+SCHEMA = pa.schema([("id", pa.string()), ("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The best labels of one record, best first; the sigmoid of a score is the model's probability."""
+
+    id: str
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+def predict(model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32) -> Iterator[Prediction]:
+    """Rank the labels of each record, a batch at a time; `top` is at most the model's shortlist."""
+    source = iter(records)
+    while part := list(islice(source, batch)):
+        yield from _predict_batch(model, part, top)
+
+
+def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int = 4096) -> int:
+    """Write a Parquet file (id, labels, scores), complete or not at all; returns the number of records."""
+    source, count = iter(predictions), 0
+    with publish(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        while part := list(islice(source, rows)):
+            columns = [[item.id for item in part], [item.labels for item in part], [item.scores for item in part]]
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
+            count += len(part)
+    return count
+
+
+def _predict_batch(model: TrainedModel, records: Sequence[Record], top: int) -> Iterator[Prediction]:
+    *_, answer = model.ranker.rank(_as_batch(model, records)).values()
+    for record, ids_K, scores_K in zip(records, answer.ids_BK, answer.scores_BK, strict=True):
+        real_K = ids_K >= 0
+        names = model.vocabulary.names_of(ids_K[real_K][:top])
+        yield Prediction(record.id, tuple(names), tuple(scores_K[real_K][:top].tolist()))
+
+
+def _as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:
+    tokens = model.tokenizer.encode_batch([record.text for record in records], model.config.model.max_tokens)
+    columns = {
+        "tokens": pa.array(tokens, pa.list_(pa.uint32())),
+        "labels": pa.array([[]] * len(records), pa.list_(pa.uint32())),
+    }
+    size = len(records)
+    return RecordBatch(0, np.arange(size), np.ones(size, dtype=np.float32), pa.table(columns))

@@ -1,0 +1,74 @@
+"""What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
+
+RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,data.json,tokenizer/}  RUN/checkpoints/
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sharding import Dataset, TextTokenizer, Vocabulary, publish
+
+from .config import Config, check_config
+from .errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names every file of a run."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the states are."""
+        return self.path / "checkpoints"
+
+    @property
+    def events(self) -> Path:
+        """What happened, one JSON object a line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def labels(self) -> Path:
+        """The vocabulary, in the order of the label table."""
+        return self.path / "model" / "labels.arrow"
+
+    def config(self) -> Config:
+        """Read back the configuration that the run was started with."""
+        path = self.path / "config.json"
+        if not path.is_file():
+            raise ConfigError(f"{self.path}: is not the folder of a run: it has no config.json")
+        return check_config(json.loads(path.read_text(encoding="utf-8")), str(path))
+
+    def encoder_config(self) -> str:
+        """Read the shape of the encoder."""
+        return (self.path / "model" / "encoder.json").read_text(encoding="utf-8")
+
+    def vocabulary(self) -> Vocabulary:
+        """Read the labels."""
+        return Vocabulary.load(self.labels)
+
+    def tokenizer(self) -> TextTokenizer:
+        """Read the tokenizer that the data set was made with."""
+        return TextTokenizer.from_folder(self.path / "model" / "tokenizer")
+
+    def train_records(self) -> int:
+        """Count the records that label counts refer to."""
+        return json.loads((self.path / "model" / "data.json").read_text())["train_records"]
+
+    def create(self, config: Config, dataset: Dataset, encoder_config: str) -> None:
+        """Write everything that training does not change; a resumed run writes the same again."""
+        model = self.path / "model"
+        model.mkdir(parents=True, exist_ok=True)
+        train = dataset.split(config.data.train_split)
+        self._write(self.path / "config.json", config.model_dump_json(indent=1))
+        self._write(model / "encoder.json", encoder_config)
+        self._write(model / "data.json", json.dumps({"train_records": train.num_records}))
+        shutil.copyfile(dataset.path / dataset.manifest.labels.path, self.labels)
+        shutil.copytree(dataset.path / "tokenizer", model / "tokenizer", dirs_exist_ok=True)
+
+    def _write(self, path: Path, text: str) -> None:
+        with publish(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,12 @@
+"""The shape of the learning rates over a run: one function of the step, so that resuming needs no state."""
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak rate at step 1..steps: linear up during `warmup` (a share of all steps), then linear down.
+
+    The last step still moves: the shape reaches zero one step after it.
+    """
+    rising = warmup * steps
+    if step <= rising:
+        return step / rising
+    return (steps + 1 - step) / (steps + 1 - rising)

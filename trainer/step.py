@@ -1,0 +1,138 @@
+"""The order of one optimizer step: what all ranks agree on, and what is written when.
+
+Counts of the step -> per micro-step: text, gather queries, agree that they are finite, scan, shortlist, cloze,
+backward -> agree that all losses and gradients are finite -> rows, then dense parameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .config import Config
+from .data import TextBatch
+from .engine import Engine
+from .errors import NonFiniteError
+from .labels import Fetched, LabelSide, RowUpdates
+from .model import Clock, Losses, Normaliser, Proposal
+from .schedule import schedule
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """Sums over all ranks and micro-steps, known before the first forward; `stops` ranks were asked to stop."""
+
+    records: int
+    masked_tokens: int
+    tokens: int
+    stops: int
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped."""
+
+    step: int
+    applied: bool
+    counts: StepCounts
+    slots: int
+    losses: dict[str, float]
+    shortlist_recall: float
+    gradient_norm: float | None
+    lr: float
+    rows_lr: float
+
+
+class TrainingStep:
+    """Runs optimizer steps on this rank; every rank runs the same ones."""
+
+    def __init__(self, config: Config, engine: Engine, labels: LabelSide, updates: RowUpdates, clock: Clock) -> None:
+        self.config, self.engine, self.labels, self.updates, self.clock = config, engine, labels, updates, clock
+
+    def __call__(self, step: int, micro_batches: Sequence[TextBatch], *, stop: bool = False) -> StepReport:
+        """Run optimizer step 1, 2, ... of the run. `stop` tells the other ranks that this one was asked to stop."""
+        counts = self._agree_on_counts(micro_batches, stop=stop)
+        share = schedule(step, self.config.train.steps, self.config.train.warmup)
+        lr, rows_lr = self.config.train.lr * share, self.config.labels.lr * share
+        self.engine.set_learning_rate(lr)
+        averaged_over = self.labels.ranks.world_size * self.engine.accumulation
+        normaliser = Normaliser(max(counts.records, 1), counts.masked_tokens, averaged_over)
+        micro_step = _MicroStep(self, normaliser, step, rows_lr)
+        applied = micro_step.run_all(micro_batches) and self._all_finite(micro_step.sums)
+        if applied:
+            self._apply(step, rows_lr)
+        else:
+            self.updates.discard()
+            self.engine.discard()
+        scan, cloze, mlm, found, positives, slots = self.labels.ranks.sum(micro_step.sums).tolist()
+        return StepReport(
+            step=step,
+            applied=applied,
+            counts=counts,
+            slots=int(slots),
+            losses={"scan": scan, "cloze": cloze, "mlm": mlm, "total": scan + cloze + self.config.mlm.weight * mlm},
+            shortlist_recall=found / max(positives, 1),
+            gradient_norm=self.engine.gradient_norm() if applied else None,
+            lr=lr,
+            rows_lr=rows_lr,
+        )
+
+    def _agree_on_counts(self, micro_batches: Sequence[TextBatch], *, stop: bool) -> StepCounts:
+        own = torch.stack(
+            [
+                torch.stack([batch.weights_B.sum(), batch.masked_BT.sum(), batch.mask_BT.sum()])
+                for batch in micro_batches
+            ]
+        ).sum(dim=0)
+        counts = self.labels.ranks.sum(torch.cat([own.double(), own.new_tensor([stop], dtype=torch.float64)]))
+        return StepCounts(*(int(count) for count in counts.tolist()))
+
+    def _all_finite(self, sums_6: Tensor) -> bool:
+        """Agree before anything but the scan has written: a step is applied on all ranks or on none."""
+        parts = [sums_6.sum(), self.engine.gradient_magnitude().double(), self.updates.magnitude().double()]
+        return bool(self.labels.ranks.sum(torch.stack([part.to(sums_6.device) for part in parts])).isfinite().all())
+
+    def _apply(self, step: int, rows_lr: float) -> None:
+        with self.clock("optimizer"):
+            self.updates.apply(rows_lr, step)
+            self.engine.end_micro_step()
+
+
+class _MicroStep:
+    """The micro-steps of one optimizer step, and what they add up: scan, cloze, mlm, found, positives, slots."""
+
+    def __init__(self, parts: TrainingStep, normaliser: Normaliser, step: int, rows_lr: float) -> None:
+        self.parts, self.normaliser, self.step, self.rows_lr = parts, normaliser, step, rows_lr
+        self.sums = torch.zeros(6, dtype=torch.float64, device=parts.engine.device)
+
+    def run_all(self, micro_batches: Sequence[TextBatch]) -> bool:
+        """Run up to the last backward; False, on all ranks alike, if a query was not finite."""
+        try:
+            for index, batch in enumerate(micro_batches):
+                if index:
+                    self.parts.engine.end_micro_step()
+                self._run(batch)
+        except NonFiniteError:
+            return False
+        return True
+
+    def _run(self, batch: TextBatch) -> None:
+        lent: list[Fetched] = []
+
+        def propose(query_BE: Tensor) -> Proposal:
+            sink = self.parts.updates.sink(self.rows_lr, self.step)
+            proposal, fetched = self.parts.labels.learn(batch, query_BE, self.normaliser, sink)
+            lent.append(fetched)
+            return proposal
+
+        losses, proposal = self.parts.engine.forward(batch, propose, self.normaliser, self.parts.clock)
+        with self.parts.clock("backward"):
+            self.parts.engine.backward(losses.total)
+            self.parts.updates.hold(*self.parts.labels.return_gradients(lent[0]))
+        self._add(batch, losses, proposal)
+
+    def _add(self, batch: TextBatch, losses: Losses, proposal: Proposal) -> None:
+        positives = batch.label_offsets[-1]
+        counts = (proposal.targets_BK.sum(), positives, proposal.masked.mask_BC.sum())
+        self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])
