@@ -1,0 +1,125 @@
+"""The command `lmmtc`: what each subcommand is for and what it takes; the work is imported when it is asked for."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .identity import check_identity
+
+app = typer.Typer(
+    name="lmmtc",
+    help="Train label-mask multi-label text classifiers on label spaces of thousands to millions of labels.\n\n"
+    "In this order: [bold]lmmtc shard[/bold] a corpus; train with [bold]deepspeed launcher/run.py --config "
+    "run.toml[/bold] (installed from a wheel: deepspeed --module launcher.run); [bold]lmmtc evaluate[/bold]; "
+    "[bold]lmmtc predict[/bold].",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
+Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
+
+
+@app.command()
+def shard(  # noqa: PLR0917  # typer reads the options from here
+    source: Annotated[
+        Path, typer.Argument(help="JSON lines (.jsonl or .jsonl.gz) with id, text, labels and maybe split.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for the data set.")],
+    tokenizer: Annotated[Path, typer.Option(help="Folder with a Hugging Face tokenizer.json.")],
+    label_texts: Annotated[Path | None, typer.Option(help="TSV file (may be .gz): label, tab, what it means.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="labels.arrow of another data set, to keep its labels.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens kept of a text.")] = 512,
+    seed: Annotated[int, typer.Option(help="Seed of the order in which records are written.")] = 0,
+    on_bad_record: Annotated[
+        Literal["raise", "skip"], typer.Option(help="Stop at a bad record, or count it.")
+    ] = "raise",
+) -> None:
+    """Turn a corpus into Arrow shards with a manifest, tokenised and shuffled."""
+    from .commands import shard as command  # noqa: PLC0415
+
+    command.run(
+        source,
+        out,
+        tokenizer,
+        label_texts=label_texts,
+        vocabulary=vocabulary,
+        max_tokens=max_tokens,
+        seed=seed,
+        on_bad_record=on_bad_record,
+    )
+
+
+@app.command()
+def verify(dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shard` has written.")]) -> None:
+    """Check a data set to the last byte: checksums, counts, label and token ids."""
+    from .commands import verify as command  # noqa: PLC0415
+
+    command.run(dataset)
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
+    split: Annotated[str, typer.Option(help="Records to judge by.")] = "test",
+    records: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each split.")] = None,
+    batch: Batch = 32,
+) -> None:
+    """Measure a trained run: P@k, nDCG@k, PSP@k, recall of the shortlist, F1; writes RUN/evaluation.json."""
+    _choose_accelerator()
+    from .commands import evaluate as command  # noqa: PLC0415
+
+    command.run(run, dataset, split, records, batch)
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    text: Annotated[list[str] | None, typer.Option(help="A text to label; may be repeated.")] = None,
+    source: Annotated[Path | None, typer.Option("--input", help="JSON lines with id and text.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Parquet file for the labels of --input.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
+    batch: Batch = 32,
+) -> None:
+    """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
+    _choose_accelerator()
+    from .commands import predict as command  # noqa: PLC0415
+
+    command.run(run, text or [], source, output, top, batch)
+
+
+@app.command()
+def setup() -> None:
+    """Build DeepSpeed's native op once, before the first run; removes the lock of a build that was killed."""
+    _choose_accelerator()
+    from .commands import setup as command  # noqa: PLC0415
+
+    command.run()
+
+
+def _choose_accelerator() -> None:
+    """Settle what deepspeed reads when it is imported, which transformers does too."""
+    from .environment import choose_accelerator  # noqa: PLC0415
+
+    choose_accelerator(os.environ)
+
+
+def main() -> None:
+    """Run the command line; an error that is ours is one message and one exit code."""
+    check_identity()
+    from sharding import LmmtcError  # noqa: PLC0415  # only now is it known to be ours
+
+    from .exit_codes import report  # noqa: PLC0415
+
+    try:
+        app()
+    except LmmtcError as error:
+        sys.exit(report(error))

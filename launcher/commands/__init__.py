@@ -1,0 +1,1 @@
+"""One module a subcommand of `lmmtc`: from its arguments to what it prints."""

@@ -1,0 +1,31 @@
+"""What a process says when it ends: schedulers decide by these numbers whether to start it again."""
+
+import os
+import sys
+from enum import IntEnum
+
+from sharding import DataError, LmmtcError
+from trainer.errors import ConfigError
+from trainer.telemetry import TelemetryError
+
+
+class ExitCode(IntEnum):
+    """0 done; 75 start me again; 78 do not, the configuration is wrong; 1 a fault."""
+
+    DONE = 0
+    FAULT = 1
+    START_AGAIN = 75
+    CONFIGURATION = 78
+
+
+def exit_code(error: LmmtcError) -> ExitCode:
+    """Tell errors that a restart cannot mend from faults."""
+    return ExitCode.CONFIGURATION if isinstance(error, ConfigError | DataError | TelemetryError) else ExitCode.FAULT
+
+
+def report(error: LmmtcError) -> ExitCode:
+    """Say on stderr what went wrong, and where there are several ranks, on which; returns the exit code."""
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    rank = "" if alone else f"[rank {os.environ.get('RANK')}] "
+    sys.stderr.write(f"{rank}{type(error).__name__}: {error}\n")
+    return exit_code(error)

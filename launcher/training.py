@@ -1,0 +1,94 @@
+"""One rank's life: its place, its metrics, meeting the others, training, and how it ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from trainer.config import Config, load_config
+from trainer.telemetry import EventLog, Telemetry
+
+from .environment import Placement, choose_accelerator, placement
+from .exit_codes import ExitCode
+from .signals import StopRequest
+
+
+def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
+    """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved."""
+    place = placement(os.environ)
+    config = load_config(config_path, overrides)
+    stop = StopRequest().listen()
+    telemetry = _open_telemetry(config, place)
+    try:
+        return _run(config, place, telemetry, stop)
+    finally:
+        telemetry.close()
+
+
+def _open_telemetry(config: Config, place: Placement) -> Telemetry:
+    """Serve metrics before anything can hang, so that a hang is visible."""
+    port = config.telemetry.port
+    telemetry = Telemetry.serve(port + place.local_rank if port else port, is_first_rank=place.rank == 0)
+    identity = {
+        "rank": str(place.rank),
+        "local_rank": str(place.local_rank),
+        "zero_stage": str(config.train.zero_stage),
+        "run_id": _run_id(config),
+        "version": _version(),
+    }
+    telemetry.set("rank_info", 1, **identity)
+    telemetry.set("world_size", place.world_size)
+    return telemetry
+
+
+def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopRequest) -> ExitCode:
+    os.environ.update(place.variables())
+    choose_accelerator(os.environ)
+    import torch  # noqa: PLC0415  # this and what follows read the environment that was set above
+
+    from trainer.assemble import assemble  # noqa: PLC0415
+    from trainer.distributed import join, leave  # noqa: PLC0415
+    from trainer.engine import prepare_ops  # noqa: PLC0415
+    from trainer.loop import Outcome  # noqa: PLC0415
+
+    if config.run.threads is not None:
+        torch.set_num_threads(config.run.threads)
+    prepare_ops()
+    ranks = join(place.local_rank)
+    events = _open_events(config, place)
+    try:
+        run = assemble(config, ranks, telemetry, events, stop, _extra_hooks(config, place))
+        events.write("start", step=run.position.step, world_size=ranks.world_size)
+        outcome = run.loop.run(run.position)
+    finally:
+        events.close()
+        leave()
+    return ExitCode.DONE if outcome is Outcome.DONE else ExitCode.START_AGAIN
+
+
+def _open_events(config: Config, place: Placement) -> EventLog:
+    """Let the first rank log for all, and repeat it on stdout where no terminal shows a bar instead."""
+    identity = {"run_id": _run_id(config), "rank": place.rank}
+    if place.rank:
+        return EventLog(None, None, **identity)
+    config.run.folder.mkdir(parents=True, exist_ok=True)
+    return EventLog(config.run.folder / "events.jsonl", None if sys.stdout.isatty() else sys.stdout, **identity)
+
+
+def _extra_hooks(config: Config, place: Placement) -> list:
+    from .progress import TrainingBar  # noqa: PLC0415
+
+    return [TrainingBar(config.train.steps)] if place.rank == 0 and sys.stdout.isatty() else []
+
+
+def _run_id(config: Config) -> str:
+    """Name the run after its folder: the same on all ranks and after every restart."""
+    return config.run.folder.name
+
+
+def _version() -> str:
+    try:
+        return version("lmmtc")
+    except PackageNotFoundError:  # started from a clone that was never installed
+        return "unknown"

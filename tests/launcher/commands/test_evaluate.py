@@ -1,0 +1,181 @@
+"""`lmmtc evaluate`: its numbers, against loops over the model's own predictions; and what it refuses."""
+
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sharding import convert
+from tests.launcher.conftest import Lmmtc
+from trainer.predict import predict
+from trainer.trained import TrainedModel
+
+pytestmark = pytest.mark.ranks
+
+SHORTLIST = 12
+
+
+@dataclass(frozen=True)
+class Case:
+    """One record's true labels, and the candidates with their scores, best first."""
+
+    true: frozenset[str]
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write 30 dev and 41 test records; no two texts are alike, and one has no label."""
+    path = tmp_path_factory.mktemp("judged") / "judged.jsonl"
+    lines = []
+    for number in range(71):
+        labels = [] if number == 50 else sorted({number % 44, number * number % 44, number * 7 % 20})
+        record = {
+            "id": str(number),
+            "split": "dev" if number < 30 else "test",
+            "text": f"number {number}: " + " and ".join(f"topic {label}" for label in labels),
+            "labels": [f"label {label}" for label in labels],
+        }
+        lines.append(json.dumps(record) + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def judged(corpus: Path, trained: Path, tokenizer_folder: Path) -> Path:
+    """Shard the corpus with the labels of the run."""
+    convert(corpus, corpus.parent / "shards", tokenizer_folder, vocabulary=trained / "model" / "labels.arrow")
+    return corpus.parent / "shards"
+
+
+def records_of(path: Path, split: str) -> list[dict[str, Any]]:
+    return [record for record in map(json.loads, path.read_text().splitlines()) if record["split"] == split]
+
+
+def cases(model: TrainedModel, corpus: Path, split: str) -> list[Case]:
+    from sharding import Record
+
+    records = [Record(r["id"], r["text"], tuple(r["labels"])) for r in records_of(corpus, split)]
+    answers = predict(model, records, SHORTLIST)
+    return [Case(frozenset(r.labels), a.labels, a.scores) for r, a in zip(records, answers, strict=True)]
+
+
+def precision(case: Case, k: int) -> float:
+    return sum(name in case.true for name in case.names[:k]) / k
+
+
+def ndcg(case: Case, k: int) -> float:
+    gain = sum(1 / math.log2(place + 2) for place, name in enumerate(case.names[:k]) if name in case.true)
+    return gain / sum(1 / math.log2(place + 2) for place in range(min(k, len(case.true))))
+
+
+def psp(judged: Sequence[Case], weight: Mapping[str, float], k: int) -> float:
+    reached = sum(weight[name] for case in judged for name in case.names[:k] if name in case.true)
+    best = sum(sum(sorted((weight[name] for name in case.true), reverse=True)[:k]) for case in judged)
+    return reached / best
+
+
+def inverse_propensities(tiny_dataset: Path) -> dict[str, float]:
+    train = records_of(tiny_dataset.parent / "tiny.jsonl", "train")
+    counts = Counter(label for record in train for label in record["labels"])
+    c = (math.log(len(train)) - 1) * 2.5**0.55
+    return {f"label {label}": 1 + c * (counts[f"label {label}"] + 1.5) ** -0.55 for label in range(48)}
+
+
+def confusion(judged: Sequence[Case], threshold: float) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {"hit": Counter(), "predicted": Counter(), "true": Counter()}
+    for case in judged:
+        predicted = {name for name, score in zip(case.names, case.scores, strict=True) if score >= threshold}
+        found["predicted"].update(predicted)
+        found["true"].update(case.true)
+        found["hit"].update(predicted & case.true)
+    return found
+
+
+def micro_f1(judged: Sequence[Case], threshold: float) -> float:
+    found = confusion(judged, threshold)
+    return 2 * found["hit"].total() / (found["predicted"].total() + found["true"].total())
+
+
+def macro_f1(judged: Sequence[Case], threshold: float) -> float:
+    found = confusion(judged, threshold)
+    each = [2 * found["hit"][name] / (found["predicted"][name] + found["true"][name]) for name in found["true"]]
+    return sum(each) / len(each)
+
+
+def test_the_numbers_are_those_of_plain_loops_over_the_predictions(
+    lmmtc: Lmmtc, trained: Path, corpus: Path, judged: Path, tiny_dataset: Path
+) -> None:
+    said = lmmtc("evaluate", trained, "--dataset", judged)
+    assert said.code == 0, said.err
+    written = json.loads((trained / "evaluation.json").read_text())
+    assert (written["step"], written["split"], written["records"]) == (12, "test", 41)
+    model = TrainedModel.load(trained)
+    dev, test = cases(model, corpus, "dev"), cases(model, corpus, "test")
+    labelled = [case for case in test if case.true]
+    assert len(labelled) == 40
+    threshold = max((score for case in dev for score in case.scores), key=lambda at: micro_f1(dev, at))
+    weight = inverse_propensities(tiny_dataset)
+    expected = {
+        "recall@K": sum(len(case.true & set(case.names)) for case in test) / sum(len(case.true) for case in test),
+        "threshold": threshold,
+        "micro-F1": micro_f1(test, threshold),
+        "macro-F1": macro_f1(test, threshold),
+    }
+    for k in (1, 3, 5):
+        expected[f"P@{k}"] = sum(precision(case, k) for case in labelled) / len(labelled)
+        expected[f"nDCG@{k}"] = sum(ndcg(case, k) for case in labelled) / len(labelled)
+        expected[f"PSP@{k}"] = psp(labelled, weight, k)
+    assert expected["recall@K"] > 0.3, "a model that finds nothing would prove nothing"
+    # Batches are padded to other lengths here: scores differ in the last bits.
+    assert written["scan+cloze"] == pytest.approx(expected, rel=1e-5)
+    assert written["scan"]["recall@K"] == written["scan+cloze"]["recall@K"]
+    assert f"{100 * expected['P@5']:.1f}" in said.out
+
+
+def test_only_the_first_records_of_each_split_are_judged_on_request(lmmtc: Lmmtc, trained: Path, judged: Path) -> None:
+    assert lmmtc("evaluate", trained, "--dataset", judged, "--records", "7").code == 0
+    assert json.loads((trained / "evaluation.json").read_text())["records"] == 7
+
+
+def test_a_split_that_is_not_there_is_named_with_those_that_are(
+    lmmtc: Lmmtc, trained: Path, tiny_dataset: Path
+) -> None:
+    said = lmmtc("evaluate", trained)
+    assert (said.code, said.err) == (78, f"DataError: split 'test': {tiny_dataset} has only dev, train\n")
+
+
+def test_a_data_set_with_other_labels_is_refused(
+    lmmtc: Lmmtc, trained: Path, corpus: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    convert(corpus, tmp_path / "other", tokenizer_folder)
+    said = lmmtc("evaluate", trained, "--dataset", tmp_path / "other")
+    assert said.code == 78
+    assert said.err == (
+        f"DataError: {tmp_path / 'other'}: has other labels than {trained} was trained on; "
+        f"shard it again with --vocabulary {trained / 'model' / 'labels.arrow'}\n"
+    )
+
+
+def test_a_folder_that_is_no_run_is_named(lmmtc: Lmmtc, tmp_path: Path) -> None:
+    said = lmmtc("evaluate", tmp_path)
+    assert (said.code, said.err) == (
+        78,
+        f"ConfigError: {tmp_path}: is not the folder of a run: it has no config.json\n",
+    )
+
+
+def test_a_run_without_a_checkpoint_is_named(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    shutil.copyfile(trained / "config.json", tmp_path / "config.json")
+    said = lmmtc("evaluate", tmp_path)
+    assert (said.code, said.err) == (
+        1,
+        f"CheckpointError: {tmp_path / 'checkpoints'}: there is no checkpoint yet; train the run first\n",
+    )

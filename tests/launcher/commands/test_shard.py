@@ -1,0 +1,85 @@
+"""`lmmtc shard`: what it says of its work, and of bad input."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sharding import Dataset
+from tests.launcher.conftest import Lmmtc, Said
+
+GOOD = {"id": "1", "text": "one", "labels": ["a"], "split": "train"}
+
+Shard = Callable[..., Said]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Name a corpus that does not exist yet."""
+    return tmp_path / "corpus.jsonl"
+
+
+@pytest.fixture
+def shard(lmmtc: Lmmtc, source: Path, tmp_path: Path, tokenizer_folder: Path) -> Shard:
+    """Shard `source` into tmp_path / "shards"."""
+
+    def call(*options: object) -> Said:
+        return lmmtc("shard", source, tmp_path / "shards", "--tokenizer", tokenizer_folder, *options)
+
+    return call
+
+
+def write(source: Path, *lines: object) -> None:
+    source.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), "utf-8")
+
+
+def test_a_conversion_ends_with_counts_and_the_name_of_the_data(shard: Shard, source: Path, tmp_path: Path) -> None:
+    write(source, GOOD, GOOD | {"id": "2", "labels": ["a", "b"]}, GOOD | {"id": "3", "split": "test"})
+    said = shard()
+    dataset = Dataset.open(tmp_path / "shards")
+    assert said.out == (
+        "train: 2 records in 1 shards\n"
+        "test: 1 records in 1 shards\n"
+        "labels: 2; skipped records: 0\n"
+        f"{tmp_path / 'shards'}: {dataset.manifest.dataset_id}\n"
+    )
+    assert said.code == 0
+
+
+def test_a_missing_source_is_named(shard: Shard, source: Path, tmp_path: Path) -> None:
+    said = shard()
+    assert (said.code, said.err) == (78, f"DataError: {source}: cannot be read: No such file or directory\n")
+    assert not list((tmp_path / "shards").glob("*"))
+
+
+def test_a_malformed_line_is_named_by_file_and_line(shard: Shard, source: Path) -> None:
+    write(source, GOOD, '{"id": "2", "text": 5, "labels": []}')
+    said = shard()
+    assert (said.code, said.err) == (78, "BadRecordError: corpus.jsonl:2: 'text' is 5: must be a string\n")
+
+
+def test_malformed_lines_are_counted_where_they_may_be_skipped(shard: Shard, source: Path) -> None:
+    write(source, GOOD, "not JSON", "{}")
+    assert "labels: 1; skipped records: 2\n" in shard("--on-bad-record", "skip").out
+
+
+def test_a_label_outside_of_the_given_vocabulary_is_named_by_file_and_line(
+    shard: Shard, source: Path, tiny_dataset: Path
+) -> None:
+    write(source, GOOD | {"labels": ["label 0"]}, GOOD | {"id": "2", "labels": ["label 0", "topic 0"]})
+    said = shard("--vocabulary", tiny_dataset / "labels.arrow")
+    assert (said.code, said.err) == (
+        78,
+        "UnknownLabelError: corpus.jsonl:2: label 'topic 0': not in the vocabulary that was given\n",
+    )
+
+
+def test_a_folder_without_a_tokenizer_is_named(lmmtc: Lmmtc, source: Path, tmp_path: Path) -> None:
+    write(source, GOOD)
+    said = lmmtc("shard", source, tmp_path / "shards", "--tokenizer", tmp_path)
+    assert said.code == 78
+    assert said.err == (
+        f"DataError: tokenizer {tmp_path / 'tokenizer.json'}: no such file: "
+        "name the folder of a Hugging Face fast tokenizer\n"
+    )

@@ -1,0 +1,61 @@
+"""The command line without a process of its own, and a run that was trained to be used."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cli import main
+from tests.programs import ROOT, finish, write_config
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Lmmtc = Callable[..., Said]
+
+
+@pytest.fixture
+def lmmtc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lmmtc:
+    """Call `lmmtc` with these words."""
+
+    def call(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["lmmtc", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Said(int(ended.value.code or 0), out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def sections(tiny_dataset: Path, tiny_encoder: Path) -> dict[str, dict[str, Any]]:
+    """Configure a run of one process, run.folder left out."""
+    return {
+        "run": {"threads": 1},
+        "data": {"dataset": tiny_dataset},
+        "model": {"encoder": tiny_encoder, "max_tokens": 24},
+        "labels": {"lr": 0.05},
+        "cloze": {"shortlist": 12, "chunk": 5},
+        "train": {"steps": 12, "global_batch": 32, "micro_batch": 32, "lr": 0.003},
+        "evaluation": {"every_steps": 12, "records": 8},
+    }
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, sections: dict[str, dict[str, Any]]) -> Path:
+    """Train 12 steps and return the run's folder; beside it lies its configuration, `run.toml`."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    config = write_config(folder.with_name("run.toml"), **sections | {"run": {"folder": folder}})
+    finish(sys.executable, ROOT / "launcher" / "run.py", "--config", config, timeout=200)
+    return folder
