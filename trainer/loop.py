@@ -50,7 +50,7 @@ class TrainingLoop:
     def run(self, position: Position) -> Outcome:
         """Train; raises NonFiniteError, with nothing saved, after too many skipped steps in a row."""
         skipped = 0
-        source = self.loader.steps(position.stream)
+        source = self.loader.steps(position.stream, position.step)
         outcome = Outcome.DONE
         while outcome is Outcome.DONE and position.step < self.step.config.train.steps:
             started = perf_counter()

@@ -52,7 +52,7 @@ def loop(hook: Recorder, applied: Callable[[int], bool] = lambda _: True, stops_
         stops = int(stop or number == stops_at)
         return SimpleNamespace(step=number, applied=applied(number), counts=SimpleNamespace(stops=stops))
 
-    def steps(state: StreamState) -> Iterator[StepData]:
+    def steps(state: StreamState, _done: int) -> Iterator[StepData]:
         for number in count(state.consumed // 10 + 1):
             yield StepData((), position(number).stream)
 

@@ -65,7 +65,9 @@ def _describe(detail: ErrorDetails) -> str:
         return f"{key}: unknown key{_suggestion(detail['loc'])}"
     if detail["type"] == "missing":
         return f"{key}: is required and has no default"
-    rule = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if detail["type"] == "value_error":  # of settings that do not fit together
+        return detail["msg"].removeprefix("Value error, ")
+    rule = detail["msg"].removeprefix("Input should be ")
     return f"{key} = {detail['input']!r}: must be {rule}"
 
 

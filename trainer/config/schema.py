@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,12 +78,32 @@ class ClozeSection(Section):
     """Without it, the model is a plain one-vs-all head: the control of every claim about the cloze."""
     shortlist: Positive = 32
     """Labels K that the scan proposes for each record; also how deep predictions can go."""
+    slots: Literal["shortlist", "all"] = "shortlist"
+    """The labels that get a slot: those that the scan proposes, or all labels, and then nothing is scanned."""
+    attention: Literal["prefix", "joint"] = "prefix"
+    """Slots look at the text (prefix), or all slots and the text are one sequence, as published (joint)."""
+    label_tokens: Literal[1, 3] = 1
+    """Tokens of a label under joint attention: one, or three: its start, its state, its end."""
     chunk: Positive = 64
     """Slots that share one label pass, and see each other."""
+    driver: Literal["fused", "checkpointed"] | None = None
+    """Chunks run once, with their gradients (fused), or again in backward (checkpointed: unset under ZeRO-3)."""
     all_masked: Share = 0.5
     """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
     flip: Share = 0.0
     """Share of shown labels that are replaced by a false one."""
+    shown_no: NonNegative = 0.0
+    """False labels that are shown as NO, for each label shown as YES; of use where there are few labels."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ClozeSection":
+        if self.attention == "joint" and self.slots != "all":
+            raise ValueError("cloze.attention = 'joint': one sequence holds every label: set cloze.slots = 'all'")
+        if self.attention == "prefix" and self.label_tokens != 1:
+            raise ValueError("cloze.label_tokens = 3: only joint attention has room for them")
+        if not self.enabled and self.slots == "all":
+            raise ValueError("cloze.slots = 'all': without a cloze the scan must find the labels: use 'shortlist'")
+        return self
 
 
 class MlmSection(Section):
@@ -93,6 +113,10 @@ class MlmSection(Section):
     """Weight of its loss; 0 leaves its head out."""
     probability: Share = 0.15
     """Share of text tokens that are masked."""
+    until: Share = 1.0
+    """Share of all steps after which nothing is masked any more."""
+    own_pass: bool = False
+    """Read the masked text in a pass of its own: labels then see the whole text, at twice the price of a text."""
 
 
 class TrainSection(Section):
@@ -112,8 +136,8 @@ class TrainSection(Section):
     """Decay of matrices; biases and norms have none."""
     clip: NonNegative = 1.0
     """Largest norm of the dense gradient; 0 switches clipping off."""
-    zero_stage: Annotated[int, Field(ge=0, le=2)] = 1
-    """DeepSpeed ZeRO: 0 keeps everything everywhere, 1 splits optimizer state, 2 gradients too."""
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
+    """DeepSpeed ZeRO: 0 keeps everything everywhere, 1 splits optimizer state, 2 gradients too, 3 parameters too."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32."""
     nonfinite_limit: Positive = 5
@@ -160,3 +184,12 @@ class Config(Section):
     checkpoint: CheckpointSection = CheckpointSection()
     evaluation: EvaluationSection = EvaluationSection()
     telemetry: TelemetrySection = TelemetrySection()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.cloze.driver == "fused" and self.train.zero_stage == 3:
+            raise ValueError(
+                "cloze.driver = 'fused': ZeRO-3 would give it parts of parameters, and wrong gradients: "
+                "use 'checkpointed', or train.zero_stage of at most 2"
+            )
+        return self

@@ -14,7 +14,10 @@ from .masking import RecordKeys, mask_tokens, reveal_labels
 
 @dataclass(frozen=True)
 class Collator:
-    """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed."""
+    """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed.
+
+    masked_steps: the last optimizer step whose text is masked; None: all are.
+    """
 
     spec: TokenizerSpec
     num_labels: int
@@ -22,15 +25,17 @@ class Collator:
     seed: int = 0
     mlm: MlmSection | None = None
     cloze: ClozeSection | None = None
+    masked_steps: int | None = None
 
-    def __call__(self, records: RecordBatch) -> TextBatch:
-        """Build the tensors of one micro-batch."""
+    def __call__(self, records: RecordBatch, step: int = 1) -> TextBatch:
+        """Build the tensors of one micro-batch of an optimizer step."""
         tokens, token_offsets = records.ragged("tokens")
         ids_BT, mask_BT, maskable_BT = pad_texts(tokens, token_offsets, self.spec, self.max_tokens)
         labels, label_offsets = records.ragged("labels")
         labels = labels.astype(np.int64)
         keys = RecordKeys(self.seed, records.epoch, records.positions)
-        corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT & (records.weights[:, None] > 0), keys)
+        maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
+        corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)
         revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
         return TextBatch(
@@ -46,7 +51,7 @@ class Collator:
         if self.cloze is None or not self.cloze.enabled:
             nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
             return nothing, nothing
-        return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze.all_masked, self.cloze.flip)
+        return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze)
 
 
 def pad_texts(

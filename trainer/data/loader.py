@@ -24,13 +24,13 @@ class Loader:
     """Cuts a rank's share of each global batch into micro-batches."""
 
     stream: TrainStream
-    collate: Callable[[RecordBatch], TextBatch]
+    collate: Callable[[RecordBatch, int], TextBatch]
     accumulation: int
     device: torch.device
 
-    def steps(self, state: StreamState) -> Iterator[StepData]:
-        """Yield steps from `state` on, without end; the next one is prepared while this one trains."""
-        source = self._prepare(state)
+    def steps(self, state: StreamState, done: int = 0) -> Iterator[StepData]:
+        """Yield steps from `state` on, `done` being behind it, without end; one is prepared while another trains."""
+        source = self._prepare(state, done)
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
             ahead = thread.submit(next, source)
             while True:
@@ -38,8 +38,8 @@ class Loader:
                 ahead = thread.submit(next, source)
                 yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)
 
-    def _prepare(self, state: StreamState) -> Iterator[StepData]:
-        for records, after in self.stream.batches(state):
+    def _prepare(self, state: StreamState, done: int) -> Iterator[StepData]:
+        for step, (records, after) in enumerate(self.stream.batches(state), start=done + 1):
             size = len(records.weights) // self.accumulation
             parts = (records.slice(index * size, (index + 1) * size) for index in range(self.accumulation))
-            yield StepData(tuple(self.collate(part) for part in parts), after)
+            yield StepData(tuple(self.collate(part, step) for part in parts), after)

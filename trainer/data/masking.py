@@ -10,9 +10,10 @@ import numpy as np
 
 from sharding import TokenizerSpec, uniform
 
+from ..config import ClozeSection
 from .batch import State
 
-CHOOSE, CORRUPT, REPLACE, REVEAL_ANY, REVEAL_COUNT, REVEAL_WHICH, FLIP, FLIP_TO = range(16, 24)
+CHOOSE, CORRUPT, REPLACE, REVEAL_ANY, REVEAL_COUNT, REVEAL_WHICH, FLIP, FLIP_TO, DENY_COUNT, DENY_WHICH = range(16, 26)
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,37 @@ def mask_tokens(
 
 
 def reveal_labels(
-    labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, all_masked: float, flip: float
+    labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, settings: ClozeSection
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the labels that a record shows as context.
+    """Choose the labels that a record shows as context: true ones as YES and, beside them, false ones as NO.
 
-    With probability `all_masked` none, else m ~ U{0..P-1} of its P positives: never all, which would teach that what
-    is not shown is NO. With probability `flip` a shown label is replaced by a false one. Returns (ids [B, V], -1 where
-    there is none; states [B, V]).
+    Returns (ids [B, V], -1 where there is none; states [B, V]). V is at least 1 wherever anything may be shown: ranks
+    must run the same passes, or their gradients become ready in another order, and ZeRO-2 mixes them up.
+    """
+    yes_BV = _affirm(labels, offsets, keys, num_labels, settings)
+    no_BV = _deny(yes_BV, labels, offsets, keys, num_labels, settings.shown_no)
+    states = [np.full_like(yes_BV, State.YES), np.full_like(no_BV, State.NO)]
+    return np.concatenate([yes_BV, no_BV], axis=1), np.concatenate(states, axis=1)
+
+
+def _affirm(
+    labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, settings: ClozeSection
+) -> np.ndarray:
+    """Show none with probability `all_masked`, else m ~ U{0..P-1} of the P true labels.
+
+    Never all, which would teach that what is not shown is NO. A flip shows a false label in the place of a true one.
     """
     counts_B = np.diff(offsets)
     record_N = np.repeat(np.arange(len(counts_B)), counts_B)
     shown_B = (keys.per_record(REVEAL_COUNT) * counts_B).astype(np.int64)
-    shown_B[keys.per_record(REVEAL_ANY) < all_masked] = 0
+    shown_B[keys.per_record(REVEAL_ANY) < settings.all_masked] = 0
     order_N = np.lexsort((keys.per_label(REVEAL_WHICH, record_N, labels), record_N))
     place_N = np.arange(len(labels)) - offsets[record_N]
-    revealed_BV = np.full((len(counts_B), shown_B.max(initial=0)), -1, dtype=np.int64)
+    revealed_BV = np.full((len(counts_B), shown_B.max(initial=int(settings.all_masked < 1))), -1, dtype=np.int64)
     chosen_N = place_N < shown_B[record_N]
-    shown = _flip(labels[order_N], record_N, keys, num_labels, flip)
+    shown = _flip(labels[order_N], record_N, keys, num_labels, settings.flip)
     revealed_BV[record_N[chosen_N], place_N[chosen_N]] = shown[chosen_N]
-    return revealed_BV, np.full_like(revealed_BV, State.YES)
+    return revealed_BV
 
 
 def _flip(
@@ -81,3 +94,20 @@ def _flip(
     is_true_N = np.isin(record_N * num_labels + other_N, record_N * num_labels + label_N)
     flipped_N = (keys.per_label(FLIP, record_N, label_N) < probability) & ~is_true_N
     return np.where(flipped_N, other_N, label_N)
+
+
+def _deny(
+    yes_BV: np.ndarray, labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, per_yes: float
+) -> np.ndarray:
+    """Draw about `per_yes` false labels for each that is shown as YES; a draw that is taken is left out."""
+    shown_B = (yes_BV >= 0).sum(axis=1)
+    wanted_B = np.floor(per_yes * shown_B + keys.per_record(DENY_COUNT) * (shown_B > 0) * (per_yes > 0)).astype(
+        np.int64
+    )
+    columns = np.arange(wanted_B.max(initial=0))
+    drawn_BV = (keys.per_column(DENY_WHICH, len(columns)) * num_labels).astype(np.int64)
+    first_of_record_B1 = np.arange(len(yes_BV))[:, None] * num_labels
+    true = np.repeat(first_of_record_B1[:, 0], np.diff(offsets)) + labels
+    taken_BV = np.isin(first_of_record_B1 + drawn_BV, np.append(true, (first_of_record_B1 + yes_BV)[yes_BV >= 0]))
+    repeated_BV = ((drawn_BV[:, :, None] == drawn_BV[:, None, :]) & (columns[:, None] > columns)).any(axis=2)
+    return np.where(taken_BV | repeated_BV | (columns >= wanted_B[:, None]), -1, drawn_BV)

@@ -56,13 +56,38 @@ def test_a_config_survives_json(path: Path) -> None:
         ("train.xyz=8", "train.xyz: unknown key"),
         ("train.warmup=1.4", "train.warmup = 1.4: must be less than or equal to 1"),
         ("train.micro_batch=0", "train.micro_batch = 0: must be greater than 0"),
-        ("train.zero_stage=3", "train.zero_stage = 3: must be less than or equal to 2"),
+        ("train.zero_stage=4", "train.zero_stage = 4: must be less than or equal to 3"),
         ("labels.optimizer=adagrad", "labels.optimizer = 'adagrad': must be 'adam' or 'sgd'"),
         ("train.steps=many", "train.steps = 'many': must be a valid integer, unable to parse string as an integer"),
     ],
 )
 def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words: str) -> None:
     assert error_of(path, override) == f"{words} ({path})"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["cloze.attention=joint"],
+            "cloze.attention = 'joint': one sequence holds every label: set cloze.slots = 'all'",
+        ),
+        (["cloze.label_tokens=3"], "cloze.label_tokens = 3: only joint attention has room for them"),
+        (
+            ["cloze.slots=all", "cloze.enabled=false"],
+            "cloze.slots = 'all': without a cloze the scan must find the labels: use 'shortlist'",
+        ),
+        (
+            ["cloze.driver=fused", "train.zero_stage=3"],
+            (
+                "cloze.driver = 'fused': ZeRO-3 would give it parts of parameters, and wrong gradients: "
+                "use 'checkpointed', or train.zero_stage of at most 2"
+            ),
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(path: Path, overrides: list[str], words: str) -> None:
+    assert error_of(path, *overrides) == f"{words} ({path})"
 
 
 def test_all_errors_are_told_at_once(path: Path) -> None:

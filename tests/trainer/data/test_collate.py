@@ -1,5 +1,6 @@
 """Micro-batches: padded texts, and numbers that depend on the record alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,11 @@ def test_without_training_settings_nothing_is_masked_or_revealed(dataset: Datase
     assert torch.equal(batch.ids_BT, batch.originals_BT)
     assert not batch.masked_BT.any()
     assert batch.revealed_BV.shape == (32, 0)
+
+
+def test_nothing_is_masked_after_the_last_masked_step(collate: Collator, records: RecordBatch) -> None:
+    until_two = replace(collate, masked_steps=2)
+    assert bool(until_two(records, 2).masked_BT.any())
+    after = until_two(records, 3)
+    assert not after.masked_BT.any()
+    assert torch.equal(after.ids_BT, after.originals_BT)

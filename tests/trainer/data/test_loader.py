@@ -33,7 +33,7 @@ def test_micro_batches_are_the_ranks_records_in_order(loader: Loader) -> None:
         assert data.state == state
         assert len(data.micro_batches) == ACCUMULATION
         for number, batch in enumerate(data.micro_batches):
-            assert_equal(batch, loader.collate(records.slice(2 * number, 2 * number + 2)))
+            assert_equal(batch, loader.collate(records.slice(2 * number, 2 * number + 2), 1))
 
 
 def test_a_state_leads_to_the_step_behind_it_whatever_was_prepared_ahead(loader: Loader) -> None:
@@ -49,7 +49,7 @@ def test_a_state_leads_to_the_step_behind_it_whatever_was_prepared_ahead(loader:
 
 
 def test_a_failure_while_preparing_reaches_the_caller(loader: Loader) -> None:
-    def fail(_records: object) -> TextBatch:
+    def fail(_records: object, _step: int) -> TextBatch:
         raise OSError("the disk is gone")
 
     broken = Loader(loader.stream, fail, ACCUMULATION, loader.device)

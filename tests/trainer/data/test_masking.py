@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binomtest, chisquare
 
 from sharding import TokenizerSpec
+from trainer.config import ClozeSection
 from trainer.data import State
 from trainer.data.masking import RecordKeys, mask_tokens, reveal_labels
 
@@ -48,10 +49,11 @@ def test_every_epoch_masks_anew() -> None:
     assert (first != second).any()
 
 
-def reveal(all_masked: float = 0.0, flip: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def reveal(all_masked: float = 0.0, flip: float = 0.0, shown_no: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Reveal labels of records that have 5 of 200 each: record b has those from 5 b on, modulo 200."""
     labels = np.arange(RECORDS * POSITIVES) % NUM_LABELS
-    return reveal_labels(labels, np.arange(RECORDS + 1) * POSITIVES, keys(RECORDS), NUM_LABELS, all_masked, flip)
+    settings = ClozeSection(all_masked=all_masked, flip=flip, shown_no=shown_no)
+    return reveal_labels(labels, np.arange(RECORDS + 1) * POSITIVES, keys(RECORDS), NUM_LABELS, settings)
 
 
 def own_labels() -> np.ndarray:
@@ -68,7 +70,7 @@ def test_how_many_labels_are_shown_is_uniform_and_never_all() -> None:
 def test_a_share_of_records_shows_nothing() -> None:
     shown_B = (reveal(all_masked=0.6)[0] >= 0).sum(axis=1)
     assert_share(shown_B == 0, 0.6 + 0.4 / POSITIVES)
-    assert (reveal(all_masked=1.0)[0] < 0).all()
+    assert reveal(all_masked=1.0)[0].shape == (RECORDS, 0)
 
 
 def test_shown_labels_are_distinct_ones_of_the_record_each_equally_often() -> None:
@@ -95,9 +97,23 @@ def test_a_flip_shows_a_false_label() -> None:
     assert_share(is_false[shown], 0.3 * (1 - POSITIVES / NUM_LABELS))
 
 
+def test_false_labels_are_shown_as_no_beside_true_ones() -> None:
+    revealed_BV, states_BV = reveal(flip=0.2, shown_no=1.5)
+    yes_BV, no_BV = (np.where(states_BV == state, revealed_BV, -1) for state in (State.YES, State.NO))
+    assert np.array_equal(yes_BV[:, : POSITIVES - 1], reveal(flip=0.2)[0])
+    for no_V, yes_V, own_P in zip(no_BV, yes_BV, own_labels(), strict=True):
+        shown = no_V[no_V >= 0]
+        assert len(set(shown)) == len(shown) <= 1.5 * (yes_V >= 0).sum() + 1
+        assert not set(shown) & {*yes_V, *own_P}
+    # Of what is drawn, few are left out: a label is true, shown or drawn before with a probability of at most 15 / 200.
+    assert 0.9 < (no_BV >= 0).sum() / (1.5 * (yes_BV >= 0).sum()) <= 1.1
+
+
 @pytest.mark.parametrize("positives", [0, 1])
 def test_a_record_with_at_most_one_label_shows_none(positives: int) -> None:
+    settings = ClozeSection(all_masked=0.0, shown_no=2.0)
     revealed_BV, states_BV = reveal_labels(
-        np.arange(3 * positives), np.arange(4) * positives, keys(3), NUM_LABELS, all_masked=0.0, flip=0.0
+        np.arange(3 * positives), np.arange(4) * positives, keys(3), NUM_LABELS, settings
     )
-    assert revealed_BV.shape == states_BV.shape == (3, 0)
+    assert revealed_BV.shape == states_BV.shape == (3, 1)  # an empty slot, so that all ranks run the same passes
+    assert (revealed_BV == -1).all()
