@@ -18,9 +18,9 @@ from .engine import Engine
 from .errors import ConfigError
 from .evaluation import Evaluator, Ranker, inverse_propensity
 from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
-from .labels import LabelSide, RowRange, RowUpdates, create_table, row_optimizer
+from .labels import Labels, RowRange, RowUpdates, label_side, new_table, row_optimizer
 from .loop import Hook, Position, TrainingLoop
-from .model import LabelMaskModel, encoder_config, load_encoder
+from .model import Model, build_form, encoder_config, load_encoder, text_tokens
 from .run_folder import RunFolder
 from .step import TrainingStep
 from .telemetry import EventLog, Telemetry
@@ -33,6 +33,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "train.micro_batch",
     "train.zero_stage",
     "train.nonfinite_limit",
+    "cloze.driver",
 }
 MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
@@ -59,7 +60,8 @@ def assemble(
     engine = Engine(model, build_optimizer(model, config), deepspeed_config(config, ranks.world_size))
     torch.manual_seed(config.run.seed + 1 + ranks.rank)  # dropout differs by rank
     labels, updates = build_labels(config, dataset, ranks, engine, model.encoder.width)
-    loader = build_loader(config, dataset, ranks, engine)
+    tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
+    loader = build_loader(config, dataset, ranks, engine, tokens)
     state = RunState(engine, updates.optimizer, labels.table.range, ranks)
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
@@ -69,7 +71,7 @@ def assemble(
     hooks = [
         Reporting(telemetry, events, ranks.world_size),
         _evaluation(
-            config, dataset, Ranker(model, labels, plain_collator(dataset, config), engine.device), telemetry, events
+            config, dataset, Ranker(model, labels, plain_collator(dataset, tokens), engine.device), telemetry, events
         ),
         PeriodicCheckpoint(store, state, loader.stream.guards, config, telemetry, events, position.step),
         *extra_hooks,
@@ -78,11 +80,10 @@ def assemble(
     return TrainingRun(TrainingLoop(step, loader, hooks, stop_requested), position)
 
 
-def build_model(config: Config) -> LabelMaskModel:
+def build_model(config: Config) -> Model:
     """Build the dense part; the same seed gives the same new parameters on every rank."""
     torch.manual_seed(config.run.seed)
-    model = LabelMaskModel(load_encoder(config.model), config.model, config.cloze, config.mlm.weight)
-    return model.train()  # transformers loads encoders with their dropout off
+    return build_form(load_encoder(config.model), config).train()  # transformers loads with the dropout off
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
@@ -97,23 +98,20 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 def build_labels(
     config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, encoder_width: int
-) -> tuple[LabelSide, RowUpdates]:
+) -> tuple[Labels, RowUpdates]:
     """Build this rank's share of the label table and how it learns."""
     counts, num_labels = dataset.vocabulary.counts, len(dataset.vocabulary)
-    if config.cloze.shortlist > num_labels:
-        raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
-    width = config.model.label_width or encoder_width
     rows = RowRange.of_rank(num_labels, ranks.rank, ranks.world_size)
     records = dataset.split(config.data.train_split).num_records
-    table = create_table(counts, records, width, config.run.seed, rows).to(engine.device)
+    table = new_table(config, counts, records, encoder_width, rows).to(engine.device)
+    side = label_side(config, table, num_labels, ranks)
     optimizer = row_optimizer(config.labels.optimizer, table.rows_RX, config.labels.weight_decay)
-    fused = engine.accumulation == 1 and not config.labels.buffer_gradients
-    side = LabelSide(table, num_labels, config.cloze.shortlist, config.labels.chunk, ranks)
+    fused = side.scans and engine.accumulation == 1 and not config.labels.buffer_gradients
     return side, RowUpdates(optimizer, fused=fused)
 
 
-def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine) -> Loader:
-    """Build this rank's stream of micro-batches."""
+def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, tokens: int) -> Loader:
+    """Build this rank's stream of micro-batches, with so many tokens of a text."""
     stream = TrainStream(
         dataset,
         config.data.train_split,
@@ -126,17 +124,18 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine)
     collate = Collator(
         dataset.manifest.tokenizer,
         len(dataset.vocabulary),
-        config.model.max_tokens,
+        tokens,
         config.run.seed,
         config.mlm,
         config.cloze,
+        masked_steps=int(config.mlm.until * config.train.steps),
     )
     return Loader(stream, collate, accumulation_steps(config, ranks.world_size), engine.device)
 
 
-def plain_collator(dataset: Dataset, config: Config) -> Collator:
+def plain_collator(dataset: Dataset, tokens: int) -> Collator:
     """Collate as evaluation does: nothing masked, nothing revealed."""
-    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), config.model.max_tokens)
+    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), tokens)
 
 
 def resume(store: CheckpointStore, state: RunState, config: Config, stream: TrainStream) -> Position:

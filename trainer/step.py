@@ -1,7 +1,7 @@
 """The order of one optimizer step: what all ranks agree on, and what is written when.
 
-Counts of the step -> per micro-step: text, gather queries, agree that they are finite, scan, shortlist, cloze,
-backward -> agree that all losses and gradients are finite -> rows, then dense parameters.
+Counts of the step -> per micro-step: text, gather queries, scan unless one is not finite, shortlist, cloze, backward
+-> agree that all losses and gradients are finite -> rows, then dense parameters.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from torch import Tensor
 from .config import Config
 from .data import TextBatch
 from .engine import Engine
-from .errors import NonFiniteError
-from .labels import Fetched, LabelSide, RowUpdates
+from .labels import Fetched, Labels, RowUpdates
 from .model import Clock, Losses, Normaliser, Proposal
 from .schedule import schedule
 
@@ -47,7 +46,7 @@ class StepReport:
 class TrainingStep:
     """Runs optimizer steps on this rank; every rank runs the same ones."""
 
-    def __init__(self, config: Config, engine: Engine, labels: LabelSide, updates: RowUpdates, clock: Clock) -> None:
+    def __init__(self, config: Config, engine: Engine, labels: Labels, updates: RowUpdates, clock: Clock) -> None:
         self.config, self.engine, self.labels, self.updates, self.clock = config, engine, labels, updates, clock
 
     def __call__(self, step: int, micro_batches: Sequence[TextBatch], *, stop: bool = False) -> StepReport:
@@ -59,7 +58,8 @@ class TrainingStep:
         averaged_over = self.labels.ranks.world_size * self.engine.accumulation
         normaliser = Normaliser(max(counts.records, 1), counts.masked_tokens, averaged_over)
         micro_step = _MicroStep(self, normaliser, step, rows_lr)
-        applied = micro_step.run_all(micro_batches) and self._all_finite(micro_step.sums)
+        micro_step.run_all(micro_batches)
+        applied = self._all_finite(micro_step.sums)
         if applied:
             self._apply(step, rows_lr)
         else:
@@ -106,16 +106,12 @@ class _MicroStep:
         self.parts, self.normaliser, self.step, self.rows_lr = parts, normaliser, step, rows_lr
         self.sums = torch.zeros(6, dtype=torch.float64, device=parts.engine.device)
 
-    def run_all(self, micro_batches: Sequence[TextBatch]) -> bool:
-        """Run up to the last backward; False, on all ranks alike, if a query was not finite."""
-        try:
-            for index, batch in enumerate(micro_batches):
-                if index:
-                    self.parts.engine.end_micro_step()
-                self._run(batch)
-        except NonFiniteError:
-            return False
-        return True
+    def run_all(self, micro_batches: Sequence[TextBatch]) -> None:
+        """Run up to the last backward."""
+        for index, batch in enumerate(micro_batches):
+            if index:
+                self.parts.engine.end_micro_step()
+            self._run(batch)
 
     def _run(self, batch: TextBatch) -> None:
         lent: list[Fetched] = []
@@ -129,7 +125,7 @@ class _MicroStep:
         losses, proposal = self.parts.engine.forward(batch, propose, self.normaliser, self.parts.clock)
         with self.parts.clock("backward"):
             self.parts.engine.backward(losses.total)
-            self.parts.updates.hold(*self.parts.labels.return_gradients(lent[0]))
+            self.parts.updates.hold(*lent[0].return_gradients(self.parts.labels.ranks))
         self._add(batch, losses, proposal)
 
     def _add(self, batch: TextBatch, losses: Losses, proposal: Proposal) -> None:

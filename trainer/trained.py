@@ -13,8 +13,8 @@ from .data import Collator
 from .distributed import ONE_RANK
 from .errors import CheckpointError
 from .evaluation import Ranker
-from .labels import LabelSide, LabelTable, RowRange
-from .model import LabelMaskModel, build_encoder
+from .labels import Labels, LabelTable, RowRange, label_side
+from .model import Model, build_encoder, build_form, text_tokens
 from .run_folder import RunFolder
 
 
@@ -42,6 +42,7 @@ class TrainedModel:
             raise CheckpointError(f"{folder.checkpoints}: there is no checkpoint yet; train the run first")
         vocabulary, tokenizer = folder.vocabulary(), folder.tokenizer()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = _load_model(folder, config, checkpoint).to(device)
         return cls(
             config=config,
             step=CheckpointMeta.read(checkpoint).step,
@@ -49,17 +50,16 @@ class TrainedModel:
             tokenizer=tokenizer,
             train_records=folder.train_records(),
             ranker=Ranker(
-                model=_load_model(folder, config, checkpoint).to(device),
+                model=model,
                 labels=_load_labels(config, checkpoint, vocabulary, device),
-                collate=Collator(tokenizer.spec, len(vocabulary), config.model.max_tokens),
+                collate=Collator(tokenizer.spec, len(vocabulary), text_tokens(model.encoder, config, len(vocabulary))),
                 device=device,
             ),
         )
 
 
-def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> LabelMaskModel:
-    encoder = build_encoder(folder.encoder_config())
-    model = LabelMaskModel(encoder, config.model, config.cloze, config.mlm.weight)
+def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:
+    model = build_form(build_encoder(folder.encoder_config()), config)
     tensors = load_parameters(checkpoint)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -67,8 +67,8 @@ def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> LabelMas
     return model
 
 
-def _load_labels(config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device) -> LabelSide:
+def _load_labels(config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device) -> Labels:
     everything = RowRange(0, len(vocabulary))
     rows = load_rows(checkpoint, "rows", everything)
     table = LabelTable(rows, torch.from_numpy(vocabulary.counts > 0), everything).to(device)
-    return LabelSide(table, len(vocabulary), config.cloze.shortlist, config.labels.chunk, ONE_RANK)
+    return label_side(config, table, len(vocabulary), ONE_RANK)

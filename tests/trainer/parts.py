@@ -16,8 +16,8 @@ from trainer.config import Config, deepspeed_config
 from trainer.data import Loader, TextBatch
 from trainer.distributed import Ranks
 from trainer.engine import Engine
-from trainer.labels import LabelSide, RowUpdates
-from trainer.model import LabelMaskModel
+from trainer.labels import Labels, RowUpdates
+from trainer.model import Model, text_tokens
 from trainer.step import StepReport, TrainingStep
 from trainer.telemetry import Telemetry
 
@@ -40,7 +40,7 @@ def tiny_config(dataset: Path, encoder: Path, folder: Path = Path("unused"), /, 
     return Config.model_validate(tree)
 
 
-def awake_model(config: Config) -> LabelMaskModel:
+def awake_model(config: Config) -> Model:
     """Build a model whose cloze read-out is not zero, so that every gradient takes part from the first step on."""
     model = build_model(config)
     if model.readout is not None:
@@ -58,7 +58,7 @@ class Parts:
     """One rank's share of a run."""
 
     engine: Engine
-    labels: LabelSide
+    labels: Labels
     updates: RowUpdates
     loader: Loader
     step: TrainingStep
@@ -70,7 +70,8 @@ class Parts:
         model = awake_model(config)
         engine = Engine(model, rule(model, config), deepspeed_config(config, ranks.world_size))
         labels, updates = build_labels(config, dataset, ranks, engine, model.encoder.width)
-        loader = build_loader(config, dataset, ranks, engine)
+        tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
+        loader = build_loader(config, dataset, ranks, engine, tokens)
         telemetry = Telemetry.serve(None, is_first_rank=ranks.is_first)
         return cls(engine, labels, updates, loader, TrainingStep(config, engine, labels, updates, telemetry.phase))
 

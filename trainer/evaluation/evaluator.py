@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from sharding import RecordBatch
 
 from ..data import TextBatch
 from ..distributed import Ranks
-from ..labels import LabelSide
-from ..model import LabelMaskModel
+from ..labels import Labels
+from ..model import Model, Slots
 from .ranking import RankingSums, ranking_sums
 
 
@@ -29,10 +30,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranker:
-    """Answers with the rankings that every evaluation reports: the scan's and, with a cloze, both together."""
+    """Answers with the rankings that every evaluation reports: the scan's, and the one with the cloze."""
 
-    model: LabelMaskModel
-    labels: LabelSide
+    model: Model
+    labels: Labels
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
 
@@ -46,14 +47,19 @@ class Ranker:
         return rankings
 
     def _rank(self, batch: TextBatch) -> dict[str, Ranked]:
-        text = self.model.read(batch)
+        text: Any = self.model.read(batch)  # what one form of the model reads, only that form can fill
         proposal, _ = self.labels.rank_labels(batch, text.query_BE)
-        ids_BK = proposal.masked.ids_BC
-        rankings = {"scan": _sorted(ids_BK, proposal.scores_BK)}
+        scores = {"scan": proposal.scores_BK} if self.labels.scans else {}
         if self.model.has_cloze:
             cloze_BK = self.model.fill(text, proposal.masked, proposal.revealed)
-            rankings["scan+cloze"] = _sorted(ids_BK, proposal.scores_BK + cloze_BK)
-        return rankings
+            scores["scan+cloze" if self.labels.scans else "cloze"] = proposal.scores_BK + cloze_BK
+        return {name: self._best(proposal.masked, scores_BK) for name, scores_BK in scores.items()}
+
+    def _best(self, masked: Slots, scores_BK: Tensor) -> Ranked:
+        scores_BK = scores_BK.float().masked_fill(~masked.mask_BC, -torch.inf)
+        order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)[:, : self.labels.shortlist]
+        ids_BK, scores_BK = masked.ids_BC.gather(1, order_BK), scores_BK.gather(1, order_BK)
+        return Ranked(ids_BK.cpu().numpy(), scores_BK.cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,3 @@ class Evaluator:
     def _over_ranks(self, sums: RankingSums) -> RankingSums:
         vector = torch.from_numpy(sums.as_vector()).to(self.ranker.device)
         return RankingSums.from_vector(self.ranks.sum(vector).cpu().numpy())
-
-
-def _sorted(ids_BK: Tensor, scores_BK: Tensor) -> Ranked:
-    scores_BK = scores_BK.float()
-    order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)
-    return Ranked(ids_BK.gather(1, order_BK).cpu().numpy(), scores_BK.gather(1, order_BK).cpu().numpy())

@@ -1,8 +1,12 @@
 """Everything that is one per label: rows, their optimiser, the scan over them and the shortlist it gives."""
 
+from .all_slots import AllSlots as AllSlots
+from .choice import Labels as Labels
+from .choice import label_side as label_side
+from .choice import new_table as new_table
 from .optimizer import RowOptimizer as RowOptimizer
 from .optimizer import row_optimizer as row_optimizer
-from .side import Fetched as Fetched
+from .routing import Fetched as Fetched
 from .side import LabelSide as LabelSide
 from .table import LabelTable as LabelTable
 from .table import RowRange as RowRange

@@ -23,6 +23,31 @@ class Route:
     served_W: list[int]
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """Rows that were lent to a micro-step: ids [...] (-1: none), rows [..., X] (a leaf), and the way back."""
+
+    ids: Tensor
+    rows: Tensor
+    route: Route
+
+    @classmethod
+    def fetch(cls, ids: Tensor, num_labels: int, table: LabelTable, ranks: Ranks) -> "Fetched":
+        """Bring rows here from the ranks that own them; an empty slot gets zeros. A collective."""
+        route = plan_route(ids, num_labels, table.range, ranks)
+        rows = fetch_rows(route, table, ids, ranks)
+        return cls(ids, rows.requires_grad_(torch.is_grad_enabled()), route)
+
+    def return_gradients(self, ranks: Ranks) -> tuple[Tensor, Tensor]:
+        """Bring the cloze's row gradients home: (rows of this rank [N], gradients [N, X]). A collective.
+
+        The dense loss carries W * accumulation. DeepSpeed divides it by the accumulation before it runs backward, and
+        dense gradients by W after it: the second does not reach rows, so it is done here.
+        """
+        gradient = torch.zeros_like(self.rows) if self.rows.grad is None else self.rows.grad
+        return return_gradients(self.route, self.ids, gradient / ranks.world_size, ranks)
+
+
 def plan_route(ids: Tensor, num_labels: int, own: RowRange, ranks: Ranks) -> Route:
     """Tell every owner which of its rows this rank needs; ids below 0 (empty slots) are not fetched."""
     wanted_U = torch.unique(ids[ids >= 0])

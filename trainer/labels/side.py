@@ -1,33 +1,26 @@
-"""The label side of a step: gather queries, scan, merge shortlists, fetch rows, and take row gradients back."""
+"""The label side of a step: gather queries, scan, merge shortlists, and fetch the rows of what was found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..data import State, TextBatch
 from ..distributed import Ranks
-from ..errors import NonFiniteError
-from ..model.label_mask import Normaliser, Proposal
+from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
-from .routing import Route, fetch_rows, plan_route, return_gradients
+from .routing import Fetched
 from .scan import LabelPairs, RowGradientSink, ScanResult, ScanTask, scan
 from .shortlist import is_positive, merge_shortlists
 from .table import LabelTable
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """Rows that were lent to a micro-step: ids [B, V + K], rows [B, V + K, X] (a leaf), and the way back."""
-
-    ids: Tensor
-    rows: Tensor
-    route: Route
-
-
-@dataclass(frozen=True)
 class LabelSide:
     """This rank's share of the label table and how it is searched. Stateless but for the table's rows."""
+
+    scans: ClassVar[bool] = True
 
     table: LabelTable
     num_labels: int
@@ -44,31 +37,25 @@ class LabelSide:
     ) -> tuple[Proposal, Fetched]:
         """Propose candidates and hand this rank's row gradients of the scan loss to `sink`.
 
-        Raises NonFiniteError on all ranks alike, before any row is touched, if a query of any rank is not finite.
+        If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
         """
         weights_Q = self.ranks.gather(batch.weights_B)
         positives = self._all_pairs(batch.label_records(), batch.labels, len(batch.weights_B))
         return self._propose(batch, query_BE, ScanTask(positives, weights_Q, normaliser.records, sink))
 
-    def return_gradients(self, fetched: Fetched) -> tuple[Tensor, Tensor]:
-        """Bring the cloze's row gradients home: (rows of this rank [N], gradients [N, X]).
-
-        The dense loss carries W * accumulation. DeepSpeed divides it by the accumulation before it runs backward, and
-        dense gradients by W after it: the second does not reach rows, so it is done here.
-        """
-        gradient = fetched.rows.grad
-        if gradient is None:
-            gradient = torch.zeros_like(fetched.rows)
-        return return_gradients(fetched.route, fetched.ids, gradient / self.ranks.world_size, self.ranks)
-
     def _propose(self, batch: TextBatch, query_BE: Tensor, task: ScanTask | None) -> tuple[Proposal, Fetched]:
         queries_QE = self.ranks.gather(query_BE.float())
-        if task is not None and not bool(queries_QE.isfinite().all()):
-            raise NonFiniteError("the text encoder gave a query that is not finite")
-        found = scan(self.table, queries_QE, self._excluded(batch), self.shortlist, self.chunk, task)
+        found = self._scan(queries_QE, self._excluded(batch), task)
         scores_BK, ids_BK = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
-        fetched = self._fetch(torch.cat([batch.revealed_BV, ids_BK], dim=1))
+        wanted = torch.cat([batch.revealed_BV, ids_BK], dim=1)
+        fetched = Fetched.fetch(wanted, self.num_labels, self.table, self.ranks)
         return self._proposal(batch, scores_BK, ids_BK, found, fetched), fetched
+
+    def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
+        if bool(queries_QE.isfinite().all()):
+            return scan(self.table, queries_QE, excluded, self.shortlist, self.chunk, task)
+        found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
+        return replace(found, loss=found.loss * torch.nan)
 
     def _excluded(self, batch: TextBatch) -> LabelPairs:
         """Revealed labels never enter their record's shortlist."""
@@ -80,11 +67,6 @@ class LabelSide:
         pairs = torch.stack([record_N + self.ranks.rank * batch_size, label_N], dim=1)
         pairs = self.ranks.gather_ragged(pairs)
         return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
-
-    def _fetch(self, ids: Tensor) -> Fetched:
-        route = plan_route(ids, self.num_labels, self.table.range, self.ranks)
-        rows = fetch_rows(route, self.table, ids, self.ranks)
-        return Fetched(ids, rows.requires_grad_(torch.is_grad_enabled()), route)
 
     def _proposal(
         self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched

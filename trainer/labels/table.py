@@ -13,6 +13,7 @@ from sharding import uniform
 
 PURPOSE = 1  # keeps the keyed random numbers of rows apart from those of masks
 INITIAL_STD = 0.02
+SCAN_BIAS, CLOZE_BIAS = -2, -1  # columns
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,18 @@ class LabelTable:
         return self.rows_RX[:, -2]
 
 
-def create_table(counts_L: np.ndarray, records: int, width: int, seed: int, rows: RowRange) -> LabelTable:
-    """Make new rows: small keyed random vectors, the prior log-odds as scan bias, no bias in the cloze.
+def create_table(
+    counts_L: np.ndarray, records: int, width: int, seed: int, rows: RowRange, prior: int = SCAN_BIAS
+) -> LabelTable:
+    """Make new rows: small keyed random vectors, the prior log-odds in the column `prior`, no other bias.
 
     A row depends on (seed, label id) alone, so that any world size starts from the same table.
     """
     ids = np.arange(rows.start, rows.stop)
     noise = uniform(PURPOSE, seed, ids[:, None], np.arange(width)[None, :])
     counts = counts_L[rows.start : rows.stop]
-    prior = np.maximum(counts, 0.5) / (records + 1)
+    share = np.maximum(counts, 0.5) / (records + 1)
     table = torch.zeros(len(rows), width + 2)
     table[:, :-2] = torch.from_numpy((2 * noise - 1) * INITIAL_STD * 3**0.5)
-    table[:, -2] = torch.from_numpy(np.log(prior) - np.log1p(-prior))
+    table[:, prior] = torch.from_numpy(np.log(share) - np.log1p(-share))
     return LabelTable(table, torch.from_numpy(counts > 0), rows)

@@ -4,10 +4,14 @@ from .encoder import TextEncoder as TextEncoder
 from .encoder import build_encoder as build_encoder
 from .encoder import encoder_config as encoder_config
 from .encoder import load_encoder as load_encoder
+from .form import Model as Model
+from .form import build_form as build_form
+from .form import text_tokens as text_tokens
+from .joint import JointModel as JointModel
 from .label_mask import Clock as Clock
 from .label_mask import LabelMaskModel as LabelMaskModel
-from .label_mask import Losses as Losses
-from .label_mask import Normaliser as Normaliser
-from .label_mask import Proposal as Proposal
 from .label_mask import Text as Text
+from .proposal import Losses as Losses
+from .proposal import Normaliser as Normaliser
+from .proposal import Proposal as Proposal
 from .slots import Slots as Slots

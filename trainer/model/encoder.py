@@ -33,6 +33,11 @@ class TextEncoder(nn.Module):
         return self.model.config.hidden_size
 
     @property
+    def positions(self) -> int:
+        """The most tokens that one sequence may have."""
+        return self.model.config.max_position_embeddings - self._slot_position
+
+    @property
     def word_embeddings(self) -> nn.Embedding:
         """The token embedding that the MLM decoder shares."""
         embeddings = self.model.get_input_embeddings()
@@ -56,6 +61,14 @@ class TextEncoder(nn.Module):
         accepted = {name: value for name, value in options.items() if name in self._accepted}
         hidden_BCD = self._run(attention, inputs_embeds=slots_BCD, **accepted)
         return hidden_BCD, attention.as_prefix()
+
+    def read_joint(self, embeddings_BSD: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
+        """Encode one sequence of `labels` label tokens and a text behind them; returns hidden states [B, S, D]."""
+        is_label_BS = (torch.arange(mask_BS.shape[1], device=mask_BS.device) < labels).expand_as(mask_BS)
+        options = {"token_type_ids": is_label_BS * self._slot_type}
+        accepted = {name: value for name, value in options.items() if name in self._accepted}
+        attention = AttentionPass(mask_BS)
+        return self._run(attention, inputs_embeds=embeddings_BSD, attention_mask=mask_BS.long(), **accepted)
 
     def _run(self, attention: AttentionPass, **inputs: Any) -> Tensor:
         return self.model(**inputs, attention_pass=attention).last_hidden_state

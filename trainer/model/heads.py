@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..data import TextBatch
+from ..losses import masked_token_loss
+
 
 class QueryHead(nn.Module):
     """Pool a text into one query of the label table's width."""
@@ -36,3 +39,7 @@ class MlmHead(nn.Module):
     def forward(self, hidden_MD: Tensor) -> Tensor:
         """Return logits [M, vocabulary] of M masked positions; only those are decoded."""
         return functional.linear(self.transform(hidden_MD), self.words.weight, self.bias)
+
+    def loss(self, hidden_BTD: Tensor, batch: TextBatch) -> Tensor:
+        """Sum over masked tokens; of none it is a zero that still touches every parameter of the head."""
+        return masked_token_loss(self(hidden_BTD[batch.masked_BT]), batch.originals_BT[batch.masked_BT])

@@ -6,6 +6,7 @@ layer it records the keys and values it sees, and, where there is a prefix, lets
 Shapes: B records, H heads, P prefix tokens, C tokens of this pass, Dh head width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,16 @@ class Prefix:
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask_BP: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All keys, then all values."""
+        return (*self.keys, *self.values)
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "Prefix":
+        """Put others in the place of `tensors`, in the same order."""
+        layers = len(self.keys)
+        return Prefix(tuple(tensors[:layers]), tuple(tensors[layers:]), self.mask_BP)
 
 
 @dataclass

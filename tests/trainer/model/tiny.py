@@ -15,7 +15,7 @@ from transformers import (
     RobertaModel,
 )
 
-from trainer.config import ClozeSection, ModelSection
+from trainer.config import ClozeSection, MlmSection, ModelSection
 from trainer.data import State, TextBatch
 from trainer.model import LabelMaskModel, Slots, load_encoder
 
@@ -56,7 +56,9 @@ def tiny_model(
     """Save a tiny encoder to `folder` and build the dense part of a run from there."""
     tiny_encoder(family).save_pretrained(folder)
     settings = ModelSection.model_validate({"encoder": folder, "label_width": LABEL_WIDTH} | model)
-    return LabelMaskModel(load_encoder(settings), settings, ClozeSection.model_validate(cloze or {}), mlm)
+    return LabelMaskModel(
+        load_encoder(settings), settings, ClozeSection.model_validate(cloze or {}), MlmSection(weight=mlm)
+    )
 
 
 def some_texts() -> TextBatch:

@@ -1,0 +1,58 @@
+"""The label side of a step where every label has a slot: nothing is scanned, and every rank borrows all rows."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..data import State, TextBatch
+from ..distributed import Ranks
+from ..model.proposal import Normaliser, Proposal
+from ..model.slots import Slots
+from .routing import Fetched
+from .scan import RowGradientSink
+from .shortlist import is_positive
+from .table import LabelTable
+
+MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradients back
+
+
+@dataclass(frozen=True)
+class AllSlots:
+    """Proposes all labels but the revealed ones, in the order of their ids; `shortlist`: how many an answer ranks."""
+
+    scans: ClassVar[bool] = False
+
+    table: LabelTable
+    num_labels: int
+    shortlist: int
+    ranks: Ranks
+
+    def rank_labels(self, batch: TextBatch, _query_BE: Tensor) -> tuple[Proposal, Fetched]:
+        """Lend the rows of all labels, once for all records."""
+        ids_L = torch.arange(self.num_labels, device=batch.ids_BT.device)
+        fetched = Fetched.fetch(ids_L, self.num_labels, self.table, self.ranks)
+        return self._proposal(batch, ids_L, fetched.rows), fetched
+
+    def learn(
+        self, batch: TextBatch, query_BE: Tensor, _normaliser: Normaliser, _sink: RowGradientSink
+    ) -> tuple[Proposal, Fetched]:
+        """Do the same: without a scan, rows learn from the cloze alone."""
+        return self.rank_labels(batch, query_BE)
+
+    def _proposal(self, batch: TextBatch, ids_L: Tensor, rows_LX: Tensor) -> Proposal:
+        records, shape = len(batch.weights_B), (len(batch.weights_B), self.num_labels)
+        rows_BLX = rows_LX.expand(records, -1, -1)
+        ids_BL = ids_L.repeat(records, 1)
+        record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
+        ids_BL[record_N, batch.revealed_BV[record_N, column_N]] = -1
+        revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
+        return Proposal(
+            masked=Slots(ids_BL, rows_BLX, torch.full_like(ids_BL, State.MASK)),
+            scores_BK=rows_LX.new_zeros(shape),
+            targets_BK=is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels),
+            revealed=Slots(batch.revealed_BV, revealed_rows_BVX, batch.revealed_states_BV),
+            loss=rows_LX.new_zeros(()),
+            query_gradient_BE=rows_LX.new_zeros(records, 0),
+        )

@@ -1,0 +1,23 @@
+"""Which form of LM-MTC a configuration asks for, and how much text it can read."""
+
+from ..config import Config
+from .encoder import TextEncoder
+from .joint import JointModel, text_room
+from .label_mask import LabelMaskModel
+
+Model = LabelMaskModel | JointModel
+
+
+def build_form(encoder: TextEncoder, config: Config) -> Model:
+    """Build the dense part of a run around an encoder."""
+    if config.cloze.attention == "joint":
+        return JointModel(encoder, config.model, config.cloze, config.mlm)
+    driver = config.cloze.driver or ("checkpointed" if config.train.zero_stage == 3 else "fused")
+    return LabelMaskModel(encoder, config.model, config.cloze, config.mlm, fused=driver == "fused")
+
+
+def text_tokens(encoder: TextEncoder, config: Config, num_labels: int) -> int:
+    """Count the tokens of a text that are read; ConfigError when the labels leave too little room."""
+    if config.cloze.attention == "prefix":
+        return config.model.max_tokens
+    return min(config.model.max_tokens, text_room(encoder, num_labels, config.cloze.label_tokens))

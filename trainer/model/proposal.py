@@ -1,0 +1,84 @@
+"""What passes between the model and the label side in a micro-step: candidates one way, losses the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..losses import slot_loss
+from .slots import Slots
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The labels that a batch is asked about, and what the scan learned on the way.
+
+    masked: the candidates; scores_BK: their scan logits, zero where nothing was scanned. revealed: known labels shown
+    as context. loss: the scan's; query_gradient_BE: its gradient, already divided by the normaliser.
+    """
+
+    masked: Slots
+    scores_BK: Tensor
+    targets_BK: Tensor
+    revealed: Slots
+    loss: Tensor
+    query_gradient_BE: Tensor
+
+
+# Scans all labels for the queries it is given; the queries of a model without a scan are [B, 0].
+Propose = Callable[[Tensor], Proposal]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Slots with all that their loss takes: the scan's part of the score, targets and weights, each [B, C]."""
+
+    slots: Slots
+    scores_BC: Tensor
+    targets_BC: Tensor
+    weights_BC: Tensor
+
+    @classmethod
+    def of(cls, proposal: Proposal, weights_B: Tensor) -> "Question":
+        """Ask about all masked slots of a proposal; weights_B is 0 for padding records."""
+        masked = proposal.masked
+        scores_BK = proposal.scores_BK.masked_fill(~masked.mask_BC, 0)
+        return cls(masked, scores_BK, proposal.targets_BK, masked.mask_BC * weights_B[:, None])
+
+    def loss(self, cloze_BC: Tensor) -> Tensor:
+        """Sum the loss of the score that prediction will use: scan logit, held fixed, + cloze logit."""
+        return slot_loss(self.scores_BC + cloze_BC, self.targets_BC, self.weights_BC)
+
+    def chunks(self, size: int) -> "list[Question]":
+        """Cut along the slots; the last chunk may be shorter."""
+        parts = (tensor.split(size, dim=1) for tensor in (self.scores_BC, self.targets_BC, self.weights_BC))
+        return [Question(*part) for part in zip(self.slots.chunks(size), *parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Counts over all ranks and micro-steps of an optimizer step, and W * accumulation, which DeepSpeed divides by."""
+
+    records: float
+    masked_tokens: float
+    averaged_over: int
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The terms of one micro-step. `total` is for backward alone; the others are shares of the step's mean loss."""
+
+    total: Tensor
+    scan: Tensor
+    cloze: Tensor
+    mlm: Tensor
+
+    @classmethod
+    def of(
+        cls, query_BE: Tensor, proposal: Proposal, cloze: Tensor, mlm: Tensor, mlm_weight: float, by: Normaliser
+    ) -> "Losses":
+        """Join the sums over slots and masked tokens; the scan's gradient enters through the query."""
+        cloze, mlm = cloze / by.records, mlm / max(by.masked_tokens, 1)
+        scan_term = (query_BE * proposal.query_gradient_BE).sum()
+        total = (scan_term + cloze + mlm_weight * mlm) * by.averaged_over
+        return cls(total, proposal.loss, cloze.detach(), mlm.detach())
