@@ -19,12 +19,16 @@ _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A text and the names of its labels; `split` is None where the source leaves the choice to the conversion."""
+    """A text and the names of its labels; `split` is None where the source leaves the choice to the conversion.
+
+    `given` are labels that prediction may know beforehand, each with whether it is true.
+    """
 
     id: str
     text: str
     labels: tuple[str, ...]
     split: str | None = None
+    given: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass
@@ -43,8 +47,8 @@ class Rejections:
 def parse_record(line: bytes, *, labelled: bool = True) -> Record:
     """Read one JSON object with 'id', 'text', 'labels' and perhaps 'split'; other keys are ignored.
 
-    Only a record that is not `labelled` may lack its labels. A BadRecordError says what is wrong; where, only the
-    caller knows.
+    Only a record that is not `labelled` may lack its labels, and only there 'given' is read. A BadRecordError says what
+    is wrong; where, only the caller knows.
     """
     try:
         fields = json.loads(line.decode())
@@ -57,6 +61,7 @@ def parse_record(line: bytes, *, labelled: bool = True) -> Record:
         _string(fields, "text"),
         _labels(fields) if labelled or "labels" in fields else (),
         _split(fields),
+        () if labelled else _given(fields),
     )
 
 
@@ -86,6 +91,13 @@ def _split(fields: dict[str, Any]) -> str | None:
     if "split" in fields and fields["split"] not in SPLITS:
         raise _fault(fields, "split", "one of " + ", ".join(SPLITS))
     return fields.get("split")
+
+
+def _given(fields: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+    given = fields.get("given", {})
+    if not isinstance(given, dict) or not all(_is_text(label) and isinstance(given[label], bool) for label in given):
+        raise _fault(fields, "given", "an object of labels and true or false")
+    return tuple(given.items())
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

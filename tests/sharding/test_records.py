@@ -45,6 +45,23 @@ def test_a_bad_record_is_refused_with_the_reason(line: bytes, message: str) -> N
         parse_record(line)
 
 
+def test_a_record_to_predict_may_name_labels_known_beforehand() -> None:
+    line = b'{"id": "1", "text": "a", "given": {"b": true, "c=d": false}}'
+    assert parse_record(line, labelled=False) == Record("1", "a", (), None, (("b", True), ("c=d", False)))
+
+
+@pytest.mark.parametrize("given", ['["b"]', '{"b": 1}', '{"b": null}', '"b"', "null", '{"\\ud800": true}'])
+def test_known_labels_are_either_true_or_false(given: str) -> None:
+    line = f'{{"id": "1", "text": "a", "given": {given}}}'.encode()
+    with pytest.raises(BadRecordError) as caught:
+        parse_record(line, labelled=False)
+    assert str(caught.value) == f"'given' is {given}: must be an object of labels and true or false"
+
+
+def test_a_labelled_record_may_use_the_word_given_as_it_likes() -> None:
+    assert parse_record(b'{"id": "1", "text": "a", "labels": [], "given": "b"}') == Record("1", "a", ())
+
+
 def test_long_values_are_cut_in_error_messages() -> None:
     line = json.dumps({"id": "1", "text": list(range(1000)), "labels": []}).encode()
     with pytest.raises(BadRecordError) as caught:
