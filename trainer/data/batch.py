@@ -1,10 +1,12 @@
 """A micro-batch as tensors, and the states that its label slots show."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 class State(IntEnum):
@@ -38,6 +40,16 @@ class TextBatch:
     def to(self, device: torch.device) -> "TextBatch":
         """Copy to a device."""
         return TextBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
+    def revealing(self, given: Sequence[Mapping[int, bool]]) -> "TextBatch":
+        """Show known labels instead of what is revealed now: {label id: whether it is true} for each record."""
+        ids = [torch.tensor(list(known), dtype=torch.long) for known in given]
+        states = [torch.tensor([State.YES if true else State.NO for true in known.values()]).long() for known in given]
+        return replace(
+            self,
+            revealed_BV=pad_sequence(ids, batch_first=True, padding_value=-1),
+            revealed_states_BV=pad_sequence(states, batch_first=True, padding_value=State.MASK),
+        )
 
     def records(self) -> float:
         """Count real records."""

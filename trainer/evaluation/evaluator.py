@@ -1,7 +1,7 @@
-"""Rank the labels of records with the model as it is: one pass, every slot masked."""
+"""Rank the labels of records with the model as it is: one pass, every slot masked but those of given labels."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -15,6 +15,7 @@ from sharding import RecordBatch
 
 from ..data import TextBatch
 from ..distributed import Ranks
+from ..errors import ConfigError
 from ..labels import Labels
 from ..model import Model, Slots
 from .ranking import RankingSums, ranking_sums
@@ -37,12 +38,21 @@ class Ranker:
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
 
-    def rank(self, records: RecordBatch) -> dict[str, Ranked]:
-        """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size."""
+    def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
+        """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size.
+
+        given: nothing, or what is known of each record: {label id: whether it is true}. Those labels are context for
+        the others and never candidates; ConfigError if there is no cloze to look at them.
+        """
+        if any(given) and not self.model.has_cloze:
+            raise ConfigError("cloze.enabled = false: a run without label slots cannot make use of given labels")
+        batch = self.collate(records)
+        if any(given):
+            batch = batch.revealing(given)
         was_training = self.model.training
         self.model.eval()
         with torch.no_grad():
-            rankings = self._rank(self.collate(records).to(self.device))
+            rankings = self._rank(batch.to(self.device))
         self.model.train(was_training)
         return rankings
 
