@@ -81,10 +81,22 @@ def evaluate(
 
 
 @app.command()
-def predict(
+def predict(  # noqa: PLR0917  # typer reads the options from here
     run: RunArgument,
     text: Annotated[list[str] | None, typer.Option(help="A text to label; may be repeated.")] = None,
-    source: Annotated[Path | None, typer.Option("--input", help="JSON lines with id and text.")] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A label known beforehand, 'LABEL=yes' or 'LABEL=no': helps to find the others of every --text; "
+            "may be repeated."
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help='JSON lines with id, text and maybe given, as in {"LABEL": true, "OTHER": false}.'
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Parquet file for the labels of --input.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
     batch: Batch = 32,
@@ -93,7 +105,7 @@ def predict(
     _choose_accelerator()
     from .commands import predict as command  # noqa: PLC0415
 
-    command.run(run, text or [], source, output, top, batch)
+    command.run(run, text or [], source, output, given=given or [], top=top, batch=batch)
 
 
 @app.command()

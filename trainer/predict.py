@@ -26,7 +26,10 @@ class Prediction:
 
 
 def predict(model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32) -> Iterator[Prediction]:
-    """Rank the labels of each record, a batch at a time; `top` is at most the model's shortlist."""
+    """Rank the labels of each record that are not given, a batch at a time; `top` is at most the model's shortlist.
+
+    Raises UnknownLabelError for a given label that is none of the model's.
+    """
     source = iter(records)
     while part := list(islice(source, batch)):
         yield from _predict_batch(model, part, top)
@@ -45,7 +48,8 @@ def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int =
 
 
 def _predict_batch(model: TrainedModel, records: Sequence[Record], top: int) -> Iterator[Prediction]:
-    *_, answer = model.ranker.rank(_as_batch(model, records)).values()
+    given = [{model.vocabulary.id_of(name): true for name, true in record.given} for record in records]
+    *_, answer = model.ranker.rank(_as_batch(model, records), given).values()
     for record, ids_K, scores_K in zip(records, answer.ids_BK, answer.scores_BK, strict=True):
         real_K = ids_K >= 0
         names = model.vocabulary.names_of(ids_K[real_K][:top])

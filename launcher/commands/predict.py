@@ -1,13 +1,13 @@
 """`lmmtc predict`: labels by name, on the screen or in a Parquet file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from sharding import Record, Rejections, read_records
+from sharding import Record, Rejections, UnknownLabelError, Vocabulary, read_records
 from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
 from trainer.trained import TrainedModel
@@ -15,24 +15,52 @@ from trainer.trained import TrainedModel
 from ..progress import followed
 
 
-def run(path: Path, texts: Sequence[str], source: Path | None, output: Path | None, top: int, batch: int) -> None:
+def run(
+    path: Path,
+    texts: Sequence[str],
+    source: Path | None,
+    output: Path | None,
+    *,
+    given: Sequence[str],
+    top: int,
+    batch: int,
+) -> None:
     """Label the texts, or the file."""
     if bool(texts) == bool(source) or bool(source) != bool(output):
         raise ConfigError("lmmtc predict: give --text, or --input together with --output")
+    if given and source:
+        raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
+    known = tuple(map(_known, given))
     model = TrainedModel.load(path)
     if top > model.config.cloze.shortlist:
         raise ConfigError(f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)")
     if source and output:
-        records = (record for _, record in read_records(source, Rejections("raise"), labelled=False))
+        records = _records_of(source, model.vocabulary)
         shown = followed(predict(model, records, top, batch), "predicting")
         print(f"{output}: {write_predictions(shown, output):,} records")  # noqa: T201
         return
-    for text, prediction in zip(texts, predict(model, map(_record, texts), top, batch), strict=True):
+    records = (Record(id="", text=text, labels=(), given=known) for text in texts)
+    for text, prediction in zip(texts, predict(model, records, top, batch), strict=True):
         Console().print(_table(model, text, prediction))
 
 
-def _record(text: str) -> Record:
-    return Record(id="", text=text, labels=())
+def _known(word: str) -> tuple[str, bool]:
+    """Split at the last equals sign: a label may hold others."""
+    label, equals, answer = word.rpartition("=")
+    if not equals or answer not in {"yes", "no"}:
+        raise ConfigError(f"--given {word!r}: must be a label, an equals sign, and yes or no")
+    return label, answer == "yes"
+
+
+def _records_of(source: Path, vocabulary: Vocabulary) -> Iterator[Record]:
+    """Read the file, and say where a given label stands that is unknown."""
+    for where, record in read_records(source, Rejections("raise"), labelled=False):
+        try:
+            for label, _ in record.given:
+                vocabulary.id_of(label)
+        except UnknownLabelError as error:
+            raise UnknownLabelError(f"{where}: {error}") from None
+        yield record
 
 
 def _table(model: TrainedModel, text: str, prediction: Prediction) -> Table:

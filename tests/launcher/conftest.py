@@ -1,5 +1,7 @@
 """The command line without a process of its own, and a run that was trained to be used."""
 
+import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,4 +60,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sections: dict[str, dict[s
     folder = tmp_path_factory.mktemp("trained") / "run"
     config = write_config(folder.with_name("run.toml"), **sections | {"run": {"folder": folder}})
     finish(sys.executable, ROOT / "launcher" / "run.py", "--config", config, timeout=200)
+    return folder
+
+
+@pytest.fixture
+def without_cloze(trained: Path, tmp_path: Path) -> Path:
+    """Copy the trained run and switch its cloze off: what is left is the scan."""
+    folder = shutil.copytree(trained, tmp_path / "scan alone")
+    config = json.loads((folder / "config.json").read_text())
+    config["cloze"]["enabled"] = False
+    (folder / "config.json").write_text(json.dumps(config))
     return folder

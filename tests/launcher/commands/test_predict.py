@@ -11,6 +11,7 @@ from tests.launcher.conftest import Lmmtc
 
 pytestmark = pytest.mark.ranks
 
+PROBABILITY = r"│ (\S+) +│ (label \d+) "
 USAGE = "ConfigError: lmmtc predict: give --text, or --input together with --output\n"
 
 
@@ -32,7 +33,7 @@ def test_each_text_gets_its_own_table_with_the_most_likely_label_first(lmmtc: Lm
     first, second = said.out.split("topic 4 and topic 9")
     assert first.startswith("topic 3")
     for table in (first, second):
-        best, second_best = (float(probability) for probability in re.findall(r"│ (\S+) +│ label \d+ ", table))
+        best, second_best = (float(probability) for probability, _ in re.findall(PROBABILITY, table))
         assert 1 >= best >= second_best >= 0
 
 
@@ -67,6 +68,63 @@ def test_a_bad_line_leaves_no_file_behind(lmmtc: Lmmtc, trained: Path, tmp_path:
 def test_more_labels_than_the_run_ranks_are_refused(lmmtc: Lmmtc, trained: Path) -> None:
     said = lmmtc("predict", trained, "--text", "a", "--top", 13)
     assert (said.code, said.err) == (78, "ConfigError: --top 13: this run ranks only 12 labels (cloze.shortlist)\n")
+
+
+def test_labels_that_are_given_are_no_answers_but_change_them(lmmtc: Lmmtc, trained: Path) -> None:
+    def answers(*given: str) -> dict[str, float]:
+        options = [word for label in given for word in ("--given", label)]
+        said = lmmtc("predict", trained, "--text", "topic 3 and topic 9", "--top", 12, *options)
+        assert said.code == 0, said.err
+        return {label: float(probability) for probability, label in re.findall(PROBABILITY, said.out)}
+
+    plain, known = answers(), answers("label 0=yes", "label 1=no")
+    assert {"label 0", "label 1"} <= plain.keys()
+    assert len(known) == 12
+    assert not {"label 0", "label 1"} & known.keys()
+    assert any(plain[label] != known[label] for label in plain.keys() & known.keys())
+
+
+def test_a_given_label_means_the_same_in_a_file_and_on_the_screen(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    record = {"id": "1", "text": "topic 12", "given": {"label 0": True, "label 12": False}}
+    (tmp_path / "known.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    lmmtc("predict", trained, "--input", tmp_path / "known.jsonl", "--output", tmp_path / "answers.parquet")
+    given = ("--given", "label 0=yes", "--given", "label 12=no")
+    said = lmmtc("predict", trained, "--text", "topic 12", *given)
+    [answer] = pq.read_table(tmp_path / "answers.parquet").to_pylist()
+    assert [label for _, label in re.findall(PROBABILITY, said.out)] == answer["labels"]
+
+
+def test_a_given_label_that_is_unknown_is_named_with_its_line(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "known.jsonl").write_text('{"id": "1", "text": "a", "given": {"labl 7": true}}\n', encoding="utf-8")
+    said = lmmtc("predict", trained, "--input", tmp_path / "known.jsonl", "--output", tmp_path / "answers.parquet")
+    unknown = "label 'labl 7': must be one of the 48 labels; nearest: 'label 7', 'label 47', 'label 37'\n"
+    assert (said.code, said.err) == (78, f"UnknownLabelError: known.jsonl:1: {unknown}")
+    said = lmmtc("predict", trained, "--text", "a", "--given", "labl 7=no")
+    assert (said.code, said.err) == (78, f"UnknownLabelError: {unknown}")
+
+
+def test_a_given_label_ends_at_the_last_equals_sign(lmmtc: Lmmtc, trained: Path) -> None:
+    said = lmmtc("predict", trained, "--text", "a", "--given", "pH=yes=no")
+    assert said.err.startswith("UnknownLabelError: label 'pH=yes': must be")
+
+
+@pytest.mark.parametrize("given", ["label 1", "label 1=true", "label 1=yes ", "yes"])
+def test_a_given_label_without_yes_or_no_is_refused(lmmtc: Lmmtc, tmp_path: Path, given: str) -> None:
+    said = lmmtc("predict", tmp_path, "--text", "a", "--given", given)
+    message = f"ConfigError: --given {given!r}: must be a label, an equals sign, and yes or no\n"
+    assert (said.code, said.err) == (78, message)
+
+
+def test_labels_for_a_file_are_given_in_the_file(lmmtc: Lmmtc, tmp_path: Path) -> None:
+    said = lmmtc("predict", tmp_path, "--input", "b", "--output", "c", "--given", "label 1=yes")
+    message = "ConfigError: lmmtc predict: --given goes with --text; in a file, each record has its own 'given'\n"
+    assert (said.code, said.err) == (78, message)
+
+
+def test_a_run_without_a_cloze_refuses_given_labels(lmmtc: Lmmtc, without_cloze: Path) -> None:
+    said = lmmtc("predict", without_cloze, "--text", "a", "--given", "label 1=yes")
+    message = "ConfigError: cloze.enabled = false: a run without label slots cannot make use of given labels\n"
+    assert (said.code, said.err) == (78, message)
 
 
 @pytest.mark.parametrize(
