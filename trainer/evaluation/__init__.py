@@ -10,6 +10,7 @@ from .ranking import RankingSums as RankingSums
 from .ranking import candidate_hits as candidate_hits
 from .ranking import inverse_propensity as inverse_propensity
 from .ranking import ranking_sums as ranking_sums
+from .refinement import mask_predict as mask_predict
 from .thresholds import F1 as F1
 from .thresholds import best_threshold as best_threshold
 from .thresholds import f1_at as f1_at
