@@ -23,6 +23,12 @@ app = typer.Typer(
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
 Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
+Refine = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Passes after the first: the model is shown its surest labels and scores the others again."
+    ),
+]
 
 
 @app.command()
@@ -71,13 +77,14 @@ def evaluate(
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
     split: Annotated[str, typer.Option(help="Records to judge by.")] = "test",
     records: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each split.")] = None,
+    refine: Refine = 0,
     batch: Batch = 32,
 ) -> None:
     """Measure a trained run: P@k, nDCG@k, PSP@k, recall of the shortlist, F1; writes RUN/evaluation.json."""
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 
-    command.run(run, dataset, split, records, batch)
+    command.run(run, dataset, split, records, refine=refine, batch=batch)
 
 
 @app.command()
@@ -94,18 +101,20 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
     source: Annotated[
         Path | None,
         typer.Option(
-            "--input", help='JSON lines with id, text and maybe given, as in {"LABEL": true, "OTHER": false}.'
+            "--input",
+            help='JSON lines with id, text and, for each its own, maybe "given": {"LABEL": true, "OTHER": false}.',
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Parquet file for the labels of --input.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
+    refine: Refine = 0,
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
     _choose_accelerator()
     from .commands import predict as command  # noqa: PLC0415
 
-    command.run(run, text or [], source, output, given=given or [], top=top, batch=batch)
+    command.run(run, text or [], source, output, given=given or [], top=top, refine=refine, batch=batch)
 
 
 @app.command()

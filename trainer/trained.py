@@ -30,8 +30,8 @@ class TrainedModel:
     ranker: Ranker
 
     @classmethod
-    def load(cls, path: Path) -> "TrainedModel":
-        """Read a run's folder.
+    def load(cls, path: Path, *, refine: int = 0) -> "TrainedModel":
+        """Read a run's folder; its ranker refines answers in so many steps.
 
         Raises ConfigError if it is none, CheckpointError if it has no checkpoint or none that is whole.
         """
@@ -54,6 +54,7 @@ class TrainedModel:
                 labels=_load_labels(config, checkpoint, vocabulary, device),
                 collate=Collator(tokenizer.spec, len(vocabulary), text_tokens(model.encoder, config, len(vocabulary))),
                 device=device,
+                refine=refine,
             ),
         )
 

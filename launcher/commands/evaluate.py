@@ -16,16 +16,17 @@ from ..progress import followed
 SHOWN = ("P@1", "P@3", "P@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K", "micro-F1", "macro-F1")
 
 
-def run(path: Path, dataset_path: Path | None, split: str, records: int | None, batch: int) -> None:
+def run(path: Path, dataset_path: Path | None, split: str, records: int | None, *, refine: int, batch: int) -> None:
     """Judge, print a table, and write RUN/evaluation.json."""
-    model = TrainedModel.load(path)
+    model = TrainedModel.load(path, refine=refine)
     dataset = Dataset.open(dataset_path or model.config.data.dataset)
     _check_labels(dataset, RunFolder(path))
     tuning = _answers(model, dataset, model.config.data.dev_split, records, batch)
     test = _answers(model, dataset, split, records, batch)
     propensity_L = inverse_propensity(model.vocabulary.counts, model.train_records)
     results = {name: judge(tuning[name], test[name], propensity_L) for name in test}
-    judged = {"step": model.step, "split": split, "records": len(next(iter(test.values())).ids_NK), **results}
+    num_records = len(next(iter(test.values())).ids_NK)
+    judged = {"step": model.step, "split": split, "records": num_records, "refine": refine, **results}
     with publish(path / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(judged, indent=1), encoding="utf-8")
     _print(judged, results)

@@ -23,6 +23,7 @@ def run(
     *,
     given: Sequence[str],
     top: int,
+    refine: int,
     batch: int,
 ) -> None:
     """Label the texts, or the file."""
@@ -31,7 +32,7 @@ def run(
     if given and source:
         raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
     known = tuple(map(_known, given))
-    model = TrainedModel.load(path)
+    model = TrainedModel.load(path, refine=refine)
     if top > model.config.cloze.shortlist:
         raise ConfigError(f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)")
     if source and output:

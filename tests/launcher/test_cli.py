@@ -46,7 +46,15 @@ def test_a_data_set_is_checked_without_torch(tiny_dataset: Path) -> None:
     assert finish(sys.executable, "-c", HEAVY, "verify", tiny_dataset).out.endswith("heavy:\n")
 
 
-def test_a_number_below_its_bound_is_refused_by_name() -> None:
-    refused = CliRunner().invoke(app, ["predict", "run", "--text", "a", "--top", "0"])
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["predict", "run", "--text", "a", "--top", "0"], "--top"),
+        (["predict", "run", "--text", "a", "--refine", "-1"], "--refine"),
+        (["evaluate", "run", "--refine", "-1"], "--refine"),
+    ],
+)
+def test_a_number_below_its_bound_is_refused_by_name(words: list[str], option: str) -> None:
+    refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 2
-    assert "Invalid value for '--top'" in refused.output
+    assert f"Invalid value for '{option}'" in refused.output

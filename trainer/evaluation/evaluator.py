@@ -1,9 +1,9 @@
-"""Rank the labels of records with the model as it is: one pass, every slot masked but those of given labels."""
+"""Rank the labels of records with the model as it is: the text is read once, its candidates are scored once or more."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -17,8 +17,9 @@ from ..data import TextBatch
 from ..distributed import Ranks
 from ..errors import ConfigError
 from ..labels import Labels
-from ..model import Model, Slots
+from ..model import Model
 from .ranking import RankingSums, ranking_sums
+from .refinement import mask_predict
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,25 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranker:
-    """Answers with the rankings that every evaluation reports: the scan's, and the one with the cloze."""
+    """Answers with the rankings that every evaluation reports: the scan's and, with a cloze, both together.
+
+    `refine` is the number of mask-predict steps behind the cloze's first pass, in which all candidates are masked.
+    """
 
     model: Model
     labels: Labels
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
+    refine: int = 0
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size.
 
         given: nothing, or what is known of each record: {label id: whether it is true}. Those labels are context for
-        the others and never candidates; ConfigError if there is no cloze to look at them.
+        the others and never candidates. Raises ConfigError if that, or `refine`, is asked of a model without a cloze.
         """
-        if any(given) and not self.model.has_cloze:
-            raise ConfigError("cloze.enabled = false: a run without label slots cannot make use of given labels")
+        if (any(given) or self.refine) and not self.model.has_cloze:
+            raise ConfigError("cloze.enabled = false: without label slots, no label can be given and no answer refined")
         batch = self.collate(records)
         if any(given):
             batch = batch.revealing(given)
@@ -61,15 +66,14 @@ class Ranker:
         proposal, _ = self.labels.rank_labels(batch, text.query_BE)
         scores = {"scan": proposal.scores_BK} if self.labels.scans else {}
         if self.model.has_cloze:
-            cloze_BK = self.model.fill(text, proposal.masked, proposal.revealed)
-            scores["scan+cloze" if self.labels.scans else "cloze"] = proposal.scores_BK + cloze_BK
-        return {name: self._best(proposal.masked, scores_BK) for name, scores_BK in scores.items()}
+            answer = "scan+cloze" if self.labels.scans else "cloze"
+            scores[answer] = mask_predict(partial(self.model.fill, text), proposal, self.refine)
+        return {name: self._best(proposal.masked.ids_BC, scores_BK) for name, scores_BK in scores.items()}
 
-    def _best(self, masked: Slots, scores_BK: Tensor) -> Ranked:
-        scores_BK = scores_BK.float().masked_fill(~masked.mask_BC, -torch.inf)
+    def _best(self, ids_BK: Tensor, scores_BK: Tensor) -> Ranked:
+        scores_BK = scores_BK.float()
         order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)[:, : self.labels.shortlist]
-        ids_BK, scores_BK = masked.ids_BC.gather(1, order_BK), scores_BK.gather(1, order_BK)
-        return Ranked(ids_BK.cpu().numpy(), scores_BK.cpu().numpy())
+        return Ranked(ids_BK.gather(1, order_BK).cpu().numpy(), scores_BK.gather(1, order_BK).cpu().numpy())
 
 
 @dataclass(frozen=True)

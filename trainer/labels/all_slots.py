@@ -42,7 +42,7 @@ class AllSlots:
         return self.rank_labels(batch, query_BE)
 
     def _proposal(self, batch: TextBatch, ids_L: Tensor, rows_LX: Tensor) -> Proposal:
-        records, shape = len(batch.weights_B), (len(batch.weights_B), self.num_labels)
+        records = len(batch.weights_B)
         rows_BLX = rows_LX.expand(records, -1, -1)
         ids_BL = ids_L.repeat(records, 1)
         record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
@@ -50,7 +50,7 @@ class AllSlots:
         revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
         return Proposal(
             masked=Slots(ids_BL, rows_BLX, torch.full_like(ids_BL, State.MASK)),
-            scores_BK=rows_LX.new_zeros(shape),
+            scores_BK=torch.zeros_like(ids_BL, dtype=rows_LX.dtype).masked_fill(ids_BL < 0, -torch.inf),
             targets_BK=is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels),
             revealed=Slots(batch.revealed_BV, revealed_rows_BVX, batch.revealed_states_BV),
             loss=rows_LX.new_zeros(()),

@@ -145,6 +145,21 @@ def test_only_the_first_records_of_each_split_are_judged_on_request(lmmtc: Lmmtc
     assert json.loads((trained / "evaluation.json").read_text())["records"] == 7
 
 
+def test_the_number_of_refining_steps_is_written_with_the_results(lmmtc: Lmmtc, trained: Path, judged: Path) -> None:
+    for refine in (2, 0):
+        said = lmmtc("evaluate", trained, "--dataset", judged, "--records", 3, "--refine", refine)
+        assert said.code == 0, said.err
+        assert json.loads((trained / "evaluation.json").read_text())["refine"] == refine
+
+
+def test_a_run_without_a_cloze_cannot_be_refined(lmmtc: Lmmtc, without_cloze: Path, judged: Path) -> None:
+    said = lmmtc("evaluate", without_cloze, "--dataset", judged, "--refine", 1)
+    assert (said.code, said.err) == (
+        78,
+        "ConfigError: cloze.enabled = false: without label slots, no label can be given and no answer refined\n",
+    )
+
+
 def test_a_split_that_is_not_there_is_named_with_those_that_are(
     lmmtc: Lmmtc, trained: Path, tiny_dataset: Path
 ) -> None:

@@ -121,10 +121,15 @@ def test_labels_for_a_file_are_given_in_the_file(lmmtc: Lmmtc, tmp_path: Path) -
     assert (said.code, said.err) == (78, message)
 
 
-def test_a_run_without_a_cloze_refuses_given_labels(lmmtc: Lmmtc, without_cloze: Path) -> None:
-    said = lmmtc("predict", without_cloze, "--text", "a", "--given", "label 1=yes")
-    message = "ConfigError: cloze.enabled = false: a run without label slots cannot make use of given labels\n"
-    assert (said.code, said.err) == (78, message)
+@pytest.mark.parametrize("options", [("--given", "label 1=yes"), ("--refine", "1")])
+def test_a_run_without_a_cloze_refuses_given_labels_and_refinement(
+    lmmtc: Lmmtc, without_cloze: Path, options: tuple[str, ...]
+) -> None:
+    said = lmmtc("predict", without_cloze, "--text", "a", *options)
+    assert (said.code, said.err) == (
+        78,
+        "ConfigError: cloze.enabled = false: without label slots, no label can be given and no answer refined\n",
+    )
 
 
 @pytest.mark.parametrize(

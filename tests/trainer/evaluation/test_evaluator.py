@@ -1,6 +1,7 @@
 """Rankings of a tiny model over a whole label table, against the model asked by hand."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.trainer.model.tiny import LABEL_WIDTH, some_texts, tiny_model
 from trainer.data import State
 from trainer.distributed import ONE_RANK
 from trainer.errors import ConfigError
-from trainer.evaluation import Ranker
+from trainer.evaluation import Ranker, mask_predict
 from trainer.labels import LabelSide, LabelTable, RowRange
 from trainer.model import Slots
 
@@ -66,9 +67,28 @@ def test_labels_that_are_known_are_context_and_no_answers(tmp_path: Path, given:
         assert answer.scores_BK[record] == pytest.approx(sorted(wanted.values(), reverse=True), rel=1e-4, abs=1e-4)
 
 
-def test_a_run_without_a_cloze_refuses_known_labels(tmp_path: Path) -> None:
+def test_refining_changes_the_answer_but_neither_its_candidates_nor_the_scan(tmp_path: Path) -> None:
+    ranker = tiny_ranker(tmp_path)
+    once, refined = ranker.rank(RECORDS, GIVEN), replace(ranker, refine=2).rank(RECORDS, GIVEN)
+    assert np.array_equal(once["scan"].scores_BK, refined["scan"].scores_BK)
+    assert np.array_equal(np.sort(once["scan+cloze"].ids_BK), np.sort(refined["scan+cloze"].ids_BK))
+    batch = ranker.collate(RECORDS).revealing(GIVEN)
+    with torch.no_grad():
+        text = ranker.model.read(batch)
+        proposal, _ = ranker.labels.rank_labels(batch, text.query_BE)
+        wanted_BK = mask_predict(partial(ranker.model.fill, text), proposal, 2)
+    assert np.array_equal(refined["scan+cloze"].scores_BK, wanted_BK.sort(descending=True).values)
+    assert not np.array_equal(refined["scan+cloze"].scores_BK, once["scan+cloze"].scores_BK)
+
+
+@pytest.mark.parametrize(("refine", "given"), [(0, GIVEN), (1, ())])
+def test_without_a_cloze_no_label_is_given_and_no_answer_refined(
+    tmp_path: Path, refine: int, given: list[dict[int, bool]]
+) -> None:
     ranker = tiny_ranker(tmp_path, cloze={"enabled": False})
     with pytest.raises(ConfigError) as refused:
-        ranker.rank(RECORDS, GIVEN)
-    assert str(refused.value) == ("cloze.enabled = false: a run without label slots cannot make use of given labels")
+        replace(ranker, refine=refine).rank(RECORDS, given)
+    assert str(refused.value) == (
+        "cloze.enabled = false: without label slots, no label can be given and no answer refined"
+    )
     assert list(ranker.rank(RECORDS, [{}, {}, {}])) == ["scan"]
