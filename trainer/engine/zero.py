@@ -1,4 +1,4 @@
-"""One model and one optimizer under ZeRO 0, 1 or 2: when gradients are added, applied or thrown away."""
+"""One model and one optimizer under ZeRO 0 to 3: when gradients are added, applied or thrown away."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,15 +7,16 @@ import deepspeed
 import torch
 from torch import Tensor, nn
 
-from .state import load_optimizer_state, optimizer_state
+from .state import load, optimizer_state, whole_parameter
 from .watch import GradientWatch
 
 
 class Engine:
     """A DeepSpeed engine, reduced to what a training step needs.
 
-    The model must use every parameter in every micro-step, and `backward` must be called once per micro-step: ZeRO
-    counts each call as one, and gives wrong gradients without an error otherwise.
+    Three rules, and wrong gradients without an error where one is broken: the model uses every parameter in every
+    micro-step, `backward` is called once per micro-step (ZeRO counts each call as one), and all ranks run the same
+    passes in the same order (ZeRO-2 reduces gradients in the order in which they become ready).
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> None:
@@ -71,7 +72,7 @@ class Engine:
         self._watch.take()
         self._engine.zero_grad()
         self._optimizer.zero_grad(set_to_none=True)
-        if hasattr(self._optimizer, "averaged_gradients"):  # ZeRO 1 and 2 keep partitions of their own
+        if hasattr(self._optimizer, "all_grad_tensors"):  # ZeRO 1 and 2 keep partitions of their own
             self._optimizer.micro_step_id = -1
             for group in self._optimizer.averaged_gradients:
                 self._optimizer.averaged_gradients[group] = None
@@ -84,13 +85,10 @@ class Engine:
         A collective: all ranks iterate, in step.
         """
         for name, parameter in self.module.named_parameters():
-            yield name, parameter.detach()
+            yield name, whole_parameter(parameter)
             for key, value in optimizer_state(self._optimizer, parameter):
                 yield f"{name}/{key}", value
 
-    @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `state` gave, under any world size and any of the stages 0, 1 and 2."""
-        for name, parameter in self.module.named_parameters():
-            parameter.copy_(tensors[name])
-        load_optimizer_state(self._optimizer, dict(self.module.named_parameters()), tensors)
+        """Put back what `state` gave, under any world size and any stage. A collective."""
+        load(self._optimizer, dict(self.module.named_parameters()), tensors)
