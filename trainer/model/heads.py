@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..data import TextBatch
 from ..losses import masked_token_loss
@@ -27,18 +26,19 @@ class QueryHead(nn.Module):
 
 
 class MlmHead(nn.Module):
-    """Name the masked tokens; the decoder is the encoder's own word embedding."""
+    """Name the masked tokens; the decoder's weight is the encoder's own word embedding."""
 
     def __init__(self, words: nn.Embedding) -> None:
         super().__init__()
         vocabulary, width = words.weight.shape
-        self.words = words
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.decoder = nn.Linear(width, vocabulary, device="meta")  # a weight of its own would be thrown away
+        self.decoder.weight = words.weight
+        self.decoder.bias = nn.Parameter(torch.zeros(vocabulary))
 
     def forward(self, hidden_MD: Tensor) -> Tensor:
         """Return logits [M, vocabulary] of M masked positions; only those are decoded."""
-        return functional.linear(self.transform(hidden_MD), self.words.weight, self.bias)
+        return self.decoder(self.transform(hidden_MD))
 
     def loss(self, hidden_BTD: Tensor, batch: TextBatch) -> Tensor:
         """Sum over masked tokens; of none it is a zero that still touches every parameter of the head."""

@@ -71,8 +71,8 @@ def test_the_loss_is_finite_though_an_empty_slot_scores_minus_infinity(tmp_path:
 def test_the_mlm_decoder_is_the_word_embedding(tmp_path: Path) -> None:
     model = tiny_model(tmp_path)
     assert model.mlm is not None
-    assert model.mlm.words.weight is model.encoder.word_embeddings.weight
-    assert "mlm.words.weight" not in dict(model.named_parameters())  # so that a checkpoint holds it once
+    assert model.mlm.decoder.weight is model.encoder.word_embeddings.weight
+    assert "mlm.decoder.weight" not in dict(model.named_parameters())  # so that a checkpoint holds it once
 
 
 def test_a_query_is_the_mean_of_real_tokens_or_the_first(tmp_path: Path) -> None:
