@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainer.model.tiny import LABEL_WIDTH, some_slots, some_texts, tiny_model
+from tests.trainer.model.tiny import FAMILIES, LABEL_WIDTH, some_slots, some_texts, tiny_model
 from trainer.data import State, TextBatch
 from trainer.model import LabelMaskModel, Normaliser, Proposal, Slots
 
@@ -37,7 +37,7 @@ def loss_of(model: LabelMaskModel, batch: TextBatch) -> Tensor:
     return losses.total
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "modernbert"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "settings",
     [

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainer.model.tiny import PAD, WINDOW, some_slots, some_texts, tiny_model, weighted
+from tests.trainer.model.tiny import FAMILIES, PAD, WINDOW, some_slots, some_texts, tiny_model, weighted
 from trainer.data import State, TextBatch
 from trainer.model import LabelMaskModel, Slots
 
 REVEALED = [[3, 8], [-1, -1], [2, -1]]
 MASKED = [[1, 4, 6, 7, 0], [5, 2, 1, 0, 9], [8, 4, 3, -1, -1]]
-FAMILIES = ["bert", "roberta", "modernbert"]
+BEHIND_PADDING = ("roberta",)  # their first position is the one behind the padding index
+TYPED = ("bert",)  # slots are of token type 1
 
 
 def awake(folder: Path, family: str, chunk: int) -> LabelMaskModel:
@@ -47,19 +48,19 @@ def one_sequence(
     """Run text and all slots as one sequence; returns hidden states of the text and cloze logits."""
     encoder = model.encoder.model
     family = encoder.config.model_type
-    # Eager attention adds its mask; ModernBERT's takes the softmax in fp32.
+    # Eager attention shares no code with ours, but ModernBERT's takes the softmax in fp32.
     encoder.set_attn_implementation("sdpa" if family == "modernbert" else "eager")
     assert model.slots is not None
     assert model.readout is not None
     words = encoder.get_input_embeddings()
     embeddings = torch.cat([words(batch.ids_BT), model.slots(revealed), model.slots(masked)], dim=1)
     places = torch.arange(batch.ids_BT.shape[1]).expand_as(batch.ids_BT)
-    first = PAD + 1 if family == "roberta" else 0
+    first = PAD + 1 if family in BEHIND_PADDING else 0
     slot_places = torch.full((len(places), embeddings.shape[1] - places.shape[1]), first)
     # RoBERTa numbers real tokens from behind the padding index, which padding keeps.
-    places = torch.where(batch.mask_BT, places + first, PAD) if family == "roberta" else places
+    places = torch.where(batch.mask_BT, places + first, PAD) if family in BEHIND_PADDING else places
     options = {"position_ids": torch.cat([places, slot_places], dim=1)}
-    if family == "bert":
+    if family in TYPED:
         options["token_type_ids"] = torch.cat([torch.zeros_like(places), torch.ones_like(slot_places)], dim=1)
     far, near = (visible(batch, revealed, masked, chunk, window) for window in (None, WINDOW // 2))
     mask = {"full_attention": far, "sliding_attention": near} if family == "modernbert" else _added(far)

@@ -5,15 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import (
-    BertConfig,
-    BertModel,
-    ModernBertConfig,
-    ModernBertModel,
-    PreTrainedModel,
-    RobertaConfig,
-    RobertaModel,
-)
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from trainer.config import ClozeSection, MlmSection, ModelSection
 from trainer.data import State, TextBatch
@@ -21,6 +13,7 @@ from trainer.model import LabelMaskModel, Slots, load_encoder
 
 VOCABULARY, WIDTH, LABEL_WIDTH, PAD = 50, 16, 12, 1
 WINDOW = 2  # ModernBERT's local attention: one neighbour on either side
+LAYERS = ["full_attention", "sliding_attention"]
 
 SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -29,25 +22,26 @@ SHAPE: dict[str, Any] = {
     "num_attention_heads": 2,
     "intermediate_size": 24,
     "pad_token_id": PAD,
+    "max_position_embeddings": 40,
     "initializer_range": 0.3,  # large enough that attention differs from a mean
 }
-ABSOLUTE: dict[str, Any] = {
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
-    "max_position_embeddings": 40,
+NO_DROPOUT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+# Defaults that are outside so small a vocabulary.
+SPECIAL: dict[str, Any] = {"bos_token_id": 2, "eos_token_id": 3}
+SEPARATORS: dict[str, Any] = {"cls_token_id": 2, "sep_token_id": 3}
+
+# By transformers' model_type: what makes each family itself.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "bert": NO_DROPOUT,
+    "modernbert": SPECIAL | SEPARATORS | {"local_attention": WINDOW, "layer_types": LAYERS},
+    "roberta": NO_DROPOUT | {"type_vocab_size": 1},
 }
 
 
 def tiny_encoder(family: str) -> PreTrainedModel:
     """Make a random encoder of two layers."""
     torch.manual_seed(0)
-    if family == "bert":
-        return BertModel(BertConfig(**SHAPE, **ABSOLUTE))
-    if family == "roberta":
-        return RobertaModel(RobertaConfig(**SHAPE, **ABSOLUTE, type_vocab_size=1))
-    layers = ["full_attention", "sliding_attention"]
-    others: dict[str, Any] = {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
-    return ModernBertModel(ModernBertConfig(**SHAPE, **others, local_attention=WINDOW, layer_types=layers))
+    return AutoModel.from_config(AutoConfig.for_model(family, **SHAPE, **FAMILIES[family]))
 
 
 def tiny_model(
