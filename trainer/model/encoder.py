@@ -44,13 +44,18 @@ class TextEncoder(nn.Module):
         assert isinstance(embeddings, nn.Embedding)
         return embeddings
 
+    @property
+    def embedding_width(self) -> int:
+        """I, the width in which words and slots enter; ELECTRA and ALBERT project it to D themselves."""
+        return self.word_embeddings.embedding_dim
+
     def read(self, ids_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Prefix]:
         """Encode texts; returns hidden states [B, T, D] and the prefix that label slots look at."""
         attention = AttentionPass(mask_BT)
         hidden_BTD = self._run(attention, input_ids=ids_BT, attention_mask=mask_BT.long())
         return hidden_BTD, attention.as_prefix()
 
-    def extend(self, prefix: Prefix, slots_BCD: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
+    def extend(self, prefix: Prefix, slots_BCI: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
         """Encode label slots that see the prefix and each other; returns [B, C, D] and the longer prefix.
 
         All slots stand at one position: labels are a set, so permuting them permutes the output.
@@ -59,7 +64,7 @@ class TextEncoder(nn.Module):
         place_BC = torch.full(mask_BC.shape, self._slot_position, device=mask_BC.device)
         options = {"position_ids": place_BC, "token_type_ids": torch.full_like(place_BC, self._slot_type)}
         accepted = {name: value for name, value in options.items() if name in self._accepted}
-        hidden_BCD = self._run(attention, inputs_embeds=slots_BCD, **accepted)
+        hidden_BCD = self._run(attention, inputs_embeds=slots_BCI, **accepted)
         return hidden_BCD, attention.as_prefix()
 
     def read_joint(self, embeddings_BSD: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
@@ -119,14 +124,7 @@ def _prepare(model: PreTrainedModel) -> TextEncoder:
     if getattr(model, "pooler", None) is not None:
         setattr(model, "pooler", None)  # noqa: B010  # a module, to the type checker
     model.set_attn_implementation(ATTENTION)
-    encoder = TextEncoder(model)
-    embedding_width = encoder.word_embeddings.embedding_dim
-    if embedding_width != encoder.width:
-        raise ConfigError(
-            f"model.encoder is a {model.config.model_type} model with word embeddings {embedding_width} wide and "
-            f"hidden states {encoder.width} wide: slots need them equal"
-        )
-    return encoder
+    return TextEncoder(model)
 
 
 def _first_position(model: PreTrainedModel) -> int:

@@ -28,11 +28,11 @@ class QueryHead(nn.Module):
 class MlmHead(nn.Module):
     """Name the masked tokens; the decoder's weight is the encoder's own word embedding."""
 
-    def __init__(self, words: nn.Embedding) -> None:
+    def __init__(self, width: int, words: nn.Embedding) -> None:
         super().__init__()
-        vocabulary, width = words.weight.shape
-        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
-        self.decoder = nn.Linear(width, vocabulary, device="meta")  # a weight of its own would be thrown away
+        vocabulary, embedding_width = words.weight.shape
+        self.transform = nn.Sequential(nn.Linear(width, embedding_width), nn.GELU(), nn.LayerNorm(embedding_width))
+        self.decoder = nn.Linear(embedding_width, vocabulary, device="meta")  # a weight of its own would be thrown away
         self.decoder.weight = words.weight
         self.decoder.bias = nn.Parameter(torch.zeros(vocabulary))
 

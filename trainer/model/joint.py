@@ -42,8 +42,8 @@ class JointModel(nn.Module):
         super().__init__()
         label_width = model.label_width or encoder.width
         self.encoder = encoder
-        self.mlm = MlmHead(encoder.word_embeddings) if mlm.weight > 0 else None
-        self.slots = SlotEmbedding(label_width, encoder.width)
+        self.mlm = MlmHead(encoder.width, encoder.word_embeddings) if mlm.weight > 0 else None
+        self.slots = SlotEmbedding(label_width, encoder.embedding_width)
         self.readout = SlotReadout(encoder.width, label_width)
         self._mlm_weight, self._tokens = mlm.weight, cloze.label_tokens
 

@@ -38,16 +38,17 @@ class Slots:
 
 
 class SlotEmbedding(nn.Module):
-    """Label vector (projected from E to D where they differ) + state embedding; the encoder adds position and type."""
+    """Label vector (projected from E to I where they differ) + state embedding; the encoder adds position and type."""
 
-    def __init__(self, label_width: int, width: int) -> None:
+    def __init__(self, label_width: int, embedding_width: int) -> None:
         super().__init__()
-        self.project = nn.Identity() if label_width == width else nn.Linear(label_width, width, bias=False)
-        self.states = nn.Embedding(len(State), width)
+        same = label_width == embedding_width
+        self.project = nn.Identity() if same else nn.Linear(label_width, embedding_width, bias=False)
+        self.states = nn.Embedding(len(State), embedding_width)
         nn.init.normal_(self.states.weight, std=0.02)
 
     def forward(self, slots: Slots) -> Tensor:
-        """Return [B, C, D]."""
+        """Return [B, C, I]."""
         return self.project(slots.vectors_BCE) + self.states(slots.states_BC)
 
 

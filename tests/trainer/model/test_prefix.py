@@ -13,7 +13,7 @@ from trainer.model import LabelMaskModel, Slots
 REVEALED = [[3, 8], [-1, -1], [2, -1]]
 MASKED = [[1, 4, 6, 7, 0], [5, 2, 1, 0, 9], [8, 4, 3, -1, -1]]
 BEHIND_PADDING = ("roberta",)  # their first position is the one behind the padding index
-TYPED = ("bert",)  # slots are of token type 1
+TYPED = ("albert", "bert", "electra")  # slots are of token type 1
 
 
 def awake(folder: Path, family: str, chunk: int) -> LabelMaskModel:

@@ -32,7 +32,9 @@ SEPARATORS: dict[str, Any] = {"cls_token_id": 2, "sep_token_id": 3}
 
 # By transformers' model_type: what makes each family itself.
 FAMILIES: dict[str, dict[str, Any]] = {
+    "albert": NO_DROPOUT | {"embedding_size": 8},
     "bert": NO_DROPOUT,
+    "electra": NO_DROPOUT | {"embedding_size": 8},
     "modernbert": SPECIAL | SEPARATORS | {"local_attention": WINDOW, "layer_types": LAYERS},
     "roberta": NO_DROPOUT | {"type_vocab_size": 1},
 }
