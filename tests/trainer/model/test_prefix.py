@@ -12,8 +12,8 @@ from trainer.model import LabelMaskModel, Slots
 
 REVEALED = [[3, 8], [-1, -1], [2, -1]]
 MASKED = [[1, 4, 6, 7, 0], [5, 2, 1, 0, 9], [8, 4, 3, -1, -1]]
-BEHIND_PADDING = ("roberta",)  # their first position is the one behind the padding index
-TYPED = ("albert", "bert", "electra")  # slots are of token type 1
+BEHIND_PADDING = ("roberta", "xlm-roberta")  # their first position is the one behind the padding index
+TYPED = ("albert", "bert", "electra", "nomic_bert")  # slots are of token type 1
 
 
 def awake(folder: Path, family: str, chunk: int) -> LabelMaskModel:
@@ -48,8 +48,8 @@ def one_sequence(
     """Run text and all slots as one sequence; returns hidden states of the text and cloze logits."""
     encoder = model.encoder.model
     family = encoder.config.model_type
-    # Eager attention shares no code with ours, but ModernBERT's takes the softmax in fp32.
-    encoder.set_attn_implementation("sdpa" if family == "modernbert" else "eager")
+    # Eager attention shares no code with ours, but these two take its softmax in fp32.
+    encoder.set_attn_implementation("sdpa" if family in ("eurobert", "modernbert") else "eager")
     assert model.slots is not None
     assert model.readout is not None
     words = encoder.get_input_embeddings()

@@ -34,9 +34,13 @@ SEPARATORS: dict[str, Any] = {"cls_token_id": 2, "sep_token_id": 3}
 FAMILIES: dict[str, dict[str, Any]] = {
     "albert": NO_DROPOUT | {"embedding_size": 8},
     "bert": NO_DROPOUT,
+    "distilbert": {"hidden_dim": 24, "dropout": 0.0, "attention_dropout": 0.0},
     "electra": NO_DROPOUT | {"embedding_size": 8},
+    "eurobert": SPECIAL | {"mask_token_id": 4, "num_key_value_heads": 1},
     "modernbert": SPECIAL | SEPARATORS | {"local_attention": WINDOW, "layer_types": LAYERS},
+    "nomic_bert": NO_DROPOUT,
     "roberta": NO_DROPOUT | {"type_vocab_size": 1},
+    "xlm-roberta": NO_DROPOUT | {"type_vocab_size": 1},
 }
 
 
