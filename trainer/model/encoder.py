@@ -91,7 +91,7 @@ def load_encoder(settings: ModelSection) -> TextEncoder:
     if settings.layers is not None:
         if settings.layers > config.num_hidden_layers:
             raise ConfigError(f"model.layers = {settings.layers}: {folder} has {config.num_hidden_layers}")
-        config.num_hidden_layers = settings.layers
+        _keep_first(config, settings.layers)
     logging.set_verbosity_error()  # layers that are left out are no news
     logging.disable_progress_bar()
     try:
@@ -112,6 +112,13 @@ def encoder_config(encoder: TextEncoder) -> str:
     """Describe the encoder's shape as JSON."""
     config: PreTrainedConfig = encoder.model.config
     return config.to_json_string(use_diff=False)
+
+
+def _keep_first(config: PreTrainedConfig, layers: int) -> None:
+    """Cut the config to its first layers; ModernBERT's also lists them one by one."""
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = config.layer_types[:layers]
 
 
 def _prepare(model: PreTrainedModel) -> TextEncoder:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import DebertaV2Config, DebertaV2Model
 
-from tests.trainer.model.tiny import SHAPE, tiny_encoder
+from tests.trainer.model.tiny import FAMILIES, SHAPE, tiny_encoder
 from trainer.config import ModelSection
 from trainer.errors import ConfigError
 from trainer.model import build_encoder, encoder_config, load_encoder
@@ -29,8 +29,10 @@ def test_no_parameter_is_loaded_that_a_step_does_not_use(folder: Path) -> None:
     assert not [name for name, _ in load_encoder(ModelSection(encoder=folder)).named_parameters() if "pooler" in name]
 
 
-def test_an_encoder_is_rebuilt_from_its_config_alone(folder: Path) -> None:
-    encoder = load_encoder(ModelSection(encoder=folder, layers=1))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_encoder_is_rebuilt_from_its_config_alone(tmp_path: Path, family: str) -> None:
+    tiny_encoder(family).save_pretrained(tmp_path)
+    encoder = load_encoder(ModelSection(encoder=tmp_path, layers=1))
     rebuilt = build_encoder(encoder_config(encoder))
     rebuilt.load_state_dict(encoder.state_dict())
     ids_BT, mask_BT = torch.tensor([[5, 6, 7]]), torch.tensor([[True, True, False]])
