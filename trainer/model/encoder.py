@@ -80,7 +80,7 @@ class TextEncoder(nn.Module):
 
 
 def load_encoder(settings: ModelSection) -> TextEncoder:
-    """Load weights from a local folder (safetensors only), cut to the first `layers` layers.
+    """Load weights as fp32 from a local folder (safetensors only), cut to the first `layers` layers.
 
     Raises ConfigError for a folder without a model, an unsupported model type, or more layers than there are.
     """
@@ -95,7 +95,9 @@ def load_encoder(settings: ModelSection) -> TextEncoder:
     logging.set_verbosity_error()  # layers that are left out are no news
     logging.disable_progress_bar()
     try:
-        model = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
+        model = AutoModel.from_pretrained(
+            folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
     except OSError as error:
         raise ConfigError(f"model.encoder = {folder}: cannot load weights: {error}") from None
     return _prepare(model)
@@ -105,7 +107,7 @@ def build_encoder(config_json: str) -> TextEncoder:
     """Build an encoder from the config that `encoder_config` wrote; its weights are then loaded from a checkpoint."""
     fields = json.loads(config_json)
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
-    return _prepare(AutoModel.from_config(config))
+    return _prepare(AutoModel.from_config(config, dtype=torch.float32))
 
 
 def encoder_config(encoder: TextEncoder) -> str:

@@ -39,6 +39,13 @@ def test_an_encoder_is_rebuilt_from_its_config_alone(tmp_path: Path, family: str
     assert torch.equal(rebuilt.eval().read(ids_BT, mask_BT)[0], encoder.eval().read(ids_BT, mask_BT)[0])
 
 
+def test_weights_that_were_saved_in_bf16_are_trained_in_fp32(tmp_path: Path) -> None:
+    tiny_encoder("eurobert").bfloat16().save_pretrained(tmp_path)
+    encoder = load_encoder(ModelSection(encoder=tmp_path))
+    for each in (encoder, build_encoder(encoder_config(encoder))):
+        assert {parameter.dtype for parameter in each.parameters()} == {torch.float32}
+
+
 def test_a_family_without_the_attention_interface_is_refused_by_name(tmp_path: Path) -> None:
     DebertaV2Model(DebertaV2Config(**SHAPE)).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"model\.encoder is a deberta-v2 model, which does not use the attention"):
