@@ -16,6 +16,9 @@ from ..config import ModelSection
 from ..errors import ConfigError
 from .prefix import ATTENTION, AttentionPass, Prefix
 
+# By transformers' model_type: the families whose prefix attention is tested, value by value.
+TESTED = ("albert", "bert", "distilbert", "electra", "eurobert", "modernbert", "nomic_bert", "roberta", "xlm-roberta")
+
 
 class TextEncoder(nn.Module):
     """Reads texts, and label slots that look at the texts."""
@@ -126,14 +129,17 @@ def _keep_first(config: PreTrainedConfig, layers: int) -> None:
 def _prepare(model: PreTrainedModel) -> TextEncoder:
     """Switch prefix attention on and drop the pooler: a parameter that takes no part in a step breaks ZeRO."""
     if not getattr(model, "_supports_attention_backend", False):
-        raise ConfigError(
-            f"model.encoder is a {model.config.model_type} model, which does not use the attention interface; "
-            "use BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA, ModernBERT or another encoder that does"
-        )
+        raise _refusal(model, "does not use the attention interface")
     if getattr(model, "pooler", None) is not None:
         setattr(model, "pooler", None)  # noqa: B010  # a module, to the type checker
     model.set_attn_implementation(ATTENTION)
     return TextEncoder(model)
+
+
+def _refusal(model: PreTrainedModel, why: str) -> ConfigError:
+    return ConfigError(
+        f"model.encoder is of type {model.config.model_type}, which {why}; these work: {', '.join(TESTED)}"
+    )
 
 
 def _first_position(model: PreTrainedModel) -> int:

@@ -10,6 +10,7 @@ from tests.trainer.model.tiny import FAMILIES, SHAPE, tiny_encoder
 from trainer.config import ModelSection
 from trainer.errors import ConfigError
 from trainer.model import build_encoder, encoder_config, load_encoder
+from trainer.model.encoder import TESTED
 
 
 @pytest.fixture
@@ -48,8 +49,13 @@ def test_weights_that_were_saved_in_bf16_are_trained_in_fp32(tmp_path: Path) -> 
 
 def test_a_family_without_the_attention_interface_is_refused_by_name(tmp_path: Path) -> None:
     DebertaV2Model(DebertaV2Config(**SHAPE)).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"model\.encoder is a deberta-v2 model, which does not use the attention"):
+    words = r"model\.encoder is of type deberta-v2, which does not use the attention interface; these work: albert,"
+    with pytest.raises(ConfigError, match=words):
         load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_the_families_that_errors_name_are_the_tested_ones() -> None:
+    assert list(TESTED) == list(FAMILIES)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
