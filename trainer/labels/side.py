@@ -52,9 +52,10 @@ class LabelSide:
         return self._proposal(batch, scores_BK, ids_BK, found, fetched), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
-        if bool(queries_QE.isfinite().all()):
-            return scan(self.table, queries_QE, excluded, self.shortlist, self.chunk, task)
-        found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
+        with torch.autocast(queries_QE.device.type, enabled=False):  # rows and their scores stay fp32
+            if bool(queries_QE.isfinite().all()):
+                return scan(self.table, queries_QE, excluded, self.shortlist, self.chunk, task)
+            found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
         return replace(found, loss=found.loss * torch.nan)
 
     def _excluded(self, batch: TextBatch) -> LabelPairs:

@@ -65,21 +65,20 @@ class TextEncoder(nn.Module):
         """
         attention = AttentionPass(mask_BC, prefix)
         place_BC = torch.full(mask_BC.shape, self._slot_position, device=mask_BC.device)
-        options = {"position_ids": place_BC, "token_type_ids": torch.full_like(place_BC, self._slot_type)}
-        accepted = {name: value for name, value in options.items() if name in self._accepted}
-        hidden_BCD = self._run(attention, inputs_embeds=slots_BCI, **accepted)
+        type_BC = torch.full_like(place_BC, self._slot_type)
+        hidden_BCD = self._run(attention, inputs_embeds=slots_BCI, position_ids=place_BC, token_type_ids=type_BC)
         return hidden_BCD, attention.as_prefix()
 
-    def read_joint(self, embeddings_BSD: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
+    def read_joint(self, embeddings_BSI: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
         """Encode one sequence of `labels` label tokens and a text behind them; returns hidden states [B, S, D]."""
         is_label_BS = (torch.arange(mask_BS.shape[1], device=mask_BS.device) < labels).expand_as(mask_BS)
-        options = {"token_type_ids": is_label_BS * self._slot_type}
-        accepted = {name: value for name, value in options.items() if name in self._accepted}
-        attention = AttentionPass(mask_BS)
-        return self._run(attention, inputs_embeds=embeddings_BSD, attention_mask=mask_BS.long(), **accepted)
+        inputs = {"inputs_embeds": embeddings_BSI, "attention_mask": mask_BS.long()}
+        return self._run(AttentionPass(mask_BS), **inputs, token_type_ids=is_label_BS * self._slot_type)
 
     def _run(self, attention: AttentionPass, **inputs: Any) -> Tensor:
-        return self.model(**inputs, attention_pass=attention).last_hidden_state
+        """Run the model on those of the inputs that it knows: not every family has positions or types."""
+        known = {name: value for name, value in inputs.items() if name in self._accepted}
+        return self.model(**known, attention_pass=attention).last_hidden_state
 
 
 def load_encoder(settings: ModelSection) -> TextEncoder:

@@ -12,8 +12,8 @@ from sharding import Dataset, StreamState, TrainStream
 from tests.trainer.parts import awake_model, momentum_sgd
 from trainer.config import Config
 from trainer.data import Collator, TextBatch
-from trainer.labels import RowRange, create_table
-from trainer.model import LabelMaskModel, Slots
+from trainer.labels import RowRange, new_table
+from trainer.model import Model, Slots
 from trainer.schedule import schedule
 
 
@@ -33,12 +33,14 @@ def train_plainly(config: Config) -> Result:
     model = awake_model(config)
     optimizer = momentum_sgd(model, config)
     whole = RowRange(0, len(counts))
-    table = create_table(counts, train, model.query.project.out_features, config.run.seed, whole)
+    table = new_table(config, counts, train, model.encoder.width, whole)
     rows_LX = table.rows_RX.requires_grad_()
     before, losses = _numbers(model, rows_LX), []
     for step, batch in zip(range(1, config.train.steps + 1), _whole_batches(config, dataset), strict=False):
         terms = _losses(model, rows_LX, table.trained_R, batch, config)
         (terms["scan"] + terms["cloze"] + config.mlm.weight * terms["mlm"]).backward()
+        if config.train.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.train.clip)
         share = schedule(step, config.train.steps, config.train.warmup)
         optimizer.param_groups[0]["lr"] = config.train.lr * share
         optimizer.step()
@@ -51,22 +53,34 @@ def train_plainly(config: Config) -> Result:
     return Result(before, _numbers(model, rows_LX), losses)
 
 
-def _losses(
-    model: LabelMaskModel, rows_LX: Tensor, trained_L: Tensor, batch: TextBatch, config: Config
-) -> dict[str, Tensor]:
-    text = model.read(batch)
-    logits_BL = text.query_BE @ rows_LX[:, :-2].T + rows_LX[:, -2]
-    targets_BL = torch.zeros_like(logits_BL)
+def _losses(model: Model, rows_LX: Tensor, trained_L: Tensor, batch: TextBatch, config: Config) -> dict[str, Tensor]:
+    with _precision(config):
+        text = model.read(batch)
+    targets_BL = torch.zeros(len(batch.weights_B), len(rows_LX))
     targets_BL[batch.label_records(), batch.labels] = 1
-    scan_BL = binary_cross_entropy_with_logits(logits_BL, targets_BL, reduction="none") * trained_L
-    ids_BK = _shortlists(logits_BL, batch.revealed_BV, config.cloze.shortlist)
-    cloze_BK = model.fill(text, _slots(ids_BK, rows_LX, 0), _slots(batch.revealed_BV, rows_LX, 1))
-    cloze = binary_cross_entropy_with_logits(
-        logits_BL.detach().gather(1, ids_BK) + cloze_BK, targets_BL.gather(1, ids_BK), reduction="sum"
-    )
+    if config.cloze.slots == "shortlist":
+        logits_BL = text.query_BE.float() @ rows_LX[:, :-2].T + rows_LX[:, -2]
+        scan_BL = binary_cross_entropy_with_logits(logits_BL, targets_BL, reduction="none") * trained_L
+        ids_BK = _shortlists(logits_BL, batch.revealed_BV, config.cloze.shortlist)
+    else:
+        logits_BL = scan_BL = torch.zeros_like(targets_BL)
+        ids_BK = _all_but(batch.revealed_BV, len(rows_LX))
+    with _precision(config):
+        cloze_BK = model.fill(text, _slots(ids_BK, rows_LX, 0), _slots(batch.revealed_BV, rows_LX, 1))
+        mlm = _mlm_loss(model, text.hidden_BTD, batch)
+    logits_BK, targets_BK = (tensor_BL.detach().gather(1, ids_BK.clamp(min=0)) for tensor_BL in (logits_BL, targets_BL))
+    cloze_BK = binary_cross_entropy_with_logits(logits_BK + cloze_BK, targets_BK, reduction="none") * (ids_BK >= 0)
+    return {"scan": scan_BL.sum() / len(ids_BK), "cloze": cloze_BK.sum() / len(ids_BK), "mlm": mlm}
+
+
+def _mlm_loss(model: Model, hidden_BTD: Tensor, batch: TextBatch) -> Tensor:
     assert model.mlm is not None
-    mlm = cross_entropy(model.mlm(text.hidden_BTD[batch.masked_BT]), batch.originals_BT[batch.masked_BT])
-    return {"scan": scan_BL.sum() / len(ids_BK), "cloze": cloze / len(ids_BK), "mlm": mlm}
+    return cross_entropy(model.mlm(hidden_BTD[batch.masked_BT]), batch.originals_BT[batch.masked_BT])
+
+
+def _precision(config: Config) -> torch.autocast:
+    """Cast each use of a parameter anew: autocast's shared copies would sum gradients in bf16."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=config.train.precision == "bf16", cache_enabled=False)
 
 
 def _shortlists(logits_BL: Tensor, revealed_BV: Tensor, length: int) -> Tensor:
@@ -75,6 +89,11 @@ def _shortlists(logits_BL: Tensor, revealed_BV: Tensor, length: int) -> Tensor:
         ranked = sorted(range(len(logits_L)), key=lambda label, logits_L=logits_L: -logits_L[label])
         chosen.append([label for label in ranked if label not in revealed_V][:length])
     return torch.tensor(chosen)
+
+
+def _all_but(revealed_BV: Tensor, num_labels: int) -> Tensor:
+    ids = range(num_labels)
+    return torch.tensor([[-1 if label in shown_V else label for label in ids] for shown_V in revealed_BV.tolist()])
 
 
 def _slots(ids_BC: Tensor, rows_LX: Tensor, state: int) -> Slots:
@@ -95,6 +114,6 @@ def _whole_batches(config: Config, dataset: Dataset) -> Iterator[TextBatch]:
         yield collate(records)
 
 
-def _numbers(model: LabelMaskModel, rows_LX: Tensor) -> dict[str, np.ndarray]:
+def _numbers(model: Model, rows_LX: Tensor) -> dict[str, np.ndarray]:
     dense = {name: parameter.detach().numpy().copy() for name, parameter in model.named_parameters()}
     return dense | {"rows": rows_LX.detach().numpy().copy()}

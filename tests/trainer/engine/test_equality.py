@@ -1,6 +1,9 @@
 """Training under every stage, world size and accumulation is the training that one plain graph does."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ from trainer.distributed import Ranks
 
 OnRanks = Callable[..., list[Any]]
 
-# Of a parameter's change in three steps. fp32 sums in another order: 6e-6 was seen; wrong gradients are off by 0.1.
-TOLERANCE = 1e-5
+# Of a parameter's change in three steps. fp32 sums in another order: 6e-6 was seen. A bf16 gradient is rounded once a
+# micro-step to 2^-9 of its terms, which nearly cancel in biases: 0.04 was seen. Wrong gradients are off by 0.2 to 1.5.
+TOLERANCE = {"fp32": 1e-5, "bf16": 5e-2}
 # Of its value: what three roundings to fp32 cost, which is much of a small change.
 ROUNDING = 3 * 2**-24
 
@@ -28,42 +32,82 @@ def train(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[dic
     return parts.numbers(), [report.losses for report in reports]
 
 
-def assert_equal_training(after: dict[str, np.ndarray], wanted: dict[str, np.ndarray], before: dict[str, Any]) -> None:
+def assert_equal_training(
+    after: dict[str, np.ndarray], wanted: dict[str, np.ndarray], before: dict[str, Any], precision: str = "fp32"
+) -> None:
     assert after.keys() == wanted.keys()
     for name, value in wanted.items():
         # Some gradients are zero but for rounding, such as those of the keys' biases.
         change = max(np.linalg.norm(value - before[name]), 1e-3)
-        allowed = TOLERANCE * change + ROUNDING * np.linalg.norm(value)
+        allowed = TOLERANCE[precision] * change + ROUNDING * np.linalg.norm(value)
         assert np.linalg.norm(after[name] - value) <= allowed, name
 
 
-@pytest.fixture(scope="module")
-def config(tiny_dataset: Path, tiny_encoder: Path) -> Config:
-    return tiny_config(tiny_dataset, tiny_encoder)
+@dataclass(frozen=True)
+class Case:
+    """One way of training. In bf16 every label has a slot: near ties would otherwise choose other shortlists."""
+
+    stage: int
+    world_size: int
+    accumulation: int
+    precision: str
+    driver: str
+    clip: float
+
+    def __str__(self) -> str:
+        return "-".join(map(str, vars(self).values()))
+
+    def config(self, dataset: Path, encoder: Path) -> Config:
+        cloze = {"driver": self.driver} | ({"slots": "all", "chunk": 7} if self.precision == "bf16" else {})
+        micro_batch = 16 // self.world_size // self.accumulation
+        train = {"zero_stage": self.stage, "micro_batch": micro_batch, "precision": self.precision, "clip": self.clip}
+        return tiny_config(dataset, encoder, cloze=cloze, train=train)
+
+
+def all_cases() -> list[Case]:
+    choices = ([0, 1, 2, 3], [1, 2], [1, 2], ["fp32", "bf16"], ["fused", "checkpointed"], [0.0, 0.5])
+    cases = [Case(*values) for values in product(*choices)]
+    return [case for case in cases if (case.stage, case.driver) != (3, "fused")]
+
+
+def covering(cases: list[Case], width: int = 3) -> list[Case]:
+    """Choose cases until any `width` of their values that can meet do meet, greedily."""
+    meetings = {case: set(combinations(enumerate(vars(case).values()), width)) for case in cases}
+    missing, chosen = set().union(*meetings.values()), []
+    while missing:
+        chosen.append(max(cases, key=lambda case: len(meetings[case] & missing)))
+        missing -= meetings[chosen[-1]]
+    return chosen
+
+
+CASES = all_cases()
+FAST = covering(CASES)
 
 
 @pytest.fixture(scope="module")
-def plain(config: Config) -> Result:
-    return train_plainly(config)
+def plain(tiny_dataset: Path, tiny_encoder: Path) -> Callable[[Case], Result]:
+    """Train plainly, once for all cases that must agree."""
 
+    @cache
+    def train_as(precision: str, clip: float) -> Result:
+        return train_plainly(Case(0, 1, 1, precision, "fused", clip).config(tiny_dataset, tiny_encoder))
 
-FAST = [(0, 1, 1), (0, 2, 2), (1, 1, 2), (1, 2, 1), (1, 2, 2), (2, 2, 2)]
-REST = [(stage, world, steps) for stage in (0, 1, 2) for world in (1, 2) for steps in (1, 2)]
+    return lambda case: train_as(case.precision, case.clip)
 
 
 @pytest.mark.parametrize(
-    ("stage", "world_size", "accumulation"),
-    [*FAST, *(pytest.param(*case, marks=pytest.mark.slow) for case in REST if case not in FAST)],
+    "case", [*FAST, *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case not in FAST)], ids=str
 )
 def test_three_steps_are_those_of_one_plain_graph(
-    on_ranks: OnRanks, config: Config, plain: Result, stage: int, world_size: int, accumulation: int
+    on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, plain: Callable[[Case], Result], case: Case
 ) -> None:
-    micro_batch = config.train.global_batch // world_size // accumulation
-    distributed = with_train(config, zero_stage=stage, micro_batch=micro_batch)
-    for after, losses in on_ranks(train, world_size, distributed):
-        assert_equal_training(after, plain.after, plain.before)
-        for step, terms in zip(losses, plain.losses, strict=True):
-            assert step == pytest.approx(terms | {"total": step["total"]}, rel=1e-5)
+    wanted = plain(case)
+    for after, losses in on_ranks(train, case.world_size, case.config(tiny_dataset, tiny_encoder)):
+        assert_equal_training(after, wanted.after, wanted.before, case.precision)
+        for step, terms in zip(losses, wanted.losses, strict=True):
+            assert step == pytest.approx(
+                terms | {"total": step["total"]}, rel={"fp32": 1e-5, "bf16": 1e-2}[case.precision]
+            )
 
 
 @pytest.mark.parametrize(
@@ -75,13 +119,31 @@ def test_three_steps_are_those_of_one_plain_graph(
     ],
 )
 def test_two_ranks_train_as_one_does_without_some_parts(
-    on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, plain: Result, sections: dict[str, dict[str, Any]]
+    on_ranks: OnRanks,
+    tiny_dataset: Path,
+    tiny_encoder: Path,
+    plain: Callable[[Case], Result],
+    sections: dict[str, dict[str, Any]],
 ) -> None:
-    config = tiny_config(tiny_dataset, tiny_encoder, **sections)
-    ((alone, _),) = on_ranks(train, 1, config)
-    for together, _ in on_ranks(train, 2, with_train(config, zero_stage=2)):
-        assert_equal_training(together, alone, plain.before)
+    before = plain(FAST[0]).before
+    ((alone, _),) = on_ranks(train, 1, tiny_config(tiny_dataset, tiny_encoder, **sections))
+    for together, _ in on_ranks(train, 2, tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": 2}, **sections)):
+        assert_equal_training(together, alone, before)
 
 
-def with_train(config: Config, **values: Any) -> Config:
-    return config.model_copy(update={"train": config.train.model_copy(update=values)})
+def scan_in(ranks: Ranks, config: Config) -> dict[str, np.ndarray]:
+    parts = Parts.build(config, ranks)
+    parts.train(1)
+    return parts.numbers()
+
+
+def test_rows_learn_from_the_scan_in_bf16_as_they_do_in_fp32(
+    on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path
+) -> None:
+    # Without cloze and MLM, rows learn from the scan alone; its queries differ by bf16's rounding, 2^-9 of their size.
+    alone: dict[str, dict[str, Any]] = {"cloze": {"enabled": False}, "mlm": {"weight": 0.0}}
+    rows = []
+    for precision in ("fp32", "bf16"):
+        config = tiny_config(tiny_dataset, tiny_encoder, train={"precision": precision}, **alone)
+        rows.append(on_ranks(scan_in, 1, config)[0]["rows"])
+    np.testing.assert_allclose(*rows, rtol=0, atol=1e-2 * np.abs(rows[0]).max())
