@@ -102,7 +102,9 @@ def load_encoder(settings: ModelSection) -> TextEncoder:
         )
     except OSError as error:
         raise ConfigError(f"model.encoder = {folder}: cannot load weights: {error}") from None
-    return _prepare(model)
+    encoder = _prepare(model)
+    _try_out(encoder)
+    return encoder
 
 
 def build_encoder(config_json: str) -> TextEncoder:
@@ -133,6 +135,26 @@ def _prepare(model: PreTrainedModel) -> TextEncoder:
         setattr(model, "pooler", None)  # noqa: B010  # a module, to the type checker
     model.set_attn_implementation(ATTENTION)
     return TextEncoder(model)
+
+
+def _try_out(encoder: TextEncoder) -> None:
+    """Show one token and two equal slots, and refuse an encoder that would go wrong without an error.
+
+    It costs one backward pass of three tokens: an untested family is found out here or never.
+    """
+    model, seen_11 = encoder.model, torch.ones(1, 1, dtype=torch.bool)
+    _, prefix = encoder.read(torch.zeros(1, 1, dtype=torch.long), seen_11)
+    met, layers = len(prefix.keys), model.config.num_hidden_layers
+    if met != layers:
+        raise _refusal(model, f"hands attention options on in {met} of {layers} layers: slots must see the text in all")
+    slot_I = torch.linspace(-1, 1, encoder.embedding_width)
+    hidden_12D, _ = encoder.extend(prefix, slot_I.expand(1, 2, -1), seen_11.expand(1, 2))
+    if not torch.allclose(*hidden_12D[0], rtol=1e-4, atol=1e-4):  # rounding in fp32
+        raise _refusal(model, "reads equal slots differently by their place: labels are a set")
+    gradients = torch.autograd.grad(hidden_12D.sum(), list(model.parameters()), allow_unused=True)
+    idle = [name for (name, _), gradient in zip(model.named_parameters(), gradients, strict=True) if gradient is None]
+    if idle:
+        raise _refusal(model, f"has parameters that take no part, {', '.join(idle)}: ZeRO would then go wrong")
 
 
 def _refusal(model: PreTrainedModel, why: str) -> ConfigError:

@@ -1,10 +1,19 @@
 """Loading encoders: what is accepted, what is refused, and in which words."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import DebertaV2Config, DebertaV2Model
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    MobileBertConfig,
+    MobileBertModel,
+)
+from transformers.models.bert.modeling_bert import BertSelfAttention
 
 from tests.trainer.model.tiny import FAMILIES, SHAPE, tiny_encoder
 from trainer.config import ModelSection
@@ -52,6 +61,30 @@ def test_a_family_without_the_attention_interface_is_refused_by_name(tmp_path: P
     words = r"model\.encoder is of type deberta-v2, which does not use the attention interface; these work: albert,"
     with pytest.raises(ConfigError, match=words):
         load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_a_family_whose_layers_drop_attention_options_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = BertSelfAttention.forward
+
+    def forward(self: BertSelfAttention, *inputs: Any, attention_pass: Any, **options: Any) -> Any:
+        kept = {} if self.layer_idx == 1 else {"attention_pass": attention_pass}
+        return whole(self, *inputs, **kept, **options)
+
+    monkeypatch.setattr(BertSelfAttention, "forward", forward)
+    with pytest.raises(ConfigError, match="type bert, which hands attention options on in 1 of 2 layers: slots must"):
+        load_encoder(ModelSection(encoder=folder))
+
+
+def test_a_family_that_mixes_neighbours_is_refused(tmp_path: Path) -> None:
+    MobileBertModel(MobileBertConfig(**SHAPE)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="type mobilebert, which reads equal slots differently by their place"):
+        load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_an_encoder_with_an_idle_parameter_is_refused(tmp_path: Path) -> None:
+    AlbertModel(AlbertConfig(**SHAPE, num_hidden_groups=2)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"type albert, which has parameters that take no part, encoder\.albert_lay"):
+        load_encoder(ModelSection(encoder=tmp_path, layers=1))
 
 
 def test_the_families_that_errors_name_are_the_tested_ones() -> None:
