@@ -70,6 +70,18 @@ class AttentionPass:
         return Prefix(tuple(self.keys), tuple(self.values), self.seen_BP())
 
 
+def kernel(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Compute attention by SDPA: this function is where another kernel, flash or flex, goes for GPUs.
+
+    Takes queries [B, H, C, Dh], keys and values [B, H or fewer, P + C, Dh]; returns [B, C, H, Dh]. `visible`, bool
+    [B, 1, 1 or C, P + C] or None for all, decides alone: windows are in it, whatever `sliding_window` in the options
+    says. A padding token may see nothing; its output must be finite. The price of SDPA: given a mask, never flash.
+    """
+    return sdpa_attention_forward(module, query, key, value, visible, **options)
+
+
 def _attend(
     module: nn.Module,
     query: Tensor,
@@ -80,12 +92,12 @@ def _attend(
     attention_pass: AttentionPass | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Attend as SDPA does; a pass with a prefix makes its own mask, as a local window must not hide the text."""
+    """Attend to the prefix too; a pass that has one makes its own mask, as a local window must not hide the text."""
     if attention_pass is not None:
         key, value = attention_pass.meet(key, value)
         if attention_pass.prefix is not None:
             attention_mask = attention_pass.visible_B11P()
-    return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return kernel(module, query, key, value, attention_mask, **options)
 
 
 AttentionInterface.register(ATTENTION, _attend)

@@ -1,6 +1,7 @@
 """Label slots over a shared prefix against one sequence of text and slots under a hand-made mask."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from tests.trainer.model.tiny import FAMILIES, PAD, WINDOW, some_slots, some_texts, tiny_model, weighted
 from trainer.data import State, TextBatch
-from trainer.model import LabelMaskModel, Slots
+from trainer.model import LabelMaskModel, Slots, prefix
 
 REVEALED = [[3, 8], [-1, -1], [2, -1]]
 MASKED = [[1, 4, 6, 7, 0], [5, 2, 1, 0, 9], [8, 4, 3, -1, -1]]
@@ -101,6 +102,29 @@ def test_slots_over_a_prefix_are_slots_in_one_block_masked_sequence(
         torch.testing.assert_close(parameter.grad, wanted[name].grad, rtol=0, atol=1e-10, msg=name)
     for own, other in list(zip(slots, copies, strict=True))[0 if shown else 1 :]:
         torch.testing.assert_close(own.rows_BCX.grad, other.rows_BCX.grad, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_another_kernel_can_take_the_place_of_sdpa(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    model = awake(tmp_path, family, chunk=2)
+    batch, revealed, masked = some_texts(), some_slots(REVEALED, State.YES), some_slots(MASKED, State.MASK)
+    wanted_BK = model.fill(model.read(batch), masked, revealed)
+    calls = []
+
+    def by_hand(
+        _: nn.Module, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, *, scaling: float, **__: Any
+    ) -> tuple[Tensor, None]:
+        calls.append(visible)
+        key, value = (heads.repeat_interleave(query.shape[1] // heads.shape[1], dim=1) for heads in (key, value))
+        scores = query @ key.mT * scaling
+        seen = scores if visible is None else scores.masked_fill(~visible, -torch.inf)
+        return (seen.softmax(dim=-1).nan_to_num() @ value).transpose(1, 2), None
+
+    monkeypatch.setattr(prefix, "kernel", by_hand)
+    torch.testing.assert_close(model.fill(model.read(batch), masked, revealed), wanted_BK, rtol=0, atol=1e-10)
+    assert len(calls) == 2 * (1 + 1 + 3)  # layers x (text + revealed slots + chunks)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
