@@ -43,13 +43,12 @@ class AllSlots:
 
     def _proposal(self, batch: TextBatch, ids_L: Tensor, rows_LX: Tensor) -> Proposal:
         records = len(batch.weights_B)
-        rows_BLX = rows_LX.expand(records, -1, -1)
         ids_BL = ids_L.repeat(records, 1)
         record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
         ids_BL[record_N, batch.revealed_BV[record_N, column_N]] = -1
         revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
         return Proposal(
-            masked=Slots(ids_BL, rows_BLX, torch.full_like(ids_BL, State.MASK)),
+            masked=Slots(ids_BL, rows_LX[None], torch.full_like(ids_BL, State.MASK)),
             scores_BK=torch.zeros_like(ids_BL, dtype=rows_LX.dtype).masked_fill(ids_BL < 0, -torch.inf),
             targets_BK=is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels),
             revealed=Slots(batch.revealed_BV, revealed_rows_BVX, batch.revealed_states_BV),

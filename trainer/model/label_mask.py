@@ -98,16 +98,16 @@ class LabelMaskModel(nn.Module):
             return text.query_BE.new_zeros(())
         prefix = self._context(text, proposal.revealed)
         chunks = Question.of(proposal, weights_B).chunks(self._chunk)
-        rows = [chunk.slots.rows_BCX for chunk in chunks]
+        rows_BKX = proposal.masked.rows_BCX
 
         def loss_of(chunk: Question, rows_BCX: Tensor, keys_and_values: Sequence[Tensor]) -> Tensor:
             slots = replace(chunk.slots, rows_BCX=rows_BCX)
             return chunk.loss(self._logits(prefix.with_tensors(keys_and_values), slots))
 
         if not self._fused:
-            return checkpointed_sum(loss_of, chunks, rows, prefix.tensors)
+            return checkpointed_sum(loss_of, chunks, rows_BKX, self._chunk, prefix.tensors)
         parameters = [parameter for part in (self.encoder, self.slots, self.readout) for parameter in part.parameters()]
-        return fused_sum(loss_of, chunks, rows, prefix.tensors, parameters)
+        return fused_sum(loss_of, chunks, rows_BKX, self._chunk, prefix.tensors, parameters)
 
     def _mlm_loss(self, text: Text, batch: TextBatch) -> Tensor:
         if self.mlm is None:

@@ -10,7 +10,10 @@ from ..data import State
 
 @dataclass(frozen=True)
 class Slots:
-    """Slots of B records: label ids [B, C] (-1: an empty slot), their table rows [B, C, E + 2], states [B, C]."""
+    """Slots of B records: label ids [B, C] (-1: an empty slot), their table rows [B, C, E + 2], states [B, C].
+
+    Where all records have the same slots, the rows may be there once: [1, C, E + 2].
+    """
 
     ids_BC: Tensor
     rows_BCX: Tensor
@@ -68,4 +71,4 @@ class SlotReadout(nn.Module):
     def forward(self, hidden_BCD: Tensor, slots: Slots) -> Tensor:
         """Return logits [B, C]."""
         answer_BCE = self.output(self.transform(hidden_BCD))
-        return torch.einsum("bce,bce->bc", answer_BCE, slots.vectors_BCE) + slots.cloze_bias_BC
+        return (answer_BCE * slots.vectors_BCE).sum(dim=-1) + slots.cloze_bias_BC
