@@ -1,8 +1,8 @@
 """How a loss that is a sum over chunks is taken with the graph of one chunk in memory at a time.
 
 Both drivers give the gradients of the plain sum. A chunk has columns of one tensor as its own (its label rows) and
-shares others (keys and values of the text, parameters). The gradients of what is shared are summed in fp32 at least: in bf16 the sum
-over 512 chunks would be off by 2 %.
+shares others (keys and values of the text, parameters). The gradients of what is shared are summed in fp32 at least:
+in bf16 the sum over 512 chunks would be off by 2 %.
 """
 
 from collections.abc import Callable, Sequence

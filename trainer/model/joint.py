@@ -72,11 +72,11 @@ class JointModel(nn.Module):
     def _answer(self, batch: TextBatch, masked: Slots, revealed: Slots) -> tuple[Tensor, Tensor]:
         """Return the labels' logits [B, L] and the text's hidden states [B, T, D]."""
         slots = _with_states(masked, revealed)
-        labels_BSD = self._label_tokens(slots)
-        size = labels_BSD.shape[1]
-        words_BTD = self.encoder.word_embeddings(batch.ids_BT)
-        mask_BS = torch.cat([batch.mask_BT.new_ones(labels_BSD.shape[:2]), batch.mask_BT], dim=1)
-        hidden_BSD = self.encoder.read_joint(torch.cat([labels_BSD, words_BTD], dim=1), mask_BS, size)
+        labels_BSI = self._label_tokens(slots)
+        size = labels_BSI.shape[1]
+        words_BTI = self.encoder.word_embeddings(batch.ids_BT)
+        mask_BS = torch.cat([batch.mask_BT.new_ones(labels_BSI.shape[:2]), batch.mask_BT], dim=1)
+        hidden_BSD = self.encoder.read_joint(torch.cat([labels_BSI, words_BTI], dim=1), mask_BS, size)
         states_BLD = hidden_BSD[:, self._tokens // 2 : size : self._tokens]
         return self.readout(states_BLD, _first_vectors(slots, self._tokens)), hidden_BSD[:, size:]
 
