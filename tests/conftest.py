@@ -73,7 +73,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Pat
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=256,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         initializer_range=0.2,  # large enough that attention differs from a mean

@@ -1,4 +1,4 @@
-"""The floor of `ours`: the matrix products of its forward and backward alone, in the same shapes and order of size.
+"""The floor of `ours`: the matrix products of its forward and backward alone, in the same shapes.
 
 FLOPs: 2mkn for each product of [m, k] and [k, n]. A linear layer has three: forward, gradient of its input, gradient
 of its weight. Attention has six: scores and mix forward, four backward. Everything else, and what SDPA computes again

@@ -84,8 +84,8 @@ class JointModel(nn.Module):
         if self._tokens == 1:
             return self.slots(slots)
         start_BLE, end_BLE = slots.vectors_BCE.chunk(2, dim=-1)
-        ends = (self.slots.project(start_BLE), self.slots.states(slots.states_BC), self.slots.project(end_BLE))
-        return torch.stack(ends, dim=2).flatten(1, 2)
+        tokens = (self.slots.project(start_BLE), self.slots.states(slots.states_BC), self.slots.project(end_BLE))
+        return torch.stack(torch.broadcast_tensors(*tokens), dim=2).flatten(1, 2)
 
 
 def text_room(encoder: TextEncoder, num_labels: int, label_tokens: int) -> int:

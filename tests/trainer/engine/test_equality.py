@@ -116,16 +116,19 @@ def test_three_steps_are_those_of_one_plain_graph(
         pytest.param({"labels": {"buffer_gradients": False}}, id="fused row updates"),
         pytest.param({"cloze": {"enabled": False}}, id="scan and MLM alone"),
         pytest.param({"mlm": {"weight": 0.0}}, id="no MLM"),
+        pytest.param({"mlm": {"own_pass": True}}, id="MLM in a pass of its own"),
+        pytest.param({"mlm": {"until": 0.4}}, id="MLM for one step of three"),
+        pytest.param({"cloze": {"slots": "all", "attention": "joint"}}, id="one sequence"),
+        pytest.param({"cloze": {"slots": "all", "attention": "joint", "label_tokens": 3}}, id="three tokens a label"),
     ],
 )
-def test_two_ranks_train_as_one_does_without_some_parts(
+def test_two_ranks_train_as_one_does_in_every_form(
     on_ranks: OnRanks,
     tiny_dataset: Path,
     tiny_encoder: Path,
-    plain: Callable[[Case], Result],
     sections: dict[str, dict[str, Any]],
 ) -> None:
-    before = plain(FAST[0]).before
+    ((before, _),) = on_ranks(train, 1, tiny_config(tiny_dataset, tiny_encoder, train={"lr": 1e-30}, **sections))
     ((alone, _),) = on_ranks(train, 1, tiny_config(tiny_dataset, tiny_encoder, **sections))
     for together, _ in on_ranks(train, 2, tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": 2}, **sections)):
         assert_equal_training(together, alone, before)
