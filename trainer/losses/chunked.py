@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from .precision import sum_type
+
 Chunk = TypeVar("Chunk")
 
 # (chunk, its columns of the own tensor, shared tensors) -> loss of the chunk, a scalar.
@@ -19,11 +21,15 @@ ChunkLoss = Callable[[Chunk, Tensor, Sequence[Tensor]], Tensor]
 
 
 def checkpointed_sum(
-    loss_of: ChunkLoss[Chunk], chunks: Sequence[Chunk], own: Tensor, size: int, shared: Sequence[Tensor]
+    loss_of: ChunkLoss[Chunk],
+    chunks: Sequence[Chunk],
+    own: Tensor,
+    sizes: int | list[int],
+    shared: Sequence[Tensor],
 ) -> Tensor:
     """Sum over chunks, each run once more in backward. Works under every ZeRO stage.
 
-    own: [*, C, ...], of which chunk i gets the columns i * size to (i + 1) * size.
+    own: [*, C, ...], which is cut into the chunks' columns of these sizes, as torch.split does it.
     """
 
     def run(chunk: Chunk, mine: Tensor, *wide: Tensor) -> Tensor:
@@ -31,16 +37,17 @@ def checkpointed_sum(
             narrow = [tensor.to(like.dtype) for tensor, like in zip(wide, shared, strict=True)]
             return loss_of(chunk, mine, narrow)
 
-    wide = [tensor.to(_sum_type(tensor)) for tensor in shared]
-    parts = zip(chunks, own.split(size, dim=1), strict=True)
-    return torch.stack([checkpoint(run, chunk, mine, *wide, use_reentrant=False) for chunk, mine in parts]).sum()
+    wide = [tensor.to(sum_type(tensor)) for tensor in shared]
+    parts = zip(chunks, own.split(sizes, dim=1), strict=True)
+    losses = [checkpoint(run, chunk, mine, *wide, use_reentrant=False) for chunk, mine in parts]
+    return torch.stack(losses).sum(dtype=sum_type(losses[0]))
 
 
 def fused_sum(
     loss_of: ChunkLoss[Chunk],
     chunks: Sequence[Chunk],
     own: Tensor,
-    size: int,
+    sizes: int | list[int],
     shared: Sequence[Tensor],
     parameters: Sequence[Tensor],
 ) -> Tensor:
@@ -48,38 +55,36 @@ def fused_sum(
 
     parameters: all that `loss_of` reads beside its arguments. Wrong under ZeRO-3, where they are not whole.
     """
-    return _Fused.apply(loss_of, chunks, size, len(shared), own, *shared, *parameters)
+    return _Fused.apply(loss_of, chunks, sizes, len(shared), own, *shared, *parameters)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, loss_of: Any, chunks: Sequence[Any], size: int, num_shared: int, own: Tensor, *inputs: Tensor
+        ctx: Any, loss_of: Any, chunks: Sequence[Any], sizes: Any, num_shared: int, own: Tensor, *inputs: Tensor
     ) -> Tensor:
         shared, parameters = [_leaf(tensor) for tensor in inputs[:num_shared]], inputs[num_shared:]
-        total = own.new_zeros((), dtype=_sum_type(own))
-        own_gradient = torch.empty_like(own)
+        total = own.new_zeros((), dtype=sum_type(own))
+        own_gradient = torch.zeros_like(own)
         sums: list[Tensor | None] = [None] * len(inputs)
-        for chunk, mine, place in zip(chunks, own.split(size, dim=1), own_gradient.split(size, dim=1), strict=True):
+        for chunk, mine, place in zip(chunks, own.split(sizes, dim=1), own_gradient.split(sizes, dim=1), strict=True):
             leaf = _leaf(mine)
             with torch.enable_grad():
                 loss = loss_of(chunk, leaf, shared)
-            first, *others = torch.autograd.grad(loss, (leaf, *shared, *parameters), allow_unused=True)
-            place.copy_(first)
+            with torch.autocast(own.device.type, enabled=False):  # as every backward outside of a forward
+                first, *others = torch.autograd.grad(loss, (leaf, *shared, *parameters), allow_unused=True)
+            if first is not None:
+                place.copy_(first)
             sums = [_plus(sum_, gradient) for sum_, gradient in zip(sums, others, strict=True)]
             total += loss.detach()
-        ctx.types = [tensor.dtype for tensor in (own, *inputs)]
-        ctx.gradients = [own_gradient, *sums]
+            del loss, first, others  # before the next chunk makes its own
+        ctx.save_for_backward(own_gradient, *sums)
         return total
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> Any:
-        # In place and given away: what is as large as all label rows exists once.
-        gradients, ctx.gradients = ctx.gradients, None
-        scaled = (
-            None if gradient is None else gradient.mul_(outputs[0]).to(dtype)
-            for gradient, dtype in zip(gradients, ctx.types, strict=True)
-        )
+        # Autograd gives each the type of its input.
+        scaled = (None if gradient is None else outputs[0] * gradient for gradient in ctx.saved_tensors)
         return None, None, None, None, *scaled
 
 
@@ -91,11 +96,7 @@ def _plus(total: Tensor | None, gradient: Tensor | None) -> Tensor | None:
     if gradient is None:
         return total
     # A copy to begin with: autograd may hand the same memory to two inputs.
-    return gradient.to(_sum_type(gradient), copy=True) if total is None else total.add_(gradient)
-
-
-def _sum_type(tensor: Tensor) -> torch.dtype:
-    return torch.promote_types(tensor.dtype, torch.float32)
+    return gradient.to(sum_type(gradient), copy=True) if total is None else total.add_(gradient)
 
 
 def _own_casts(device: str) -> torch.autocast:

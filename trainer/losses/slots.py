@@ -3,14 +3,16 @@
 from torch import Tensor
 from torch.nn import functional
 
+from .precision import sum_type
+
 
 def slot_loss(logits_BC: Tensor, targets_BC: Tensor, weights_BC: Tensor) -> Tensor:
-    """Binary cross-entropy summed over slots, in fp32; a weight of 0 leaves a slot out."""
-    logits_BC = logits_BC.float()
+    """Binary cross-entropy summed over slots, in fp32 at least; a weight of 0 leaves a slot out."""
+    logits_BC = logits_BC.to(sum_type(logits_BC))
     losses_BC = functional.binary_cross_entropy_with_logits(logits_BC, targets_BC.to(logits_BC), reduction="none")
     return (losses_BC * weights_BC).sum()
 
 
 def masked_token_loss(logits_MV: Tensor, tokens_M: Tensor) -> Tensor:
-    """Cross-entropy summed over masked tokens, in fp32; zero, with its graph, where none is masked."""
-    return functional.cross_entropy(logits_MV.float(), tokens_M, reduction="sum")
+    """Cross-entropy summed over masked tokens, in fp32 at least; zero, with its graph, where none is masked."""
+    return functional.cross_entropy(logits_MV.to(sum_type(logits_MV)), tokens_M, reduction="sum")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.trainer.model.tiny import FAMILIES, LABEL_WIDTH, some_slots, some_texts, tiny_model
 from trainer.data import State, TextBatch
-from trainer.model import LabelMaskModel, Normaliser, Proposal, Slots
+from trainer.model import LabelMaskModel, Losses, Normaliser, Proposal, Slots
 
 MASKED = [[1, 4, 6], [5, 2, 1], [8, 4, -1]]
 
@@ -32,9 +32,10 @@ def proposal_for(query_BE: Tensor) -> Proposal:
     )
 
 
-def loss_of(model: LabelMaskModel, batch: TextBatch) -> Tensor:
+def losses_of(model: LabelMaskModel, batch: TextBatch) -> Losses:
+    torch.manual_seed(0)  # of the rows that are proposed
     losses, _ = model(batch, proposal_for, Normaliser(3, 2, 1), lambda _: nullcontext())
-    return losses.total
+    return losses
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -52,7 +53,7 @@ def test_every_parameter_takes_part_in_every_micro_step(tmp_path: Path, family: 
     batch = some_texts()
     for micro_batch in (batch, replace(batch, masked_BT=torch.zeros_like(batch.masked_BT))):
         model.zero_grad()
-        loss_of(model, micro_batch).backward()
+        losses_of(model, micro_batch).total.backward()
         assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
@@ -65,7 +66,20 @@ def test_a_new_cloze_adds_nothing_to_the_scan(tmp_path: Path) -> None:
 
 
 def test_the_loss_is_finite_though_an_empty_slot_scores_minus_infinity(tmp_path: Path) -> None:
-    assert bool(loss_of(tiny_model(tmp_path), some_texts()).isfinite())
+    assert bool(losses_of(tiny_model(tmp_path), some_texts()).total.isfinite())
+
+
+def test_labels_read_the_whole_text_where_mlm_has_a_pass_of_its_own(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path)
+    assert model.readout is not None
+    nn.init.normal_(model.readout.output.weight)
+    whole = some_texts()
+    hidden = replace(whole, ids_BT=whole.ids_BT.masked_fill(whole.masked_BT, 4))
+    of_whole, of_hidden = losses_of(model, whole), losses_of(model, hidden)
+    model._own_pass = True
+    found = losses_of(model, hidden)
+    assert found.cloze == of_whole.cloze != of_hidden.cloze
+    assert found.mlm == of_hidden.mlm != of_whole.mlm
 
 
 def test_the_mlm_decoder_is_the_word_embedding(tmp_path: Path) -> None:
