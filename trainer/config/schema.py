@@ -59,8 +59,8 @@ class ModelSection(Section):
 class LabelsSection(Section):
     """The label table, its optimiser and the scan over it."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Update rule of the label rows, which are outside of ZeRO."""
+    optimizer: Literal["adam", "rowwise_adagrad", "sgd"] = "adam"
+    """Update rule of the label rows, which are outside of ZeRO; its state takes 2, 0 or 0 times the rows' memory."""
     lr: Rate = 1e-3
     """Peak learning rate of the rows; it follows the shape of the dense one."""
     weight_decay: NonNegative = 0.0
@@ -87,7 +87,7 @@ class ClozeSection(Section):
     chunk: Positive = 64
     """Slots that share one label pass, and see each other."""
     driver: Literal["fused", "checkpointed"] | None = None
-    """Chunks run once, with their gradients (fused), or again in backward (checkpointed: unset under ZeRO-3)."""
+    """Chunks run once (fused), or once more in backward (checkpointed); unset: fused, but under ZeRO-3 checkpointed."""
     all_masked: Share = 0.5
     """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
     flip: Share = 0.0

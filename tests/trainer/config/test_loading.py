@@ -57,7 +57,10 @@ def test_a_config_survives_json(path: Path) -> None:
         ("train.warmup=1.4", "train.warmup = 1.4: must be less than or equal to 1"),
         ("train.micro_batch=0", "train.micro_batch = 0: must be greater than 0"),
         ("train.zero_stage=4", "train.zero_stage = 4: must be less than or equal to 3"),
-        ("labels.optimizer=adagrad", "labels.optimizer = 'adagrad': must be 'adam' or 'sgd'"),
+        (
+            "labels.optimizer=adagrad",
+            "labels.optimizer = 'adagrad': must be 'adam', 'rowwise_adagrad' or 'sgd'",
+        ),
         ("train.steps=many", "train.steps = 'many': must be a valid integer, unable to parse string as an integer"),
     ],
 )

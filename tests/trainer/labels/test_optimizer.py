@@ -51,7 +51,24 @@ def test_sgd_moves_against_the_gradient() -> None:
     torch.testing.assert_close(rows_RX, expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_rowwise_adagrad_divides_by_the_root_of_one_sum_a_row() -> None:
+    rows_RX = some_rows(0)
+    expected, sums = rows_RX.tolist(), [0.0] * ROWS
+    ours = row_optimizer("rowwise_adagrad", rows_RX, weight_decay=0.0)
+    for step, named in enumerate(([0, 2, 3], [2], [5, 0]), start=1):
+        gradient_NX = some_rows(step, len(named))
+        ours.update_rows(torch.tensor(named), gradient_NX, LR, step)
+        for row, gradient_X in zip(named, gradient_NX.tolist(), strict=True):
+            sums[row] += sum(value * value for value in gradient_X) / WIDTH
+            moves = [LR * value / (sums[row] ** 0.5 + 1e-8) for value in gradient_X]
+            expected[row] = [value - move for value, move in zip(expected[row], moves, strict=True)]
+    torch.testing.assert_close(rows_RX, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
+    assert ours.state["sum"].shape == (ROWS, 1)
+    ours.update_range(1, 4, some_rows(9, 3), LR, 4)
+    assert not torch.equal(ours.state["sum"][1:4, 0], torch.tensor(sums[1:4], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
 def test_decay_shrinks_vectors_once_a_step_and_spares_biases(name: str) -> None:
     rows_RX = some_rows(0)
     before = rows_RX.clone()
