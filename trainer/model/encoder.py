@@ -72,8 +72,10 @@ class TextEncoder(nn.Module):
     def read_joint(self, embeddings_BSI: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
         """Encode one sequence of `labels` label tokens and a text behind them; returns hidden states [B, S, D]."""
         is_label_BS = (torch.arange(mask_BS.shape[1], device=mask_BS.device) < labels).expand_as(mask_BS)
-        inputs = {"inputs_embeds": embeddings_BSI, "attention_mask": mask_BS.long()}
-        return self._run(AttentionPass(mask_BS), **inputs, token_type_ids=is_label_BS * self._slot_type)
+        attention = AttentionPass(mask_BS)
+        inputs = {"inputs_embeds": embeddings_BSI, "token_type_ids": is_label_BS * self._slot_type}
+        # With four dimensions a mask reaches every layer as it is: a local window must not hide text and labels.
+        return self._run(attention, **inputs, attention_mask=attention.visible_B11P())
 
     def _run(self, attention: AttentionPass, **inputs: Any) -> Tensor:
         """Run the model on those of the inputs that it knows: not every family has positions or types."""
