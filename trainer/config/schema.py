@@ -192,4 +192,6 @@ class Config(Section):
                 "cloze.driver = 'fused': ZeRO-3 would give it parts of parameters, and wrong gradients: "
                 "use 'checkpointed', or train.zero_stage of at most 2"
             )
+        if self.mlm.own_pass and self.cloze.attention == "joint":
+            raise ValueError("mlm.own_pass = true: under joint attention labels and masked text are one sequence")
         return self

@@ -87,6 +87,10 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
                 "use 'checkpointed', or train.zero_stage of at most 2"
             ),
         ),
+        (
+            ["mlm.own_pass=true", "cloze.attention=joint", "cloze.slots=all"],
+            "mlm.own_pass = true: under joint attention labels and masked text are one sequence",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(path: Path, overrides: list[str], words: str) -> None:
