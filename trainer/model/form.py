@@ -1,6 +1,7 @@
 """Which form of LM-MTC a configuration asks for, and how much text it can read."""
 
 from ..config import Config
+from ..errors import ConfigError
 from .encoder import TextEncoder
 from .joint import JointModel, text_room
 from .label_mask import LabelMaskModel
@@ -17,7 +18,10 @@ def build_form(encoder: TextEncoder, config: Config) -> Model:
 
 
 def text_tokens(encoder: TextEncoder, config: Config, num_labels: int) -> int:
-    """Count the tokens of a text that are read; ConfigError when the labels leave too little room."""
-    if config.cloze.attention == "prefix":
-        return config.model.max_tokens
-    return min(config.model.max_tokens, text_room(encoder, num_labels, config.cloze.label_tokens))
+    """Count the tokens of a text that are read; ConfigError when the encoder has too few positions for them."""
+    wanted = config.model.max_tokens
+    if config.cloze.attention == "joint":
+        return min(wanted, text_room(encoder, num_labels, config.cloze.label_tokens))
+    if wanted > encoder.positions:
+        raise ConfigError(f"model.max_tokens = {wanted}: the encoder has {encoder.positions} positions")
+    return wanted

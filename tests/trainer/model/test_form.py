@@ -14,10 +14,11 @@ from trainer.model import JointModel, LabelMaskModel, build_form, load_encoder, 
 JOINT = {"slots": "all", "attention": "joint"}
 
 
-def config(folder: Path, zero_stage: int = 0, **cloze: Any) -> Config:
-    """Ask for texts of 38 tokens; the encoder has 40 positions."""
+def config(folder: Path, zero_stage: int = 0, max_tokens: int = 38, **cloze: Any) -> Config:
+    """Ask for an encoder of 40 positions."""
     tiny_encoder("bert").save_pretrained(folder)
-    return tiny_config(Path("data"), folder, model={"max_tokens": 38}, cloze=cloze, train={"zero_stage": zero_stage})
+    sections = {"model": {"max_tokens": max_tokens}, "cloze": cloze, "train": {"zero_stage": zero_stage}}
+    return tiny_config(Path("data"), folder, **sections)
 
 
 def test_joint_attention_has_a_model_of_its_own(tmp_path: Path) -> None:
@@ -46,3 +47,12 @@ def test_labels_take_room_from_the_text_under_joint_attention_alone(tmp_path: Pa
     assert text_tokens(encoder, three, 2) == 34
     with pytest.raises(ConfigError, match="9 labels of 1 tokens leave 31"):
         text_tokens(encoder, joint, 9)
+
+
+def test_a_text_longer_than_the_encoders_positions_is_refused(tmp_path: Path) -> None:
+    fits, too_long = (config(tmp_path, max_tokens=tokens) for tokens in (40, 41))
+    encoder = load_encoder(fits.model)
+    assert text_tokens(encoder, fits, 1000) == 40
+    with pytest.raises(ConfigError) as caught:
+        text_tokens(encoder, too_long, 1000)
+    assert str(caught.value) == "model.max_tokens = 41: the encoder has 40 positions"
