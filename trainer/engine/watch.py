@@ -1,5 +1,8 @@
 """Whether all dense gradients of a step are finite, found without keeping or synchronising any of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +12,16 @@ class GradientWatch:
 
     def __init__(self, model: nn.Module) -> None:
         self._sum = torch.zeros(())
+        self._watching = False
         for parameter in model.parameters():
             parameter.register_hook(self._see)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at gradients in this block alone: a forward that takes gradients of its chunks calls the hooks too."""
+        self._watching = True
+        yield
+        self._watching = False
 
     def take(self) -> Tensor:
         """Return the sum since the last call: finite exactly when every gradient was."""
@@ -18,4 +29,5 @@ class GradientWatch:
         return taken
 
     def _see(self, gradient: Tensor) -> None:
-        self._sum = self._sum.to(gradient.device) + torch.linalg.vector_norm(gradient.float())
+        if self._watching:
+            self._sum = self._sum.to(gradient.device) + torch.linalg.vector_norm(gradient.float())

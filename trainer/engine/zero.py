@@ -47,7 +47,8 @@ class Engine:
 
     def backward(self, loss: Tensor) -> None:
         """Add this micro-step's gradients; DeepSpeed averages them over ranks and divides by the accumulation."""
-        self._engine.backward(loss)
+        with self._watch.watching():
+            self._engine.backward(loss)
 
     def end_micro_step(self) -> None:
         """Count a micro-step; if it is the last of its step, move the parameters."""
