@@ -105,8 +105,9 @@ def build_labels(
     records = dataset.split(config.data.train_split).num_records
     table = new_table(config, counts, records, encoder_width, rows).to(engine.device)
     side = label_side(config, table, num_labels, ranks)
-    optimizer = row_optimizer(config.labels.optimizer, table.rows_RX, config.labels.weight_decay)
-    fused = side.scans and engine.accumulation == 1 and not config.labels.buffer_gradients
+    settings = config.labels
+    optimizer = row_optimizer(settings.optimizer, table.rows_RX, settings.weight_decay, settings.clip)
+    fused = side.scans and engine.accumulation == 1 and not settings.buffer_gradients
     return side, RowUpdates(optimizer, fused=fused)
 
 

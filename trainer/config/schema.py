@@ -65,6 +65,8 @@ class LabelsSection(Section):
     """Peak learning rate of the rows; it follows the shape of the dense one."""
     weight_decay: NonNegative = 0.0
     """Decoupled decay of label vectors, once a step; biases keep their prior."""
+    clip: NonNegative = 0.0
+    """Largest norm of the gradient of one row in one update; 0 switches clipping off."""
     chunk: Positive = 8192
     """Rows that are scored at a time: memory is queries times chunk."""
     buffer_gradients: bool = False

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 
@@ -13,9 +14,9 @@ class RowOptimizer(ABC):
     names: tuple[str, ...] = ()
     one_a_row = False
 
-    def __init__(self, rows_RX: Tensor, weight_decay: float) -> None:
+    def __init__(self, rows_RX: Tensor, weight_decay: float, clip: float = 0.0) -> None:
         self.rows_RX = rows_RX
-        self.weight_decay = weight_decay
+        self.weight_decay, self.clip = weight_decay, clip
         columns = 1 if self.one_a_row else rows_RX.shape[1]
         self.state = {name: rows_RX.new_zeros(len(rows_RX), columns) for name in self.names}
 
@@ -23,13 +24,13 @@ class RowOptimizer(ABC):
         """Move rows start..stop (counted within this rank) by their gradient [stop - start, X]; steps count from 1."""
         views = [tensor[start:stop] for tensor in (self.rows_RX, *self.state.values())]
         self._decay(views[0], lr)
-        self._move(gradient, lr, step, *views)
+        self._move(self._clipped(gradient), lr, step, *views)
 
     def update_rows(self, rows_N: Tensor, gradient_NX: Tensor, lr: float, step: int) -> None:
         """Move the rows named by `rows_N` (no row twice). Weight decay acts once a step, with the scan's update."""
         tensors = (self.rows_RX, *self.state.values())
         copies = [tensor[rows_N] for tensor in tensors]
-        self._move(gradient_NX, lr, step, *copies)
+        self._move(self._clipped(gradient_NX), lr, step, *copies)
         for tensor, copy in zip(tensors, copies, strict=True):
             tensor[rows_N] = copy
 
@@ -37,6 +38,10 @@ class RowOptimizer(ABC):
         """Decoupled weight decay of label vectors; biases keep their prior."""
         if self.weight_decay:
             rows[:, :-2].mul_(1 - lr * self.weight_decay)
+
+    def _clipped(self, gradient_NX: Tensor) -> Tensor:
+        """Shorten each row's gradient to `clip` at most: a norm over all rows would be known only after the scan."""
+        return torch.renorm(gradient_NX, 2, 0, self.clip) if self.clip else gradient_NX
 
     @abstractmethod
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:
@@ -91,7 +96,7 @@ class RowwiseAdagrad(RowOptimizer):
 
 
 def row_optimizer(
-    name: Literal["adam", "rowwise_adagrad", "sgd"], rows_RX: Tensor, weight_decay: float
+    name: Literal["adam", "rowwise_adagrad", "sgd"], rows_RX: Tensor, weight_decay: float, clip: float = 0.0
 ) -> RowOptimizer:
     """Build the optimiser that `labels.optimizer` names."""
-    return {"adam": Adam, "rowwise_adagrad": RowwiseAdagrad, "sgd": Sgd}[name](rows_RX, weight_decay)
+    return {"adam": Adam, "rowwise_adagrad": RowwiseAdagrad, "sgd": Sgd}[name](rows_RX, weight_decay, clip)

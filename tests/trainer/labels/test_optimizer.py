@@ -68,6 +68,21 @@ def test_rowwise_adagrad_divides_by_the_root_of_one_sum_a_row() -> None:
     assert not torch.equal(ours.state["sum"][1:4, 0], torch.tensor(sums[1:4], dtype=torch.float64))
 
 
+def test_a_row_moves_by_a_gradient_of_bounded_norm() -> None:
+    rows_RX, gradient_RX = some_rows(0), some_rows(1)
+    gradient_RX[0] /= 100  # the only one that is short enough
+    norms = [sum(value * value for value in row) ** 0.5 for row in gradient_RX.tolist()]
+    assert [norm > 0.5 for norm in norms] == [False] + [True] * 5
+    expected = rows_RX - LR * torch.stack(
+        [row / max(1, norm / 0.5) for row, norm in zip(gradient_RX, norms, strict=True)]
+    )
+    ours = row_optimizer("sgd", rows_RX, weight_decay=0.0, clip=0.5)
+    ours.update_range(0, 3, gradient_RX[:3], LR, 1)
+    ours.update_rows(torch.tensor([3, 4, 5]), gradient_RX[3:], LR, 1)
+    # torch.renorm adds 1e-7 to a norm before it divides.
+    torch.testing.assert_close(rows_RX, expected, rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
 def test_decay_shrinks_vectors_once_a_step_and_spares_biases(name: str) -> None:
     rows_RX = some_rows(0)
