@@ -44,7 +44,7 @@ class JointModel(nn.Module):
         self.encoder = encoder
         self.mlm = MlmHead(encoder.width, encoder.word_embeddings) if mlm.weight > 0 else None
         self.slots = SlotEmbedding(label_width, encoder.embedding_width)
-        self.readout = SlotReadout(encoder.width, label_width)
+        self.readout = SlotReadout(encoder.width, label_width, silent=False)
         self._mlm_weight, self._tokens = mlm.weight, cloze.label_tokens
 
     def read(self, batch: TextBatch) -> UnreadText:

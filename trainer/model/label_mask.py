@@ -44,7 +44,7 @@ class LabelMaskModel(nn.Module):
         self.query = QueryHead(encoder.width, label_width, model.pooling) if cloze.slots == "shortlist" else None
         self.mlm = MlmHead(encoder.width, encoder.word_embeddings) if mlm.weight > 0 else None
         self.slots = SlotEmbedding(label_width, encoder.embedding_width) if cloze.enabled else None
-        self.readout = SlotReadout(encoder.width, label_width) if cloze.enabled else None
+        self.readout = SlotReadout(encoder.width, label_width, silent=self.query is not None) if cloze.enabled else None
         self._chunk, self._fused = cloze.chunk, fused
         self._own_pass, self._mlm_weight = mlm.own_pass, mlm.weight
 

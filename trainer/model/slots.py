@@ -57,15 +57,17 @@ class SlotEmbedding(nn.Module):
 class SlotReadout(nn.Module):
     """From a slot's final hidden state to the logit of its own label.
 
-    The last layer starts at zero, so that training begins with the scan's ranking and the cloze only adds to it.
+    silent: the last layer starts at zero, so that training begins with the scan's ranking and the cloze only adds to
+    it. A cloze that is alone would learn nothing from zeros but how frequent labels are, for hundreds of steps.
     """
 
-    def __init__(self, width: int, label_width: int) -> None:
+    def __init__(self, width: int, label_width: int, *, silent: bool) -> None:
         super().__init__()
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.output = nn.Linear(width, label_width)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        if silent:
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
 
     def forward(self, hidden_BCD: Tensor, slots: Slots) -> Tensor:
         """Return logits [B, C]."""
