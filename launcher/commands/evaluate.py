@@ -13,7 +13,10 @@ from trainer.trained import TrainedModel
 
 from ..progress import followed
 
-SHOWN = ("P@1", "P@3", "P@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K", "micro-F1", "macro-F1")
+SHOWN = (
+    *("P@1", "P@3", "P@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),
+    *("micro-F1", "macro-F1", "subset accuracy"),
+)
 
 
 def run(path: Path, dataset_path: Path | None, split: str, records: int | None, *, refine: int, batch: int) -> None:

@@ -1,4 +1,4 @@
-"""How good predictions are: ranking metrics as additive sums, and F1 at one threshold."""
+"""How good predictions are: ranking metrics as additive sums, and F1 and subset accuracy at one threshold."""
 
 from .evaluator import Evaluator as Evaluator
 from .evaluator import Ranked as Ranked
@@ -14,3 +14,4 @@ from .refinement import mask_predict as mask_predict
 from .thresholds import F1 as F1
 from .thresholds import best_threshold as best_threshold
 from .thresholds import f1_at as f1_at
+from .thresholds import subset_accuracy as subset_accuracy

@@ -1,4 +1,4 @@
-"""The verdict on a trained model: ranking metrics and F1 on one split, with the threshold tuned on another."""
+"""The verdict on a trained model: its metrics on one split, those at a threshold with one tuned on another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sharding import RecordBatch
 
 from .evaluator import Ranked, Ranker
 from .ranking import candidate_hits, ranking_sums
-from .thresholds import best_threshold, f1_at
+from .thresholds import best_threshold, f1_at, subset_accuracy
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def collect(ranker: Ranker, batches: Iterable[RecordBatch]) -> dict[str, Answers
 
 
 def judge(tuning: Answers, test: Answers, inverse_propensity_L: np.ndarray) -> dict[str, float]:
-    """Measure `test`; the one threshold of micro- and macro-F1 is the best on `tuning`."""
+    """Measure `test`; the one threshold has the best micro-F1 on `tuning`."""
     num_labels = len(inverse_propensity_L)
     weights_N = np.ones(len(test.ids_NK))
     sums = ranking_sums(test.ids_NK, test.labels, test.offsets, inverse_propensity_L, weights_B=weights_N)
@@ -50,8 +50,10 @@ def judge(tuning: Answers, test: Answers, inverse_propensity_L: np.ndarray) -> d
     threshold, _ = best_threshold(
         tuning.scores_NK[real_NK], tuning.hits_NK(num_labels)[real_NK], num_positive=len(tuning.labels)
     )
-    f1 = f1_at(threshold, test.ids_NK, test.scores_NK, test.labels, test.offsets, num_labels=num_labels)
-    return sums.means() | {"micro-F1": f1.micro, "macro-F1": f1.macro, "threshold": threshold}
+    decided = (threshold, test.ids_NK, test.scores_NK, test.labels, test.offsets)
+    f1, exact = f1_at(*decided, num_labels=num_labels), subset_accuracy(*decided, num_labels=num_labels)
+    at_threshold = {"micro-F1": f1.micro, "macro-F1": f1.macro, "subset accuracy": exact}
+    return sums.means() | at_threshold | {"threshold": threshold}
 
 
 def _answers(ranked: list[Ranked], labels: np.ndarray, offsets: np.ndarray) -> Answers:

@@ -1,4 +1,4 @@
-"""F1 when every candidate whose score reaches one threshold is predicted."""
+"""F1 and subset accuracy when every candidate whose score reaches one threshold is predicted."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ def f1_at(
 
     Macro F1 averages over labels that at least one record here has, so that labels of other splits do not dilute it.
     """
-    predicted_BK = (ids_BK >= 0) & (scores_BK >= threshold)
+    predicted_BK = _predicted(threshold, ids_BK, scores_BK)
     found_BK = predicted_BK & candidate_hits(ids_BK, label_values, label_offsets, num_labels)
     found_L, predicted_L, true_L = (
         np.bincount(ids, minlength=num_labels) for ids in (ids_BK[found_BK], ids_BK[predicted_BK], label_values)
@@ -45,6 +45,20 @@ def f1_at(
         micro=float(_f1(found_L.sum(), predicted_L.sum(), true_L.sum())),
         macro=float(_f1(found_L, predicted_L, true_L)[present].mean()),
     )
+
+
+def subset_accuracy(
+    threshold: float, ids_BK: Ints, scores_BK: Floats, label_values: Ints, label_offsets: Ints, *, num_labels: int
+) -> float:
+    """Share of records whose predicted labels are their true ones, no more and no less."""
+    predicted_BK = _predicted(threshold, ids_BK, scores_BK)
+    found_BK = predicted_BK & candidate_hits(ids_BK, label_values, label_offsets, num_labels)
+    found_B, true_B = found_BK.sum(axis=1), np.diff(label_offsets)
+    return float(((found_B == true_B) & (found_B == predicted_BK.sum(axis=1))).mean())
+
+
+def _predicted(threshold: float, ids_BK: Ints, scores_BK: Floats) -> Bools:
+    return (ids_BK >= 0) & (scores_BK >= threshold)
 
 
 def _f1(found: Ints, predicted: Ints, true: Ints | int) -> Floats:

@@ -110,6 +110,10 @@ def macro_f1(judged: Sequence[Case], threshold: float) -> float:
     return sum(each) / len(each)
 
 
+def exact(case: Case, threshold: float) -> bool:
+    return case.true == {name for name, score in zip(case.names, case.scores, strict=True) if score >= threshold}
+
+
 def test_the_numbers_are_those_of_plain_loops_over_the_predictions(
     lmmtc: Lmmtc, trained: Path, corpus: Path, judged: Path, tiny_dataset: Path
 ) -> None:
@@ -128,6 +132,7 @@ def test_the_numbers_are_those_of_plain_loops_over_the_predictions(
         "threshold": threshold,
         "micro-F1": micro_f1(test, threshold),
         "macro-F1": macro_f1(test, threshold),
+        "subset accuracy": sum(exact(case, threshold) for case in test) / len(test),
     }
     for k in (1, 3, 5):
         expected[f"P@{k}"] = sum(precision(case, k) for case in labelled) / len(labelled)

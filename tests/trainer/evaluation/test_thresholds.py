@@ -1,4 +1,4 @@
-"""F1 at a threshold against exhaustive search and scikit-learn."""
+"""F1 and subset accuracy at a threshold against exhaustive search, scikit-learn and sets."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from trainer.evaluation import best_threshold, candidate_hits, f1_at
+from trainer.evaluation import best_threshold, candidate_hits, f1_at, subset_accuracy
 
 SCORED_HITS = st.lists(st.tuples(st.sampled_from([-1.5, -1.0, 0.0, 0.5, 2.0, 3.0]), st.booleans()), max_size=12)
 
@@ -63,6 +63,23 @@ def test_the_best_threshold_gives_the_f1_that_it_promises() -> None:
     values, offsets = true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)])
     threshold, promised = best_threshold(scores, candidate_hits(ids, values, offsets, 6), len(values))
     assert f1_at(threshold, ids, scores, values, offsets, num_labels=6).micro == pytest.approx(promised)
+
+
+@pytest.mark.parametrize("threshold", [-np.inf, 0.0, 0.7, np.inf])
+def test_a_record_is_right_if_the_set_of_its_predictions_is_the_set_of_its_labels(threshold: float) -> None:
+    generator = np.random.default_rng(5)
+    ids = generator.permuted(np.tile(np.arange(4), (300, 1)), axis=1)[:, :3]
+    scores = generator.normal(size=ids.shape)
+    ids[generator.random(ids.shape) < 0.3] = -1
+    true = generator.random((300, 4)) < 0.25
+    right = [
+        {label for label, score in zip(*candidates, strict=True) if label >= 0 and score >= threshold}
+        == set(np.flatnonzero(labels))
+        for *candidates, labels in zip(ids, scores, true, strict=True)
+    ]
+    values, offsets = true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)])
+    assert 0 < sum(right) < 300
+    assert subset_accuracy(threshold, ids, scores, values, offsets, num_labels=4) == pytest.approx(np.mean(right))
 
 
 def test_no_candidates_and_no_labels_score_zero() -> None:
