@@ -1,0 +1,83 @@
+"""The cost of a step, against the operations that torch sees in one of a tiny model."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.quality.flops import step_flops
+from tests.trainer.parts import tiny_config
+from trainer.assemble import build_model
+from trainer.config import Config
+from trainer.data import TextBatch
+from trainer.distributed import ONE_RANK
+from trainer.labels import RowRange, label_side, new_table
+from trainer.model import Normaliser, Proposal
+
+LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
+
+
+def texts() -> TextBatch:
+    """Two full texts, a quarter of them masked, with a label each."""
+    ids_BT = torch.full((RECORDS, TOKENS), 7)
+    nothing = torch.empty(RECORDS, 0, dtype=torch.long)
+    return TextBatch(
+        ids_BT=ids_BT,
+        originals_BT=ids_BT,
+        masked_BT=(torch.arange(TOKENS) < MASKED).repeat(RECORDS, 1),
+        mask_BT=torch.ones_like(ids_BT, dtype=torch.bool),
+        weights_B=torch.ones(RECORDS),
+        labels=torch.tensor([3, 5]),
+        label_offsets=torch.tensor([0, 1, 2]),
+        revealed_BV=nothing,
+        revealed_states_BV=nothing,
+    )
+
+
+def counted(config: Config) -> int:
+    """Count one micro-step's products; of two kernels torch keeps no books: SDPA's for CPUs, and in-place addmm."""
+    model = build_model(config)
+    table = new_table(config, np.ones(LABELS), RECORDS, model.encoder.width, RowRange(0, LABELS))
+    labels = label_side(config, table, LABELS, ONE_RANK)
+    by = Normaliser(1, 1, 1)
+
+    def propose(query_BE: Tensor) -> Proposal:
+        return labels.learn(texts(), query_BE, by, lambda *_: None)[0]
+
+    with (
+        FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: products_of_addmm}) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+    ):
+        losses, _ = model(texts(), propose, by, lambda _: nullcontext())
+        losses.total.backward()
+    return counter.get_total_flops()
+
+
+def products_of_addmm(_sum: object, left: torch.Size, right: torch.Size, **_: object) -> int:
+    return 2 * left.numel() * right[1]
+
+
+CONTROL, SHORTLIST = {"enabled": False}, {"shortlist": 9, "chunk": 4}
+ALL_SLOTS, JOINT = {"slots": "all", "chunk": 4}, {"slots": "all", "attention": "joint"}
+
+
+@pytest.mark.parametrize(
+    ("cloze", "mlm"),
+    [(CONTROL, 0), (CONTROL, 0.5), (SHORTLIST, 0), (SHORTLIST, 0.5), (ALL_SLOTS, 0.5), (JOINT, 0), (JOINT, 0.5)],
+)
+def test_a_step_costs_the_products_that_it_makes(tiny_encoder: Path, cloze: dict[str, Any], mlm: float) -> None:
+    config = tiny_config(
+        Path(),
+        tiny_encoder,
+        model={"max_tokens": TOKENS, "label_width": None},
+        cloze=cloze,
+        mlm={"weight": mlm, "probability": MASKED / TOKENS},
+        train={"global_batch": RECORDS},
+    )
+    assert step_flops(config, LABELS) == counted(config)
