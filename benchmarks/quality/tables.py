@@ -1,0 +1,49 @@
+"""Results as Markdown, in percent."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from .given import Worth
+
+METRICS = ("P@1", "P@3", "P@5", "micro-F1", "macro-F1", "subset accuracy")
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def answer(verdict: Mapping[str, Any]) -> Mapping[str, float]:
+    """Choose the last ranking that was judged: the model's answer."""
+    return verdict[_rankings(verdict)[-1]]
+
+
+def verdict_rows(lead: Sequence[str], verdicts: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    """Show runs that differ in their seeds alone: their answer and, in another row, the scan beneath it."""
+    *beneath, best = _rankings(verdicts[0])
+    for ranking in (best, *beneath):
+        name = lead[0] if ranking == best else f"{lead[0]}: its {ranking} alone"
+        figures = (spread([100 * verdict[ranking][metric] for verdict in verdicts]) for metric in METRICS)
+        yield [name, *lead[1:], *figures]
+
+
+def known_row(lead: Sequence[str], percents: Mapping[str, float]) -> list[str]:
+    """Show what somebody else has measured."""
+    return [*lead, *(f"{percents[metric]:.1f}" if metric in percents else "" for metric in METRICS)]
+
+
+def worth_row(seed: int, worth: Worth) -> list[str]:
+    """Show what given labels are worth to one run."""
+    f1 = f"{100 * worth.f1:.1f} ± {100 * worth.f1_error:.1f}"
+    gain = f"{100 * worth.gain:+.1f} ± {100 * worth.gain_error:.1f}" if worth.given else ""
+    return [str(seed), str(worth.given), f1, gain]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Show the mean, and the standard deviation where there is one."""
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _rankings(verdict: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in verdict.items() if isinstance(value, dict)]
