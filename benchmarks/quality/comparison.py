@@ -1,0 +1,98 @@
+"""The comparison on one data set: learning rates are chosen on dev, then every variant is judged on test."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sharding import Dataset, publish
+from trainer.trained import TrainedModel
+
+from .corpus import encoder_folder
+from .flops import step_flops
+from .given import Worth, measure
+from .runs import Run
+from .tables import METRICS, answer, known_row, markdown, verdict_rows, worth_row
+from .variants import Benchmark, Variant
+
+# Of encoder and heads. Each form of the model is tried with each rate, without MLM, for a third of the steps.
+RATES = (1e-4, 3e-4, 1e-3)
+TUNING_RECORDS = 1000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the runs on one data set share; `steps` are those of a variant that has no other's cost."""
+
+    benchmark: Benchmark
+    dataset: Dataset
+    folder: Path
+    recipe: Path
+    steps: int
+    seeds: int
+
+    def tables(self) -> Iterator[str]:
+        """Train and judge what has not been yet, one table after the other; all figures in percent."""
+        yield self._tuning()
+        yield self._figures()
+        if self.benchmark.asked:
+            yield self._given(self.benchmark.asked)
+
+    def steps_of(self, variant: Variant) -> int:
+        """Give a variant its steps, or as many as cost what those of another form cost."""
+        if variant.cost_of is None:
+            return self.steps
+        return round(self.steps * self.step_flops(Variant(variant.cost_of, variant.mlm)) / self.step_flops(variant))
+
+    def step_flops(self, variant: Variant) -> float:
+        """Count the operations of one step."""
+        return step_flops(self.run(variant, self.steps, RATES[0]).config, len(self.dataset.vocabulary))
+
+    def run(self, variant: Variant, steps: int, lr: float, seed: int = 0) -> Run:
+        """Name a run, and the folder that is its own."""
+        name = re.sub(r"[^a-z0-9.]+", "-", f"{variant.name.lower()} {steps} steps lr {lr} seed {seed}")
+        shared = (
+            f"run.folder={self.folder / 'runs' / name}",
+            f"run.seed={seed}",
+            f"data.dataset={self.dataset.path}",
+            f"model.encoder={encoder_folder()}",
+            f"cloze.shortlist={self.benchmark.shortlist}",
+            f"cloze.chunk={self.benchmark.shortlist}",  # all slots see each other
+            f"train.steps={steps}",
+            f"train.lr={lr}",
+        )
+        return Run(self.recipe, (*shared, *variant.settings))
+
+    def _tuning(self) -> str:
+        rows = [[form, *(f"{100 * self._tried(form, lr):.1f}" for lr in RATES)] for form in self.benchmark.forms]
+        return markdown(["micro-F1 on dev with a learning rate of", *map(str, RATES)], rows)
+
+    def _tried(self, form: str, lr: float) -> float:
+        run = self.run(Variant(form), self.steps // 3, lr)
+        return answer(run.judged("dev", TUNING_RECORDS))["micro-F1"]
+
+    def _figures(self) -> str:
+        rows = [known_row(["TF-IDF + linear SVM", "", ""], self.benchmark.linear)]
+        for variant in self.benchmark.variants:
+            steps = self.steps_of(variant)
+            lead = [variant.name, f"{steps:,}", f"{steps * self.step_flops(variant) / 1e12:,.1f}"]
+            rows += verdict_rows(lead, [run.judged("test") for run in self._tuned(variant)])
+        return markdown(["", "steps", "TFLOP", *METRICS], rows)
+
+    def _tuned(self, variant: Variant) -> list[Run]:
+        """Name a run for each seed, with the learning rate that is best on dev."""
+        lr = max(RATES, key=lambda lr: self._tried(variant.form, lr))
+        return [self.run(variant, self.steps_of(variant), lr, seed) for seed in range(self.seeds)]
+
+    def _given(self, variant: Variant) -> str:
+        rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in self._worth(run)]
+        return markdown(["seed", "labels given", "micro-F1 of the others", "gain"], rows)
+
+    def _worth(self, run: Run) -> list[Worth]:
+        path = run.folder / "given.json"
+        if not path.exists():
+            found = measure(TrainedModel.load(run.folder).ranker, self.dataset)
+            with publish(path) as temporary:
+                temporary.write_text(json.dumps([asdict(worth) for worth in found]), encoding="utf-8")
+        return [Worth(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]

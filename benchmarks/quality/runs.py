@@ -1,0 +1,55 @@
+"""One run of the product, as a user would make it: trained by launcher/run.py, judged as by `lmmtc evaluate`.
+
+What has been judged is not done again; what was cut off goes on from its last checkpoint.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from launcher.commands import evaluate
+from trainer.config import Config, load_config
+from trainer.run_folder import RunFolder
+
+STARTER = Path(__file__).parents[2] / "launcher" / "run.py"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe and what is set beside it; run.folder is where all of it is kept."""
+
+    recipe: Path
+    settings: tuple[str, ...]
+
+    @cached_property
+    def config(self) -> Config:
+        """What training is told."""
+        return load_config(self.recipe, self.settings)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is kept."""
+        return self.config.run.folder
+
+    def judged(self, split: str, records: int | None = None) -> dict[str, Any]:
+        """Return what `lmmtc evaluate` finds on a split, or its first records, once this very run is trained."""
+        verdict = self.folder / "evaluation.json"
+        if not verdict.exists() or RunFolder(self.folder).config() != self.config:
+            self._train()
+            evaluate.run(self.folder, None, split, records, refine=0, batch=BATCH)
+        return json.loads(verdict.read_text(encoding="utf-8"))
+
+    def _train(self) -> None:
+        print(f"training {self.folder}: {self.config.train.steps} steps", flush=True)
+        started = perf_counter()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, STARTER, "--config", self.recipe, *(f"--set={setting}" for setting in self.settings)]
+        with (self.folder / "training.log").open("a", encoding="utf-8") as log:
+            subprocess.run(command, check=True, stdout=log)  # noqa: S603  # this very project
+        print(f"trained in {perf_counter() - started:.0f} s", flush=True)
