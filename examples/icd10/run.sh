@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on real data, from a raw corpus to predictions: about 12 minutes on two CPU cores.
+# The main job on real data, from a raw corpus to predictions: about 9 minutes on two CPU cores.
 # It is what `make demo` runs, and it is the tutorial: read it from top to bottom.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
