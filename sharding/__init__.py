@@ -28,6 +28,7 @@ from .storage import publish as publish
 from .storage import sha256 as sha256
 from .storage import sync as sync
 from .storage import xxh3_128 as xxh3_128
+from .stream import COLUMNS as COLUMNS
 from .stream import RecordBatch as RecordBatch
 from .stream import TrainStream as TrainStream
 from .stream import sequential as sequential

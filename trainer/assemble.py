@@ -12,7 +12,7 @@ from sharding import Dataset, StreamState, TrainStream, sequential
 
 from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
 from .config import Config, accumulation_steps, deepspeed_config
-from .data import Collator, Loader
+from .data import Collator, Loader, columns, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .errors import ConfigError
@@ -71,7 +71,11 @@ def assemble(
     hooks = [
         Reporting(telemetry, events, ranks.world_size),
         _evaluation(
-            config, dataset, Ranker(model, labels, plain_collator(dataset, tokens), engine.device), telemetry, events
+            config,
+            dataset,
+            Ranker(model, labels, plain_collator(config, dataset, tokens), engine.device),
+            telemetry,
+            events,
         ),
         PeriodicCheckpoint(store, state, loader.stream.guards, config, telemetry, events, position.step),
         *extra_hooks,
@@ -121,6 +125,7 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine,
         world_size=ranks.world_size,
         rank=ranks.rank,
         lanes=config.data.lanes,
+        columns=columns(config.data),
     )
     collate = Collator(
         dataset.manifest.tokenizer,
@@ -130,13 +135,15 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine,
         config.mlm,
         config.cloze,
         masked_steps=int(config.mlm.until * config.train.steps),
+        own_labels=own_labels(config.data, dataset.vocabulary),
     )
     return Loader(stream, collate, accumulation_steps(config, ranks.world_size), engine.device)
 
 
-def plain_collator(dataset: Dataset, tokens: int) -> Collator:
+def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:
     """Collate as evaluation does: nothing masked, nothing revealed."""
-    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), tokens)
+    own = own_labels(config.data, dataset.vocabulary)
+    return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), tokens, own_labels=own)
 
 
 def resume(store: CheckpointStore, state: RunState, config: Config, stream: TrainStream) -> Position:
@@ -175,6 +182,7 @@ def _evaluation(
         world_size=ranks.world_size,
         rank=ranks.rank,
         limit=settings.records,
+        columns=columns(config.data),
     )
     evaluator = Evaluator(ranker, inverse_propensity(dataset.vocabulary.counts, train_records), ranks)
     return PeriodicEvaluation(evaluator, dev, settings.every_steps, config.train.steps, telemetry, events)

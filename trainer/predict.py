@@ -60,6 +60,7 @@ def _as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:
     tokens = model.tokenizer.encode_batch([record.text for record in records], model.config.model.max_tokens)
     columns = {
         "tokens": pa.array(tokens, pa.list_(pa.uint32())),
+        "id": pa.array([record.id for record in records], pa.string()),
         "labels": pa.array([[]] * len(records), pa.list_(pa.uint32())),
     }
     size = len(records)

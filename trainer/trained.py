@@ -9,7 +9,7 @@ from sharding import TextTokenizer, Vocabulary
 
 from .checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from .config import Config
-from .data import Collator
+from .data import Collator, own_labels
 from .distributed import ONE_RANK
 from .errors import CheckpointError
 from .evaluation import Ranker
@@ -52,7 +52,12 @@ class TrainedModel:
             ranker=Ranker(
                 model=model,
                 labels=_load_labels(config, checkpoint, vocabulary, device),
-                collate=Collator(tokenizer.spec, len(vocabulary), text_tokens(model.encoder, config, len(vocabulary))),
+                collate=Collator(
+                    tokenizer.spec,
+                    len(vocabulary),
+                    text_tokens(model.encoder, config, len(vocabulary)),
+                    own_labels=own_labels(config.data, vocabulary),
+                ),
                 device=device,
                 refine=refine,
             ),

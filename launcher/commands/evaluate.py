@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sharding import DataError, Dataset, publish, sequential, sha256
+from trainer.data import columns
 from trainer.evaluation import Answers, collect, inverse_propensity, judge
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
@@ -38,7 +39,7 @@ def run(path: Path, dataset_path: Path | None, split: str, records: int | None, 
 def _answers(model: TrainedModel, dataset: Dataset, split: str, records: int | None, batch: int) -> dict[str, Answers]:
     chosen = dataset.split(split)
     total = min(chosen.num_records, records or chosen.num_records)
-    batches = sequential(chosen, batch=batch, limit=records)
+    batches = sequential(chosen, batch=batch, limit=records, columns=columns(model.config.data))
     return collect(model.ranker, followed(batches, f"ranking {split}", -(-total // batch)))
 
 

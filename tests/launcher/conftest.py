@@ -66,8 +66,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sections: dict[str, dict[s
 @pytest.fixture
 def without_cloze(trained: Path, tmp_path: Path) -> Path:
     """Copy the trained run and switch its cloze off: what is left is the scan."""
-    folder = shutil.copytree(trained, tmp_path / "scan alone")
+    return copy_with(trained, tmp_path / "scan alone", "cloze", "enabled", value=False)
+
+
+def copy_with(trained: Path, folder: Path, section: str, key: str, *, value: object) -> Path:
+    """Copy a trained run and change a setting of the copy."""
+    shutil.copytree(trained, folder)
     config = json.loads((folder / "config.json").read_text())
-    config["cloze"]["enabled"] = False
+    config[section][key] = value
     (folder / "config.json").write_text(json.dumps(config))
     return folder

@@ -6,5 +6,6 @@ from .loading import check_config as check_config
 from .loading import load_config as load_config
 from .schema import ClozeSection as ClozeSection
 from .schema import Config as Config
+from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection
 from .schema import ModelSection as ModelSection

@@ -37,6 +37,8 @@ class DataSection(Section):
     """Split to learn from; label counts refer to it."""
     dev_split: str = "dev"
     """Split for the look during training, and for tuning the threshold of F1."""
+    bar_own_label: bool = False
+    """Never propose a label for the record whose id is that label's name, as where codes are labelled with codes."""
     lanes: Positive = 64
     """Parallel lanes of the shuffled order; a multiple of the number of nodes keeps each shard on one node."""
 

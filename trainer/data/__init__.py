@@ -3,6 +3,8 @@
 from .batch import State as State
 from .batch import TextBatch as TextBatch
 from .collate import Collator as Collator
+from .collate import columns as columns
+from .collate import own_labels as own_labels
 from .collate import pad_texts as pad_texts
 from .loader import Loader as Loader
 from .loader import StepData as StepData

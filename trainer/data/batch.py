@@ -25,6 +25,7 @@ class TextBatch:
     mask_BT: bool, real tokens. weights_B: float32, 0 for padding records.
     labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
     revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
+    barred_B: int64, a label that is no candidate (-1: none).
     """
 
     ids_BT: Tensor
@@ -36,6 +37,7 @@ class TextBatch:
     label_offsets: Tensor
     revealed_BV: Tensor
     revealed_states_BV: Tensor
+    barred_B: Tensor
 
     def to(self, device: torch.device) -> "TextBatch":
         """Copy to a device."""
@@ -54,6 +56,12 @@ class TextBatch:
     def records(self) -> float:
         """Count real records."""
         return float(self.weights_B.sum())
+
+    def excluded(self) -> tuple[Tensor, Tensor]:
+        """Name all that are no candidates, revealed and barred labels, as pairs (record [N], label [N])."""
+        labels_BV = torch.cat([self.revealed_BV, self.barred_B[:, None]], dim=1)
+        record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
+        return record_N, labels_BV[record_N, column_N]
 
     def label_records(self) -> Tensor:
         """Name the record of each entry of `labels`: int64, same length."""

@@ -1,13 +1,14 @@
 """From records of a shard to the tensors of a micro-batch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from sharding import RecordBatch, TokenizerSpec
+from sharding import COLUMNS, RecordBatch, TokenizerSpec, Vocabulary
 
-from ..config import ClozeSection, MlmSection
+from ..config import ClozeSection, DataSection, MlmSection
 from .batch import TextBatch
 from .masking import RecordKeys, mask_tokens, reveal_labels
 
@@ -16,7 +17,8 @@ from .masking import RecordKeys, mask_tokens, reveal_labels
 class Collator:
     """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed.
 
-    masked_steps: the last optimizer step whose text is masked; None: all are.
+    masked_steps: the last optimizer step whose text is masked; None: all are. own_labels: label ids by name, where a
+    record must not be proposed the label of its own name; records then need their `id`, see `columns`.
     """
 
     spec: TokenizerSpec
@@ -26,6 +28,7 @@ class Collator:
     mlm: MlmSection | None = None
     cloze: ClozeSection | None = None
     masked_steps: int | None = None
+    own_labels: Mapping[str, int] | None = None
 
     def __call__(self, records: RecordBatch, step: int = 1) -> TextBatch:
         """Build the tensors of one micro-batch of an optimizer step."""
@@ -39,8 +42,16 @@ class Collator:
         revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
         return TextBatch(
-            *(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, revealed_BV, states_BV))
+            *(
+                torch.from_numpy(np.ascontiguousarray(array))
+                for array in (*arrays, revealed_BV, states_BV, self._barred(records))
+            )
         )
+
+    def _barred(self, records: RecordBatch) -> np.ndarray:
+        if self.own_labels is None:
+            return np.full(len(records.weights), -1)
+        return np.array([self.own_labels.get(name, -1) for name in records.table["id"].to_pylist()], dtype=np.int64)
 
     def _mask(self, ids_BT: np.ndarray, maskable_BT: np.ndarray, keys: RecordKeys) -> tuple[np.ndarray, np.ndarray]:
         if self.mlm is None or self.mlm.weight == 0:
@@ -52,6 +63,16 @@ class Collator:
             nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
             return nothing, nothing
         return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze)
+
+
+def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, int] | None:
+    """Look label ids up by name where own labels are barred."""
+    return vocabulary.ids if settings.bar_own_label else None
+
+
+def columns(settings: DataSection) -> tuple[str, ...]:
+    """Name the columns of a shard that a collator needs."""
+    return (*COLUMNS, "id") if settings.bar_own_label else COLUMNS
 
 
 def pad_texts(

@@ -20,7 +20,7 @@ MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradi
 
 @dataclass(frozen=True)
 class AllSlots:
-    """Proposes all labels but the revealed ones, in the order of their ids; `shortlist`: how many an answer ranks."""
+    """Proposes all labels but revealed and barred ones, ordered by id; `shortlist`: how many an answer ranks."""
 
     scans: ClassVar[bool] = False
 
@@ -44,8 +44,7 @@ class AllSlots:
     def _proposal(self, batch: TextBatch, ids_L: Tensor, rows_LX: Tensor) -> Proposal:
         records = len(batch.weights_B)
         ids_BL = ids_L.repeat(records, 1)
-        record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
-        ids_BL[record_N, batch.revealed_BV[record_N, column_N]] = -1
+        ids_BL[batch.excluded()] = -1
         revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
         return Proposal(
             masked=Slots(ids_BL, rows_LX[None], torch.full_like(ids_BL, State.MASK)),

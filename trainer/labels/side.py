@@ -59,9 +59,8 @@ class LabelSide:
         return replace(found, loss=found.loss * torch.nan)
 
     def _excluded(self, batch: TextBatch) -> LabelPairs:
-        """Revealed labels never enter their record's shortlist."""
-        record_N, column_N = (batch.revealed_BV >= 0).nonzero(as_tuple=True)
-        return self._all_pairs(record_N, batch.revealed_BV[record_N, column_N], len(batch.weights_B))
+        """Revealed and barred labels never enter their record's shortlist."""
+        return self._all_pairs(*batch.excluded(), len(batch.weights_B))
 
     def _all_pairs(self, record_N: Tensor, label_N: Tensor, batch_size: int) -> LabelPairs:
         """Gather pairs (record, label) of all ranks; records become places among the gathered queries."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.launcher.conftest import Lmmtc
+from tests.launcher.conftest import Lmmtc, copy_with
 
 pytestmark = pytest.mark.ranks
 
@@ -48,6 +48,17 @@ def test_a_file_becomes_a_file_with_scores_in_order(
         assert len(set(answer["labels"])) == len(answer["scores"]) == 4
         assert answer["scores"] == sorted(answer["scores"], reverse=True)
         assert all(label.startswith("label ") for label in answer["labels"])
+
+
+def test_a_record_is_not_proposed_the_label_of_its_own_name(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    barring = copy_with(trained, tmp_path / "barring", "data", "bar_own_label", value=True)
+    questions = tmp_path / "own.jsonl"
+    questions.write_text(json.dumps({"id": "label 0", "text": "topic 0"}) + "\n", encoding="utf-8")
+    found = []
+    for run in (trained, barring):
+        assert lmmtc("predict", run, "--input", questions, "--output", tmp_path / "own.parquet", "--top", 12).code == 0
+        found.append("label 0" in pq.read_table(tmp_path / "own.parquet").to_pylist()[0]["labels"])
+    assert found == [True, False]
 
 
 def test_the_same_text_has_the_same_answer_in_a_file_and_on_the_screen(

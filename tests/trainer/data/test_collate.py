@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharding import Dataset, RecordBatch, StreamState, TokenizerSpec, TrainStream, sequential
-from trainer.config import ClozeSection, MlmSection
-from trainer.data import Collator, pad_texts
+from trainer.config import ClozeSection, DataSection, MlmSection
+from trainer.data import Collator, columns, own_labels, pad_texts
 
 SPEC = TokenizerSpec("", 30, prefix=(1, 5), suffix=(2,), mask_id=3, pad_id=0, special_ids=(0, 1, 2, 3, 5))
 MAX_TOKENS = 8
@@ -92,3 +92,19 @@ def test_nothing_is_masked_after_the_last_masked_step(collate: Collator, records
     after = until_two(records, 3)
     assert not after.masked_BT.any()
     assert torch.equal(after.ids_BT, after.originals_BT)
+
+
+def test_a_record_is_barred_from_the_label_that_has_its_name(dataset: Dataset, collate: Collator) -> None:
+    data = DataSection(dataset=dataset.path, bar_own_label=True)
+    records = next(sequential(dataset.split("train"), batch=8, columns=columns(data)))
+    names = records.table["id"].to_pylist()
+    own = replace(collate, own_labels={names[1]: 5, names[6]: 0})
+    assert own(records).barred_B.tolist() == [-1, 5, -1, -1, -1, -1, 0, -1]
+    assert collate(records).barred_B.tolist() == [-1] * 8
+
+
+def test_own_labels_are_known_only_where_they_are_barred(dataset: Dataset) -> None:
+    barred, proposed = (DataSection(dataset=dataset.path, bar_own_label=bar) for bar in (True, False))
+    assert own_labels(barred, dataset.vocabulary) == dataset.vocabulary.ids
+    assert own_labels(proposed, dataset.vocabulary) is None
+    assert set(columns(barred)) - set(columns(proposed)) == {"id"}

@@ -17,9 +17,10 @@ from trainer.model import Normaliser, Proposal
 NUM_LABELS, WIDTH, RECORDS = 11, 4, 6
 COUNTS = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0])
 
-# Of the six records: their labels, and those shown as context, some of them false.
+# Of the six records: their labels, those shown as context, some of them false, and one that is no candidate.
 LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
 REVEALED = [[3, -1], [-1, -1], [2, 7], [5, 1], [-1, -1], [0, -1]]
+BARRED = [-1, 6, -1, 0, -1, 9]
 STATES = [[1, 0], [0, 0], [1, 2], [1, 1], [0, 0], [2, 0]]
 
 OnRanks = Callable[..., list[Any]]
@@ -58,6 +59,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=torch.tensor(REVEALED[own]),
         revealed_states_BV=torch.tensor(STATES[own]),
+        barred_B=torch.tensor(BARRED[own]),
     )
 
 
@@ -120,9 +122,10 @@ def joined(parts: list[np.ndarray]) -> Any:
 
 @pytest.mark.ranks
 @WORLDS
-def test_every_label_that_is_not_revealed_has_a_masked_slot(on_ranks: OnRanks, world_size: int) -> None:
+def test_every_label_that_is_neither_revealed_nor_barred_has_a_masked_slot(on_ranks: OnRanks, world_size: int) -> None:
     learned: list[Learned] = on_ranks(learn, world_size)
-    ids_BL = [[-1 if label in shown else label for label in range(NUM_LABELS)] for shown in REVEALED]
+    excluded = [{*shown, barred} for shown, barred in zip(REVEALED, BARRED, strict=True)]
+    ids_BL = [[-1 if label in own else label for label in range(NUM_LABELS)] for own in excluded]
     assert joined([rank.ids_BL for rank in learned]).tolist() == ids_BL
     wanted = [[label in own for label in ids] for ids, own in zip(ids_BL, LABELS, strict=True)]
     assert joined([rank.targets_BL for rank in learned]).tolist() == wanted

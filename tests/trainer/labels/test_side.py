@@ -18,9 +18,10 @@ from trainer.model import Normaliser
 NUM_LABELS, WIDTH, SHORTLIST, RECORDS = 11, 4, 5, 6
 COUNTS = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0])
 
-# Of the six records: their labels, those shown as context, and the last is padding.
+# Of the six records: their labels, those shown as context, one that is no candidate, and the last is padding.
 LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
 REVEALED = [[3, -1], [-1, -1], [2, 7], [5, 1], [-1, -1], [-1, -1]]
+BARRED = [-1, 6, -1, 0, -1, 9]
 WEIGHTS = [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
 
 OnRanks = Callable[..., list[Any]]
@@ -54,6 +55,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=revealed,
         revealed_states_BV=torch.full_like(revealed, State.YES),
+        barred_B=torch.tensor(BARRED[own]),
     )
 
 
@@ -125,8 +127,8 @@ def test_any_number_of_ranks_proposes_and_learns_what_one_table_does(on_ranks: O
     logits_QL, loss, query_gradient_QE, row_gradient_LX = autograd()
     learned: list[Learned] = on_ranks(learn, world_size)
     ids_QK = np.concatenate([rank.ids_BK for rank in learned])
-    for query, (labels, shown) in enumerate(zip(LABELS, REVEALED, strict=True)):
-        ranked = sorted(set(range(NUM_LABELS)) - set(shown), key=lambda label: -float(logits_QL[query, label]))
+    for query, (labels, shown, barred) in enumerate(zip(LABELS, REVEALED, BARRED, strict=True)):
+        ranked = sorted(set(range(NUM_LABELS)) - {*shown, barred}, key=lambda label: -float(logits_QL[query, label]))
         assert ids_QK[query].tolist() == ranked[:SHORTLIST]
         targets = np.concatenate([rank.targets_BK for rank in learned])[query]
         assert targets.tolist() == [label in labels for label in ranked[:SHORTLIST]]
