@@ -31,6 +31,7 @@ def main() -> None:
         recipe=recipe,
         steps=options.steps or tomllib.loads(recipe.read_text(encoding="utf-8"))["train"]["steps"],
         seeds=options.seeds or SEEDS[machine],
+        lr=options.lr,
     )
     tables = list(comparison.tables())
     print("", f"{options.set}, {recipe.name}, seeds: {comparison.seeds}", *tables, sep="\n\n")
@@ -43,6 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where runs are kept (default: data/quality/SET)")
     parser.add_argument("--steps", type=int, help="steps of a run (default: the recipe's)")
     parser.add_argument("--seeds", type=int, help="runs of each variant (default: 3 with a GPU, else 1)")
+    parser.add_argument("--lr", type=float, help="learning rate of all forms (default: each form's is chosen on dev)")
     return parser.parse_args()
 
 

@@ -23,7 +23,10 @@ TUNING_RECORDS = 1000
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the runs on one data set share; `steps` are those of a variant that has no other's cost."""
+    """What the runs on one data set share.
+
+    steps: of a variant that has no other's cost. lr: of all forms; None: each form's is chosen on dev.
+    """
 
     benchmark: Benchmark
     dataset: Dataset
@@ -31,10 +34,12 @@ class Comparison:
     recipe: Path
     steps: int
     seeds: int
+    lr: float | None = None
 
     def tables(self) -> Iterator[str]:
         """Train and judge what has not been yet, one table after the other; all figures in percent."""
-        yield self._tuning()
+        if self.lr is None:
+            yield self._tuning()
         yield self._figures()
         if self.benchmark.asked:
             yield self._given(self.benchmark.asked)
@@ -81,8 +86,8 @@ class Comparison:
         return markdown(["", "steps", "TFLOP", *METRICS], rows)
 
     def _tuned(self, variant: Variant) -> list[Run]:
-        """Name a run for each seed, with the learning rate that is best on dev."""
-        lr = max(RATES, key=lambda lr: self._tried(variant.form, lr))
+        """Name a run for each seed, with the learning rate that was given or is best on dev."""
+        lr = self.lr or max(RATES, key=lambda lr: self._tried(variant.form, lr))
         return [self.run(variant, self.steps_of(variant), lr, seed) for seed in range(self.seeds)]
 
     def _given(self, variant: Variant) -> str:
