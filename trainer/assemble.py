@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from torch import nn
 from sharding import Dataset, StreamState, TrainStream, sequential
 
 from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
-from .config import Config, accumulation_steps, deepspeed_config
+from .config import Config, accumulation_steps, check_config, deepspeed_config
 from .data import Collator, Loader, columns, own_labels
 from .distributed import Ranks
 from .engine import Engine
@@ -152,17 +151,21 @@ def resume(store: CheckpointStore, state: RunState, config: Config, stream: Trai
     if folder is None:
         return Position(0, StreamState())
     meta = CheckpointMeta.read(folder)
-    check_same_run(meta.config, config.model_dump(mode="json"), str(folder))
+    check_same_run(check_config(meta.config, str(folder)), config, str(folder))
     stream.guards.check(meta.guards)
     load_state(folder, state, meta.world_size)
     return Position(meta.step, meta.stream)
 
 
-def check_same_run(saved: dict[str, Any], now: dict[str, Any], origin: str) -> None:
-    """Refuse to resume under settings that would make other numbers of the same state."""
-    for section, values in now.items():
+def check_same_run(saved: Config, now: Config, origin: str) -> None:
+    """Refuse to resume under settings that would make other numbers of the same state.
+
+    What was saved before a setting existed was saved with its default.
+    """
+    before_all = saved.model_dump(mode="json")
+    for section, values in now.model_dump(mode="json").items():
         for key, value in values.items():
-            name, before = f"{section}.{key}", saved.get(section, {}).get(key)
+            name, before = f"{section}.{key}", before_all[section][key]
             if before != value and name not in MAY_CHANGE and section not in MAY_CHANGE_SECTIONS:
                 raise ConfigError(
                     f"{name} = {value!r}: {origin} was saved with {before!r}; "
