@@ -84,7 +84,7 @@ def _read_together(task: Task, slots: Slots, mask_B1SS: Tensor | None) -> Tensor
     assert task.model.slots is not None
     embeddings_BSD = torch.cat([task.model.encoder.word_embeddings(ids_BT), task.model.slots(slots)], dim=1)
     places_BT = torch.arange(ids_BT.shape[1]).expand_as(ids_BT)
-    places_BS = torch.cat([places_BT, torch.zeros_like(slots.ids_BC)], dim=1)
+    places_BS = torch.cat([places_BT, torch.ones_like(slots.ids_BC)], dim=1)
     types_BS = torch.cat([torch.zeros_like(ids_BT), torch.ones_like(slots.ids_BC)], dim=1)
     inputs = {"position_ids": places_BS, "token_type_ids": types_BS, "attention_mask": mask_B1SS}
     return encoder(inputs_embeds=embeddings_BSD, **inputs).last_hidden_state

@@ -28,7 +28,7 @@ class TextEncoder(nn.Module):
         self.model = model
         self._accepted = inspect.signature(model.forward).parameters
         self._slot_type = 1 if getattr(model.config, "type_vocab_size", 0) >= 2 else 0
-        self._slot_position = _first_position(model)
+        self._first_position = _first_position(model)
 
     @property
     def width(self) -> int:
@@ -38,7 +38,7 @@ class TextEncoder(nn.Module):
     @property
     def positions(self) -> int:
         """The most tokens that one sequence may have."""
-        return self.model.config.max_position_embeddings - self._slot_position
+        return self.model.config.max_position_embeddings - self._first_position
 
     @property
     def word_embeddings(self) -> nn.Embedding:
@@ -61,10 +61,12 @@ class TextEncoder(nn.Module):
     def extend(self, prefix: Prefix, slots_BCI: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
         """Encode label slots that see the prefix and each other; returns [B, C, D] and the longer prefix.
 
-        All slots stand at one position: labels are a set, so permuting them permutes the output.
+        All slots stand at one position: labels are a set, so permuting them permutes the output. It is the second: an
+        encoder makes the token at its first position, be it what it may, a summary of the text. There all slots came
+        out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at any other position).
         """
         attention = AttentionPass(mask_BC, prefix)
-        place_BC = torch.full(mask_BC.shape, self._slot_position, device=mask_BC.device)
+        place_BC = torch.full(mask_BC.shape, self._first_position + 1, device=mask_BC.device)
         type_BC = torch.full_like(place_BC, self._slot_type)
         hidden_BCD = self._run(attention, inputs_embeds=slots_BCI, position_ids=place_BC, token_type_ids=type_BC)
         return hidden_BCD, attention.as_prefix()

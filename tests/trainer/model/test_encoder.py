@@ -105,3 +105,17 @@ def test_a_folder_without_safe_weights_is_refused(folder: Path) -> None:
 def test_more_layers_than_there_are_are_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match=rf"model\.layers = 3: {folder} has 2"):
         load_encoder(ModelSection(encoder=folder, layers=3))
+
+
+@pytest.mark.parametrize("layers", [3, 6])
+def test_slots_of_different_labels_stay_different_in_an_encoder_with_real_weights(
+    tokenizer_folder: Path, layers: int
+) -> None:
+    encoder = load_encoder(ModelSection(encoder=tokenizer_folder, layers=layers)).eval()
+    torch.manual_seed(0)
+    ids_BT, slots_BCI = torch.randint(1000, 30000, (2, 20)), torch.randn(2, 8, encoder.embedding_width) / 10
+    with torch.no_grad():
+        _, prefix = encoder.read(ids_BT, torch.ones_like(ids_BT, dtype=torch.bool))
+        hidden_BCD, _ = encoder.extend(prefix, slots_BCI, torch.ones(2, 8, dtype=torch.bool))
+    differences_BCD = hidden_BCD - hidden_BCD.mean(dim=1, keepdim=True)
+    assert float(differences_BCD.norm() / hidden_BCD.norm()) > 0.3  # at the first position: 0.0004

@@ -57,7 +57,7 @@ def one_sequence(
     embeddings = torch.cat([words(batch.ids_BT), model.slots(revealed), model.slots(masked)], dim=1)
     places = torch.arange(batch.ids_BT.shape[1]).expand_as(batch.ids_BT)
     first = PAD + 1 if family in BEHIND_PADDING else 0
-    slot_places = torch.full((len(places), embeddings.shape[1] - places.shape[1]), first)
+    slot_places = torch.full((len(places), embeddings.shape[1] - places.shape[1]), first + 1)
     # RoBERTa numbers real tokens from behind the padding index, which padding keeps.
     places = torch.where(batch.mask_BT, places + first, PAD) if family in BEHIND_PADDING else places
     options = {"position_ids": torch.cat([places, slot_places], dim=1)}
