@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chunking`: 10 minutes for the cells that decide, `--full` for the table; JSON comes last."""
+"""`python -m benchmarks.chunking`: 15 minutes for the cells that decide, `--full` for the table; JSON comes last."""
 
 import argparse
 import json

@@ -63,7 +63,7 @@ class TextEncoder(nn.Module):
 
         All slots stand at one position: labels are a set, so permuting them permutes the output. It is the second: an
         encoder makes the token at its first position, be it what it may, a summary of the text. There all slots came
-        out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at any other position).
+        out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at seven other positions).
         """
         attention = AttentionPass(mask_BC, prefix)
         place_BC = torch.full(mask_BC.shape, self._first_position + 1, device=mask_BC.device)
