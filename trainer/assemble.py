@@ -11,7 +11,7 @@ from sharding import Dataset, StreamState, TrainStream, sequential
 
 from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
 from .config import Config, accumulation_steps, check_config, deepspeed_config
-from .data import Collator, Loader, columns, own_labels
+from .data import Collator, Injection, Loader, columns, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .errors import ConfigError
@@ -33,6 +33,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "train.zero_stage",
     "train.nonfinite_limit",
     "cloze.driver",
+    "labels.placement",
 }
 MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
@@ -106,10 +107,12 @@ def build_labels(
     counts, num_labels = dataset.vocabulary.counts, len(dataset.vocabulary)
     rows = RowRange.of_rank(num_labels, ranks.rank, ranks.world_size)
     records = dataset.split(config.data.train_split).num_records
-    table = new_table(config, counts, records, encoder_width, rows).to(engine.device)
-    side = label_side(config, table, num_labels, ranks)
     settings = config.labels
-    optimizer = row_optimizer(settings.optimizer, table.rows_RX, settings.weight_decay, settings.clip)
+    table = new_table(config, counts, records, encoder_width, rows)
+    table = table.to(engine.device) if settings.placement == "device" else table
+    weights_L = torch.from_numpy(inverse_propensity(counts, records)).float() if settings.propensity else None
+    side = label_side(config, table, num_labels, ranks, weights_L)
+    optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
     fused = side.scans and engine.accumulation == 1 and not settings.buffer_gradients
     return side, RowUpdates(optimizer, fused=fused)
 
@@ -135,6 +138,7 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine,
         config.cloze,
         masked_steps=int(config.mlm.until * config.train.steps),
         own_labels=own_labels(config.data, dataset.vocabulary),
+        injection=Injection.of(config.cloze.inject, dataset.vocabulary.counts) if config.cloze.inject else None,
     )
     return Loader(stream, collate, accumulation_steps(config, ranks.world_size), engine.device)
 

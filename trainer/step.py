@@ -118,7 +118,7 @@ class _MicroStep:
 
         def propose(query_BE: Tensor) -> Proposal:
             sink = self.parts.updates.sink(self.rows_lr, self.step)
-            proposal, fetched = self.parts.labels.learn(batch, query_BE, self.normaliser, sink)
+            proposal, fetched = self.parts.labels.learn(batch, query_BE, self.normaliser, sink, self.step)
             lent.append(fetched)
             return proposal
 
@@ -130,5 +130,5 @@ class _MicroStep:
 
     def _add(self, batch: TextBatch, losses: Losses, proposal: Proposal) -> None:
         positives = batch.label_offsets[-1]
-        counts = (proposal.targets_BK.sum(), positives, proposal.masked.mask_BC.sum())
+        counts = (proposal.recalled, positives, proposal.masked.mask_BC.sum())
         self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])

@@ -75,6 +75,6 @@ def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:
 
 def _load_labels(config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device) -> Labels:
     everything = RowRange(0, len(vocabulary))
-    rows = load_rows(checkpoint, "rows", everything)
-    table = LabelTable(rows, torch.from_numpy(vocabulary.counts > 0), everything).to(device)
+    vectors_LE, biases_L2 = (load_rows(checkpoint, name, everything) for name in ("vectors", "biases"))
+    table = LabelTable(vectors_LE, biases_L2, torch.from_numpy(vocabulary.counts > 0), everything).to(device)
     return label_side(config, table, len(vocabulary), ONE_RANK)

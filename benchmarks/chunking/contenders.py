@@ -50,6 +50,7 @@ def ours(task: Task) -> Tensor:
         scores_BK=torch.zeros(task.targets_BL.shape),
         targets_BK=task.targets_BL,
         revealed=task.no_slots(),
+        recalled=torch.zeros(()),
         loss=torch.zeros(()),
         query_gradient_BE=task.rows_LX.new_empty(len(task.targets_BL), 0),
     )

@@ -93,4 +93,4 @@ class Parts:
     def numbers(self) -> dict[str, np.ndarray]:
         """Copy out all dense parameters, whole, and all label rows."""
         dense = {name: tensor.numpy().copy() for name, tensor in self.engine.state() if "/" not in name}
-        return dense | {"rows": self.labels.ranks.gather_ragged(self.labels.table.rows_RX).numpy().copy()}
+        return dense | {"rows": self.labels.ranks.gather_ragged(self.labels.table.rows(slice(None))).numpy().copy()}

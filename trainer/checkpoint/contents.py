@@ -38,7 +38,7 @@ class RunState:
 
     def row_tensors(self) -> dict[str, Tensor]:
         """Name the rows and the state of their optimiser."""
-        return {"rows": self.rows.rows_RX, **self.rows.state}
+        return {"vectors": self.rows.table.vectors_RE, "biases": self.rows.table.biases_R2, **self.rows.state}
 
 
 def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:

@@ -20,7 +20,7 @@ from sharding import LmmtcError, StreamGuards, StreamState, inside, publish, syn
 from ..distributed import ONE_RANK, Ranks
 from ..errors import CheckpointError
 
-FORMAT = "lmmtc-checkpoint/1"
+FORMAT = "lmmtc-checkpoint/2"
 META = "meta.json"
 
 

@@ -62,7 +62,11 @@ class LabelsSection(Section):
     """The label table, its optimiser and the scan over it."""
 
     optimizer: Literal["adam", "rowwise_adagrad", "sgd"] = "adam"
-    """Update rule of the label rows, which are outside of ZeRO; its state takes 2, 0 or 0 times the rows' memory."""
+    """Update rule of the label rows, which are outside of ZeRO; its state takes 2, 0 or 0 times fp32 rows' memory."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What label vectors are kept in; bf16 takes half the memory and is rounded stochastically, biases stay fp32."""
+    placement: Literal["device", "host"] = "device"
+    """Where rows and their optimizer state are: beside the model, or in host memory, from where chunks are copied."""
     lr: Rate = 1e-3
     """Peak learning rate of the rows; it follows the shape of the dense one."""
     weight_decay: NonNegative = 0.0
@@ -71,6 +75,10 @@ class LabelsSection(Section):
     """Largest norm of the gradient of one row in one update; 0 switches clipping off."""
     chunk: Positive = 8192
     """Rows that are scored at a time: memory is queries times chunk."""
+    negative_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the chunks whose negatives a step learns from, weighted so that gradients are right on average."""
+    propensity: bool = False
+    """Let the positives of rare labels count more, as PSP@k counts them, in the scan and in the cloze."""
     buffer_gradients: bool = False
     """Add row gradients up and update once a step; always so when gradients are accumulated over micro-steps."""
 
@@ -96,6 +104,8 @@ class ClozeSection(Section):
     """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
     flip: Share = 0.0
     """Share of shown labels that are replaced by a false one."""
+    inject: Annotated[int, Field(ge=0)] = 0
+    """True labels of a training record with a slot even if the scan misses them, each with 4 false ones as frequent."""
     shown_no: NonNegative = 0.0
     """False labels that are shown as NO, for each label shown as YES; of use where there are few labels."""
 

@@ -1,7 +1,7 @@
 """A micro-batch as tensors, and the states that its label slots show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 
 import torch
@@ -26,6 +26,8 @@ class TextBatch:
     labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
     revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
     barred_B: int64, a label that is no candidate (-1: none).
+    asked_BGA: int64 labels that training asks about though the scan may not propose them (-1: none): G groups of a
+    true label and A - 1 false ones.
     """
 
     ids_BT: Tensor
@@ -38,10 +40,11 @@ class TextBatch:
     revealed_BV: Tensor
     revealed_states_BV: Tensor
     barred_B: Tensor
+    asked_BGA: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.long))
 
     def to(self, device: torch.device) -> "TextBatch":
         """Copy to a device."""
-        return TextBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return TextBatch(*(getattr(self, part.name).to(device, non_blocking=True) for part in fields(self)))
 
     def revealing(self, given: Sequence[Mapping[int, bool]]) -> "TextBatch":
         """Show known labels instead of what is revealed now: {label id: whether it is true} for each record."""
@@ -62,6 +65,11 @@ class TextBatch:
         labels_BV = torch.cat([self.revealed_BV, self.barred_B[:, None]], dim=1)
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
+
+    def asked(self) -> tuple[Tensor, Tensor]:
+        """Name what is asked about as pairs (record [N], label [N])."""
+        record_N, group_N, place_N = (self.asked_BGA >= 0).nonzero(as_tuple=True)
+        return record_N, self.asked_BGA[record_N, group_N, place_N]
 
     def label_records(self) -> Tensor:
         """Name the record of each entry of `labels`: int64, same length."""

@@ -10,6 +10,7 @@ from sharding import COLUMNS, RecordBatch, TokenizerSpec, Vocabulary
 
 from ..config import ClozeSection, DataSection, MlmSection
 from .batch import TextBatch
+from .injection import Injection
 from .masking import RecordKeys, mask_tokens, reveal_labels
 
 
@@ -18,7 +19,8 @@ class Collator:
     """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed.
 
     masked_steps: the last optimizer step whose text is masked; None: all are. own_labels: label ids by name, where a
-    record must not be proposed the label of its own name; records then need their `id`, see `columns`.
+    record must not be proposed the label of its own name; records then need their `id`, see `columns`. injection: what
+    is asked about beside the shortlist.
     """
 
     spec: TokenizerSpec
@@ -29,6 +31,7 @@ class Collator:
     cloze: ClozeSection | None = None
     masked_steps: int | None = None
     own_labels: Mapping[str, int] | None = None
+    injection: Injection | None = None
 
     def __call__(self, records: RecordBatch, step: int = 1) -> TextBatch:
         """Build the tensors of one micro-batch of an optimizer step."""
@@ -40,13 +43,11 @@ class Collator:
         maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
         corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)
         revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
+        barred_B = self._barred(records)
+        asked_BGA = self._ask(labels, label_offsets, np.column_stack([revealed_BV, barred_B]), keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
-        return TextBatch(
-            *(
-                torch.from_numpy(np.ascontiguousarray(array))
-                for array in (*arrays, revealed_BV, states_BV, self._barred(records))
-            )
-        )
+        label_arrays = (revealed_BV, states_BV, barred_B, asked_BGA)
+        return TextBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, *label_arrays)))
 
     def _barred(self, records: RecordBatch) -> np.ndarray:
         if self.own_labels is None:
@@ -63,6 +64,11 @@ class Collator:
             nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
             return nothing, nothing
         return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze)
+
+    def _ask(self, labels: np.ndarray, offsets: np.ndarray, hidden_BV: np.ndarray, keys: RecordKeys) -> np.ndarray:
+        if self.injection is None:
+            return np.empty((len(offsets) - 1, 0, 0), dtype=np.int64)
+        return self.injection.ask(labels, offsets, hidden_BV, keys)
 
 
 def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, int] | None:

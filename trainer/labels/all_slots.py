@@ -10,8 +10,8 @@ from ..data import State, TextBatch
 from ..distributed import Ranks
 from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
+from .gradient import RowGradientSink
 from .routing import Fetched
-from .scan import RowGradientSink
 from .shortlist import is_positive
 from .table import LabelTable
 
@@ -36,7 +36,7 @@ class AllSlots:
         return self._proposal(batch, ids_L, fetched.rows), fetched
 
     def learn(
-        self, batch: TextBatch, query_BE: Tensor, _normaliser: Normaliser, _sink: RowGradientSink
+        self, batch: TextBatch, query_BE: Tensor, _normaliser: Normaliser, _sink: RowGradientSink, _step: int
     ) -> tuple[Proposal, Fetched]:
         """Do the same: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)
@@ -46,11 +46,13 @@ class AllSlots:
         ids_BL = ids_L.repeat(records, 1)
         ids_BL[batch.excluded()] = -1
         revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
+        targets_BL = is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels)
         return Proposal(
             masked=Slots(ids_BL, rows_LX[None], torch.full_like(ids_BL, State.MASK)),
             scores_BK=torch.zeros_like(ids_BL, dtype=rows_LX.dtype).masked_fill(ids_BL < 0, -torch.inf),
-            targets_BK=is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels),
+            targets_BK=targets_BL,
             revealed=Slots(batch.revealed_BV, revealed_rows_BVX, batch.revealed_states_BV),
+            recalled=targets_BL.sum(),
             loss=rows_LX.new_zeros(()),
             query_gradient_BE=rows_LX.new_zeros(records, 0),
         )

@@ -2,54 +2,113 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from .gradient import RowGradient, Rows, ScanGradient
+from .rounding import round_to_bf16
+from .table import SCAN_BIAS, LabelTable
+
+
+class Stage(IntEnum):
+    """The two updates of a step that may meet the same row."""
+
+    SCAN = 0
+    CLOZE = 1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The learning rate of an update, its step, which counts from 1, and its stage."""
+
+    lr: float
+    step: int
+    stage: Stage
+
 
 class RowOptimizer(ABC):
-    """An update rule and its state: for each name in `names` a tensor [R, X], or one number a row, [R, 1]."""
+    """An update rule and its state: for each of `names` one tensor for the vectors, and one [R, 2] for the biases.
+
+    Weight decay shrinks the vectors of the scan's updates; biases keep their prior. clip: the longest gradient of a
+    row. seed: of the stochastic rounding of bf16 vectors.
+    """
 
     names: tuple[str, ...] = ()
     one_a_row = False
 
-    def __init__(self, rows_RX: Tensor, weight_decay: float, clip: float = 0.0) -> None:
-        self.rows_RX = rows_RX
-        self.weight_decay, self.clip = weight_decay, clip
-        columns = 1 if self.one_a_row else rows_RX.shape[1]
-        self.state = {name: rows_RX.new_zeros(len(rows_RX), columns) for name in self.names}
+    def __init__(self, table: LabelTable, weight_decay: float, clip: float = 0.0, seed: int = 0) -> None:
+        self.table, self.weight_decay, self.clip, self.seed = table, weight_decay, clip, seed
+        rows, width = table.vectors_RE.shape
+        zeros = partial(torch.zeros, dtype=table.dtype, device=table.vectors_RE.device)
+        self._vector_state = [zeros(rows, 1 if self.one_a_row else width) for _ in self.names]
+        self._bias_state = [zeros(rows, 2) for _ in self.names]
 
-    def update_range(self, start: int, stop: int, gradient: Tensor, lr: float, step: int) -> None:
-        """Move rows start..stop (counted within this rank) by their gradient [stop - start, X]; steps count from 1."""
-        views = [tensor[start:stop] for tensor in (self.rows_RX, *self.state.values())]
-        self._decay(views[0], lr)
-        self._move(self._clipped(gradient), lr, step, *views)
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Name the state."""
+        biases = {f"bias_{name}": tensor for name, tensor in zip(self.names, self._bias_state, strict=True)}
+        return dict(zip(self.names, self._vector_state, strict=True)) | biases
 
-    def update_rows(self, rows_N: Tensor, gradient_NX: Tensor, lr: float, step: int) -> None:
-        """Move the rows named by `rows_N` (no row twice). Weight decay acts once a step, with the scan's update."""
-        tensors = (self.rows_RX, *self.state.values())
-        copies = [tensor[rows_N] for tensor in tensors]
-        self._move(self._clipped(gradient_NX), lr, step, *copies)
-        for tensor, copy in zip(tensors, copies, strict=True):
-            tensor[rows_N] = copy
+    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: Turn) -> None:
+        """Move rows by a gradient that is yet to be worked out."""
+        self.update(rows, gradient.multiplied(), turn)
 
-    def _decay(self, rows: Tensor, lr: float) -> None:
-        """Decoupled weight decay of label vectors; biases keep their prior."""
-        if self.weight_decay:
-            rows[:, :-2].mul_(1 - lr * self.weight_decay)
+    def update(self, rows: Rows, gradient: RowGradient, turn: Turn) -> None:
+        """Move rows by their gradient, which may come from another device."""
+        gradient = self._clipped(gradient)
+        self._update(rows, gradient.vectors_NE, turn, self.table.vectors_RE, self._vector_state, self._decay(turn))
+        self._update(rows, gradient.biases_N2, turn, self.table.biases_R2, self._bias_state)
 
-    def _clipped(self, gradient_NX: Tensor) -> Tensor:
+    def _decay(self, turn: Turn) -> float:
+        return 1 - turn.lr * self.weight_decay if turn.stage is Stage.SCAN else 1
+
+    def _update(
+        self, rows: Rows, gradient: Tensor, turn: Turn, kept: Tensor, state: list[Tensor], decay: float = 1
+    ) -> None:
+        values = kept[rows].to(self.table.dtype)  # still a view where fp32 rows follow each other
+        views = [tensor[rows] for tensor in state]
+        if decay != 1:
+            values.mul_(decay)
+        self._move(gradient.to(values.device), turn.lr, turn.step, values, *views)
+        for tensor, moved in zip((kept, *state), (values, *views), strict=True):
+            self._write(tensor, rows, moved, turn)
+
+    def _write(self, kept: Tensor, rows: Rows, values: Tensor, turn: Turn) -> None:
+        if kept.dtype is torch.bfloat16:
+            ids_N = self.table.ids(rows)
+            kept[rows] = round_to_bf16(values, ids_N, self.seed, turn.step, turn.stage)
+        elif isinstance(rows, Tensor):
+            kept[rows] = values
+
+    def _clipped(self, gradient: RowGradient) -> RowGradient:
         """Shorten each row's gradient to `clip` at most: a norm over all rows would be known only after the scan."""
-        return torch.renorm(gradient_NX, 2, 0, self.clip) if self.clip else gradient_NX
+        if not self.clip:
+            return gradient
+        norms_N1 = torch.cat([gradient.vectors_NE, gradient.biases_N2], dim=1).norm(dim=1, keepdim=True)
+        scale_N1 = (self.clip / norms_N1).clamp(max=1)
+        return RowGradient(gradient.vectors_NE * scale_N1, gradient.biases_N2 * scale_N1)
 
     @abstractmethod
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:
-        """Apply the rule in place."""
+        """Apply the rule in place, to vectors or to biases."""
 
 
 class Sgd(RowOptimizer):
     """rows -= lr * gradient."""
+
+    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: Turn) -> None:
+        """Add the product to fp32 vectors as it is worked out; elsewhere it is worked out first."""
+        errors_QC, vectors = gradient.errors_QC, self.table.vectors_RE[rows]
+        in_place = isinstance(rows, slice) and vectors.dtype == errors_QC.dtype and vectors.device == errors_QC.device
+        if self.clip or not in_place:
+            super().update_by_scan(rows, gradient, turn)
+            return
+        vectors.addmm_(errors_QC.T, gradient.queries_QE, beta=self._decay(turn), alpha=-turn.lr)
+        self.table.biases_R2[rows, SCAN_BIAS] -= turn.lr * gradient.biases_C()
 
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:
         rows.sub_(gradient, alpha=lr)
@@ -80,9 +139,10 @@ class Adam(RowOptimizer):
 
 
 class RowwiseAdagrad(RowOptimizer):
-    """Adagrad with one sum a row, of the mean square of its gradient: state costs 1 / X of the rows, Adam's twice them.
+    """Adagrad with one sum a vector, of the mean square of its gradient: next to no state, Adam has twice the rows.
 
-    Source: Gupta et al., Training Recommender Systems at Scale, 2020 (arXiv:2003.10474), exact row-wise AdaGrad.
+    Biases have a sum each. Source: Gupta et al., Training Recommender Systems at Scale, 2020 (arXiv:2003.10474),
+    exact row-wise AdaGrad.
     """
 
     names = ("sum",)
@@ -90,13 +150,18 @@ class RowwiseAdagrad(RowOptimizer):
     epsilon = 1e-8
 
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:
-        (sum_R1,) = state
-        sum_R1.add_(gradient.square().mean(dim=1, keepdim=True))
-        rows.addcdiv_(gradient, sum_R1.sqrt().add_(self.epsilon), value=-lr)
+        (sums,) = state
+        squares = gradient.square()
+        sums.add_(squares if sums.shape == squares.shape else squares.mean(dim=1, keepdim=True))
+        rows.addcdiv_(gradient, sums.sqrt().add_(self.epsilon), value=-lr)
 
 
 def row_optimizer(
-    name: Literal["adam", "rowwise_adagrad", "sgd"], rows_RX: Tensor, weight_decay: float, clip: float = 0.0
+    name: Literal["adam", "rowwise_adagrad", "sgd"],
+    table: LabelTable,
+    weight_decay: float,
+    clip: float = 0.0,
+    seed: int = 0,
 ) -> RowOptimizer:
     """Build the optimiser that `labels.optimizer` names."""
-    return {"adam": Adam, "rowwise_adagrad": RowwiseAdagrad, "sgd": Sgd}[name](rows_RX, weight_decay, clip)
+    return {"adam": Adam, "rowwise_adagrad": RowwiseAdagrad, "sgd": Sgd}[name](table, weight_decay, clip, seed)

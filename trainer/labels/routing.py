@@ -60,7 +60,7 @@ def plan_route(ids: Tensor, num_labels: int, own: RowRange, ranks: Ranks) -> Rou
 
 def fetch_rows(route: Route, table: LabelTable, ids: Tensor, ranks: Ranks) -> Tensor:
     """Return the rows of `ids` [...] as [..., X]; an empty slot gets zeros."""
-    rows_UX, _ = ranks.exchange_ragged(table.rows_RX[route.served_N], route.served_W)
+    rows_UX, _ = ranks.exchange_ragged(table.rows(route.served_N).to(ids.device), route.served_W)
     rows_UX = torch.cat([rows_UX, rows_UX.new_zeros(1, rows_UX.shape[1])])
     return rows_UX[_places(route, ids)]
 

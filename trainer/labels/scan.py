@@ -1,4 +1,4 @@
-"""The scan: one exact, chunked pass over this rank's rows; knows nothing of other ranks.
+"""The scan: one chunked pass over this rank's rows; knows nothing of other ranks.
 
 From Q queries it yields the summed binary cross-entropy over all trained labels, the gradients of queries and rows in
 closed form, and each query's best labels. At no time is there a Q x R tensor: memory is O(Q * chunk).
@@ -11,49 +11,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .table import LabelTable
-
-RowGradientSink = Callable[[int, int, Tensor], None]
-
-
-@dataclass(frozen=True)
-class LabelPairs:
-    """Pairs (query, label id), ordered by label, so that the pairs of a chunk lie together."""
-
-    queries_N: Tensor
-    labels_N: Tensor
-
-    @classmethod
-    def ordered(cls, queries_N: Tensor, labels_N: Tensor) -> "LabelPairs":
-        """Order the pairs by label; queries keep their order within a label."""
-        labels_N, order_N = torch.sort(labels_N, stable=True)
-        return cls(queries_N[order_N], labels_N)
-
-    def within(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Pairs with start <= label < stop, as (query, label - start)."""
-        edges = torch.searchsorted(self.labels_N, torch.tensor([start, stop], device=self.labels_N.device))
-        chosen = slice(int(edges[0]), int(edges[1]))
-        return self.queries_N[chosen], self.labels_N[chosen] - start
+from .best import RunningBest
+from .gradient import RowGradientSink, Rows, ScanGradient
+from .pairs import LabelPairs
+from .table import SCAN_BIAS, LabelTable, RowRange
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """Best labels of each query on this rank, best first, and what training needs (zero when only ranking)."""
+    """Best labels of each query on this rank, best first, and what training needs (zero when only ranking).
+
+    asked_N: logits of the pairs that the task asks about and that lie in this rank's rows, in their order.
+    """
 
     scores_QK: Tensor
     ids_QK: Tensor
     loss: Tensor
     query_gradient_QE: Tensor
+    asked_N: Tensor | None
 
 
 @dataclass(frozen=True)
 class ScanTask:
-    """What to learn: positives, a weight for each query (0: padding), the normaliser, and where row gradients go."""
+    """What to learn: positives, a weight for each query (0: padding), the normaliser, and where row gradients go.
+
+    asked: pairs whose logits are wanted, whether they are among the best or not.
+    positive_weights_R: what a positive of each row counts; None: 1, as a negative does.
+    negatives: what the negatives of a chunk count, given its number in the whole table; 0: they are left out.
+    """
 
     positives: LabelPairs
+    asked: LabelPairs
     weights_Q: Tensor
     normaliser: float
     sink: RowGradientSink
+    positive_weights_R: Tensor | None = None
+    negatives: Callable[[int], float] = lambda _chunk: 1.0
 
 
 @torch.no_grad()
@@ -62,55 +55,65 @@ def scan(
 ) -> ScanResult:
     """Score every row for every query; keep the best k that are not excluded.
 
-    With a task, each chunk's row gradient [rows, X] is handed to the sink as sink(start, stop, gradient) once the
-    chunk's scores and query gradient have been taken: the sink may update the rows at once. A rank that has fewer
-    than k rows fills up with id -1 and score -inf.
+    With a task, each chunk's row gradient is handed to the sink once the chunk's scores and query gradient have been
+    taken: the sink may update the rows at once. A rank that has fewer than k rows fills up with id -1 and score -inf.
     """
-    scores_QK = queries_QE.new_full((len(queries_QE), k), -torch.inf)
-    ids_QK = torch.full_like(scores_QK, -1, dtype=torch.long)
-    loss = queries_QE.new_zeros(())
-    query_gradient_QE = torch.zeros_like(queries_QE)
-    for start in range(0, len(table.range), chunk):
-        stop = min(start + chunk, len(table.range))
-        logits_QC = torch.addmm(table.scan_bias_R[start:stop], queries_QE, table.vectors_RE[start:stop].T)
-        scores_QK, ids_QK = _keep_best(scores_QK, ids_QK, logits_QC, table.range.start + start, excluded)
-        if task is not None:
-            loss += _learn(table, queries_QE, logits_QC, query_gradient_QE, task, start)
-    return ScanResult(scores_QK, ids_QK, loss, query_gradient_QE)
+    best = RunningBest(len(queries_QE), k, like=queries_QE)
+    learning = _Learning(table, queries_QE, task) if task else None
+    for labels in table.range.chunks(chunk):
+        rows = labels.within(table.range)
+        vectors_CE = table.vectors_RE[rows].to(queries_QE)
+        logits_QC = torch.addmm(table.biases_R2[rows, SCAN_BIAS].to(queries_QE), queries_QE, vectors_CE.T)
+        best.take(logits_QC, labels, excluded)
+        if learning:
+            learning.take(labels, vectors_CE, logits_QC, labels.start // chunk)
+    learned = learning.result() if learning else (queries_QE.new_zeros(()), torch.zeros_like(queries_QE), None)
+    return ScanResult(best.scores_QK, best.ids_QK, *learned)
 
 
-def _keep_best(
-    scores_QK: Tensor, ids_QK: Tensor, logits_QC: Tensor, first_id: int, excluded: LabelPairs
-) -> tuple[Tensor, Tensor]:
-    """Merge a chunk into the running top k."""
-    k, width = scores_QK.shape[1], logits_QC.shape[1]
-    queries, columns = excluded.within(first_id, first_id + width)
-    open_QC = (
-        logits_QC if not len(queries) else logits_QC.index_put((queries, columns), logits_QC.new_tensor(-torch.inf))
-    )
-    best, where = open_QC.topk(min(k, width), dim=1)
-    merged = torch.cat([scores_QK, best], dim=1)
-    merged_ids = torch.cat([ids_QK, (where + first_id).masked_fill(best == -torch.inf, -1)], dim=1)
-    scores, chosen = merged.topk(k, dim=1)
-    return scores, merged_ids.gather(1, chosen)
+class _Learning:
+    """The loss and its gradients, summed over chunks. Query weights are multiplied in where that costs least."""
 
+    def __init__(self, table: LabelTable, queries_QE: Tensor, task: ScanTask) -> None:
+        self.table, self.task = table, task
+        self.weights_Q = task.weights_Q.to(queries_QE) / task.normaliser
+        self.weighted_QE = queries_QE * self.weights_Q[:, None]
+        self.loss, self._sum_QE = queries_QE.new_zeros(()), torch.zeros_like(queries_QE)
+        self._asked = [queries_QE.new_empty(0)]
 
-def _learn(
-    table: LabelTable, queries_QE: Tensor, logits_QC: Tensor, query_gradient_QE: Tensor, task: ScanTask, start: int
-) -> Tensor:
-    """Return the chunk's loss; turn its logits in place into sigmoid - target, the gradient of BCE in closed form."""
-    stop = start + logits_QC.shape[1]
-    first_id = table.range.start + start
-    queries, columns = task.positives.within(first_id, first_id + logits_QC.shape[1])
-    weights_QC = task.weights_Q[:, None] * table.trained_R[start:stop] / task.normaliser
-    hits = logits_QC[queries, columns] * weights_QC[queries, columns]
-    loss = (functional.softplus(logits_QC) * weights_QC).sum() - hits.sum()
-    error_QC = logits_QC.sigmoid_()
-    error_QC[queries, columns] -= 1
-    error_QC *= weights_QC
-    query_gradient_QE.addmm_(error_QC, table.vectors_RE[start:stop])
-    gradient_CX = torch.zeros_like(table.rows_RX[start:stop])
-    torch.mm(error_QC.T, queries_QE, out=gradient_CX[:, :-2])
-    gradient_CX[:, -2] = error_QC.sum(dim=0)
-    task.sink(start, stop, gradient_CX)
-    return loss
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, the gradient of the queries and the logits that were asked for."""
+        return self.loss, self._sum_QE * self.weights_Q[:, None], torch.cat(self._asked)
+
+    def take(self, labels: RowRange, vectors_CE: Tensor, logits_QC: Tensor, number: int) -> None:
+        """Learn from a chunk; where its negatives are left out, only the rows of its positives are touched."""
+        self._asked.append(logits_QC[self.task.asked.within(labels)])
+        rows, scale = labels.within(self.table.range), self.task.negatives(number)
+        query_N, column_N = self.task.positives.within(labels)
+        if scale:
+            self._learn(rows, vectors_CE, logits_QC, (query_N, column_N), scale)
+        elif len(column_N):
+            kept, column_N = column_N.unique(return_inverse=True)
+            self._learn(rows.start + kept, vectors_CE[kept], logits_QC[:, kept], (query_N, column_N), scale)
+
+    def _learn(
+        self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: tuple[Tensor, Tensor], scale: float
+    ) -> None:
+        trained_C = self.table.trained_R[rows].to(logits_QC.device)
+        weight_N = self._positive_weights(rows, hits)
+        hit_N = logits_QC[hits]
+        self.loss += scale * ((functional.softplus(logits_QC).T @ self.weights_Q) @ trained_C.to(logits_QC))
+        losses_N = weight_N * functional.softplus(-hit_N) - scale * functional.softplus(hit_N)
+        self.loss += losses_N @ (self.weights_Q[hits[0]] * trained_C[hits[1]])
+        errors_QC = logits_QC.sigmoid_()
+        if scale != 1:
+            errors_QC *= scale
+        errors_QC[hits] = weight_N * (hit_N.sigmoid() - 1)
+        errors_QC[:, ~trained_C] = 0
+        self._sum_QE.addmm_(errors_QC, vectors_CE)
+        self.task.sink(rows, ScanGradient(errors_QC, self.weighted_QE, self.weights_Q))
+
+    def _positive_weights(self, rows: Rows, hits: tuple[Tensor, Tensor]) -> Tensor:
+        if self.task.positive_weights_R is None:
+            return torch.ones_like(hits[1], dtype=self.weights_Q.dtype)
+        return self.task.positive_weights_R[rows].to(self.weights_Q)[hits[1]]

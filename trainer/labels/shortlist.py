@@ -1,9 +1,11 @@
-"""The shortlist: the best labels of all ranks for each of this rank's records."""
+"""The shortlist: the best labels of all ranks for each of this rank's records, and labels that training adds."""
 
 import torch
 from torch import Tensor
 
 from ..distributed import Ranks
+
+NEGATIVES = 4  # beside each positive that is added
 
 
 def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
@@ -19,6 +21,23 @@ def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[T
     order = scores.gather(1, by_id).argsort(dim=1, descending=True, stable=True)[:, :k]
     chosen = by_id.gather(1, order)
     return scores.gather(1, chosen), ids.gather(1, chosen)
+
+
+def missed(asked_BGA: Tensor, ids_BK: Tensor) -> Tensor:
+    """Leave of each group, a positive and then its negatives, what the shortlist misses: ids [B, G * A], -1: none.
+
+    A positive that is in the shortlist takes its group with it; of one that is not, `NEGATIVES` stay.
+    """
+    new_BGA = (asked_BGA >= 0) & ~(asked_BGA[..., None] == ids_BK[:, None, None, :]).any(dim=-1)
+    new_BGA = new_BGA & new_BGA[..., :1]
+    new_BGA = new_BGA & (new_BGA.cumsum(dim=-1) <= 1 + NEGATIVES)
+    return asked_BGA.masked_fill(~new_BGA, -1).flatten(1)
+
+
+def shuffled(scores_BK: Tensor, ids_BK: Tensor) -> tuple[Tensor, Tensor]:
+    """Order slots by a hash of their labels: where a label stands must not tell how it came there."""
+    order_BK = (ids_BK * 0x1B873593CC9E2D51 >> 20).argsort(dim=1, stable=True)
+    return scores_BK.gather(1, order_BK), ids_BK.gather(1, order_BK)
 
 
 def is_positive(ids_BK: Tensor, record_N: Tensor, label_N: Tensor, num_labels: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The label side of a step: gather queries, scan, merge shortlists, and fetch the rows of what was found."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,15 +11,21 @@ from ..data import State, TextBatch
 from ..distributed import Ranks
 from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
+from .gradient import RowGradientSink
+from .pairs import LabelPairs
 from .routing import Fetched
-from .scan import LabelPairs, RowGradientSink, ScanResult, ScanTask, scan
-from .shortlist import is_positive, merge_shortlists
+from .sampling import EXACT, Sampling
+from .scan import ScanResult, ScanTask, scan
+from .shortlist import is_positive, merge_shortlists, missed, shuffled
 from .table import LabelTable
 
 
 @dataclass(frozen=True)
 class LabelSide:
-    """This rank's share of the label table and how it is searched. Stateless but for the table's rows."""
+    """This rank's share of the label table and how it is searched. Stateless but for the table's rows.
+
+    positive_weights_L: what a positive of each label counts; None: 1, as a negative does.
+    """
 
     scans: ClassVar[bool] = True
 
@@ -27,29 +34,41 @@ class LabelSide:
     shortlist: int
     chunk: int
     ranks: Ranks
+    sampling: Sampling = EXACT
+    positive_weights_L: Tensor | None = None
 
     def rank_labels(self, batch: TextBatch, query_BE: Tensor) -> tuple[Proposal, Fetched]:
         """Propose candidates without learning anything."""
         return self._propose(batch, query_BE, None)
 
     def learn(
-        self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink
+        self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
     ) -> tuple[Proposal, Fetched]:
         """Propose candidates and hand this rank's row gradients of the scan loss to `sink`.
 
         If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
         """
-        weights_Q = self.ranks.gather(batch.weights_B)
-        positives = self._all_pairs(batch.label_records(), batch.labels, len(batch.weights_B))
-        return self._propose(batch, query_BE, ScanTask(positives, weights_Q, normaliser.records, sink))
+        weights_L = self.positive_weights_L
+        task = ScanTask(
+            positives=self._all_pairs(batch, batch.label_records(), batch.labels),
+            asked=self._all_pairs(batch, *batch.asked()),
+            weights_Q=self.ranks.gather(batch.weights_B),
+            normaliser=normaliser.records,
+            sink=sink,
+            positive_weights_R=weights_L if weights_L is None else weights_L[self.table.range.as_slice()],
+            negatives=partial(self.sampling.weight, step),
+        )
+        return self._propose(batch, query_BE, task)
 
     def _propose(self, batch: TextBatch, query_BE: Tensor, task: ScanTask | None) -> tuple[Proposal, Fetched]:
-        queries_QE = self.ranks.gather(query_BE.float())
-        found = self._scan(queries_QE, self._excluded(batch), task)
+        queries_QE = self.ranks.gather(query_BE.to(self.table.dtype))
+        found = self._scan(queries_QE, self._all_pairs(batch, *batch.excluded()), task)
         scores_BK, ids_BK = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
-        wanted = torch.cat([batch.revealed_BV, ids_BK], dim=1)
-        fetched = Fetched.fetch(wanted, self.num_labels, self.table, self.ranks)
-        return self._proposal(batch, scores_BK, ids_BK, found, fetched), fetched
+        recalled = self._targets(batch, ids_BK).sum()
+        if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
+            scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N)
+        fetched = Fetched.fetch(torch.cat([batch.revealed_BV, ids_BK], dim=1), self.num_labels, self.table, self.ranks)
+        return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
         with torch.autocast(queries_QE.device.type, enabled=False):  # rows and their scores stay fp32
@@ -58,30 +77,47 @@ class LabelSide:
             found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
         return replace(found, loss=found.loss * torch.nan)
 
-    def _excluded(self, batch: TextBatch) -> LabelPairs:
-        """Revealed and barred labels never enter their record's shortlist."""
-        return self._all_pairs(*batch.excluded(), len(batch.weights_B))
-
-    def _all_pairs(self, record_N: Tensor, label_N: Tensor, batch_size: int) -> LabelPairs:
+    def _all_pairs(self, batch: TextBatch, record_N: Tensor, label_N: Tensor) -> LabelPairs:
         """Gather pairs (record, label) of all ranks; records become places among the gathered queries."""
-        pairs = torch.stack([record_N + self.ranks.rank * batch_size, label_N], dim=1)
+        pairs = torch.stack([record_N + self.ranks.rank * len(batch.weights_B), label_N], dim=1)
         pairs = self.ranks.gather_ragged(pairs)
         return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
 
+    def _with_asked(
+        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, asked: LabelPairs, own_N: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Add labels that the batch asks about and the shortlist misses, with the scores that the scan gave them."""
+        added_BA = missed(batch.asked_BGA, ids_BK)
+        records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None] + self.ranks.rank * len(ids_BK)
+        places_BA = asked.find(records_B1, added_BA, self.num_labels)
+        scores_N = torch.cat([self.ranks.gather_ragged(own_N), own_N.new_tensor([-torch.inf])])
+        scores = torch.cat([scores_BK, scores_N[places_BA.masked_fill(added_BA < 0, -1)]], dim=1)
+        return shuffled(scores, torch.cat([ids_BK, added_BA], dim=1))
+
+    def _targets(self, batch: TextBatch, ids_BK: Tensor) -> Tensor:
+        return is_positive(ids_BK, batch.label_records(), batch.labels, self.num_labels)
+
     def _proposal(
-        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched
+        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched, recalled: Tensor
     ) -> Proposal:
         num_revealed = batch.revealed_BV.shape[1]
-        masked = Slots(ids_BK, fetched.rows[:, num_revealed:], torch.full_like(ids_BK, State.MASK))
-        revealed = Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV)
         gradient_WBE = self.ranks.exchange(
             found.query_gradient_QE.view(self.ranks.world_size, -1, found.query_gradient_QE.shape[1])
         )
+        targets_BK = self._targets(batch, ids_BK)
         return Proposal(
-            masked=masked,
+            masked=Slots(ids_BK, fetched.rows[:, num_revealed:], torch.full_like(ids_BK, State.MASK)),
             scores_BK=scores_BK,
-            targets_BK=is_positive(ids_BK, batch.label_records(), batch.labels, self.num_labels),
-            revealed=revealed,
+            targets_BK=targets_BK,
+            revealed=Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV),
+            recalled=recalled,
             loss=found.loss,
             query_gradient_BE=gradient_WBE.sum(dim=0),
+            weights_BK=self._weights(ids_BK, targets_BK),
         )
+
+    def _weights(self, ids_BK: Tensor, targets_BK: Tensor) -> Tensor | None:
+        """Let slots count as their labels do in the scan, whose score they add to."""
+        if self.positive_weights_L is None:
+            return None
+        return torch.where(targets_BK, self.positive_weights_L[ids_BK.clamp(min=0)], 1.0)

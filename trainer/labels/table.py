@@ -1,9 +1,11 @@
 """The label table: one row per label, split over ranks in contiguous ranges, outside the module and outside ZeRO.
 
-A row holds the label's vector (E numbers), its bias in the scan and its bias in the cloze: E + 2 = X columns.
+A row is the label's vector (E numbers, fp32 or bf16) and two biases, in the scan and in the cloze, which are fp32. Rows
+that travel are one tensor of E + 2 = X columns.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,9 +13,13 @@ from torch import Tensor
 
 from sharding import uniform
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 PURPOSE = 1  # keeps the keyed random numbers of rows apart from those of masks
 INITIAL_STD = 0.02
-SCAN_BIAS, CLOZE_BIAS = -2, -1  # columns
+SCAN_BIAS, CLOZE_BIAS = 0, 1  # columns of the biases
+_BLOCK = 65_536  # new rows at a time: numpy draws them in float64
 
 
 @dataclass(frozen=True)
@@ -31,42 +37,76 @@ class RowRange:
         """Share labels out so that ranges differ by at most one row."""
         return cls(num_labels * rank // world_size, num_labels * (rank + 1) // world_size)
 
+    def as_slice(self) -> slice:
+        """Cut these labels out of what has one entry for every label."""
+        return slice(self.start, self.stop)
+
+    def chunks(self, size: int) -> "Iterator[RowRange]":
+        """Cut at the multiples of `size`, so that where the cuts are does not depend on the world size."""
+        start = self.start
+        while start < self.stop:
+            stop = min(start - start % size + size, self.stop)
+            yield RowRange(start, stop)
+            start = stop
+
+    def within(self, whole: "RowRange") -> slice:
+        """Name these rows as the owner of `whole` counts them."""
+        return slice(self.start - whole.start, self.stop - whole.start)
+
 
 @dataclass(frozen=True)
 class LabelTable:
-    """This rank's rows [R, X] and which of them have a training record [R]."""
+    """This rank's rows: vectors [R, E], biases [R, 2], and which have a training record [R]."""
 
-    rows_RX: Tensor
+    vectors_RE: Tensor
+    biases_R2: Tensor
     trained_R: Tensor
     range: RowRange
 
     def to(self, device: torch.device) -> "LabelTable":
         """Copy to a device."""
-        return LabelTable(self.rows_RX.to(device), self.trained_R.to(device), self.range)
+        return LabelTable(self.vectors_RE.to(device), self.biases_R2.to(device), self.trained_R.to(device), self.range)
 
     @property
-    def vectors_RE(self) -> Tensor:
-        """Label vectors, a view."""
-        return self.rows_RX[:, :-2]
+    def width(self) -> int:
+        """X, columns of a row that travels."""
+        return self.vectors_RE.shape[1] + 2
 
     @property
-    def scan_bias_R(self) -> Tensor:
-        """Biases of the scan, a view."""
-        return self.rows_RX[:, -2]
+    def dtype(self) -> torch.dtype:
+        """What is computed in: fp32 where vectors are kept in bf16."""
+        return torch.promote_types(self.vectors_RE.dtype, torch.float32)
+
+    def ids(self, rows: slice | Tensor) -> Tensor:
+        """Name the labels of rows, which are counted within this rank."""
+        return self.range.start + (rows if isinstance(rows, Tensor) else torch.arange(rows.start, rows.stop))
+
+    def rows(self, where: slice | Tensor) -> Tensor:
+        """Copy rows out as they travel: [N, X]."""
+        if isinstance(where, Tensor):
+            where = where.to(self.vectors_RE.device)
+        return torch.cat([self.vectors_RE[where].to(self.dtype), self.biases_R2[where]], dim=1)
 
 
 def create_table(
-    counts_L: np.ndarray, records: int, width: int, seed: int, rows: RowRange, prior: int = SCAN_BIAS
+    counts_L: np.ndarray,
+    records: int,
+    width: int,
+    seed: int,
+    rows: RowRange,
+    *,
+    prior: int = SCAN_BIAS,
+    dtype: torch.dtype = torch.float32,
 ) -> LabelTable:
-    """Make new rows: small keyed random vectors, the prior log-odds in the column `prior`, no other bias.
+    """Make new rows: small keyed random vectors, the prior log-odds in the bias `prior`, 0 in the other.
 
     A row depends on (seed, label id) alone, so that any world size starts from the same table.
     """
-    ids = np.arange(rows.start, rows.stop)
-    noise = uniform(PURPOSE, seed, ids[:, None], np.arange(width)[None, :])
     counts = counts_L[rows.start : rows.stop]
     share = np.maximum(counts, 0.5) / (records + 1)
-    table = torch.zeros(len(rows), width + 2)
-    table[:, :-2] = torch.from_numpy((2 * noise - 1) * INITIAL_STD * 3**0.5)
-    table[:, prior] = torch.from_numpy(np.log(share) - np.log1p(-share))
-    return LabelTable(table, torch.from_numpy(counts > 0), rows)
+    vectors_RE, biases_R2 = torch.empty(len(rows), width, dtype=dtype), torch.zeros(len(rows), 2)
+    for block in rows.chunks(_BLOCK):
+        noise = uniform(PURPOSE, seed, np.arange(block.start, block.stop)[:, None], np.arange(width)[None, :])
+        vectors_RE[block.within(rows)] = torch.from_numpy((2 * noise - 1) * INITIAL_STD * 3**0.5).to(dtype)
+    biases_R2[:, prior] = torch.from_numpy(np.log(share) - np.log1p(-share))
+    return LabelTable(vectors_RE, biases_R2, torch.from_numpy(counts > 0), rows)

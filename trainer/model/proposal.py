@@ -13,16 +13,19 @@ from .slots import Slots
 class Proposal:
     """The labels that a batch is asked about, and what the scan learned on the way.
 
-    masked: the candidates; scores_BK: their scan logits, zero where nothing was scanned. revealed: known labels shown
-    as context. loss: the scan's; query_gradient_BE: its gradient, already divided by the normaliser.
+    masked: the candidates; scores_BK: their scan logits, zero where nothing was scanned; weights_BK: what each counts
+    (None: 1). revealed: known labels shown as context. recalled: how many true labels the scan found. loss: the scan's;
+    query_gradient_BE: its gradient, already divided by the normaliser.
     """
 
     masked: Slots
     scores_BK: Tensor
     targets_BK: Tensor
     revealed: Slots
+    recalled: Tensor
     loss: Tensor
     query_gradient_BE: Tensor
+    weights_BK: Tensor | None = None
 
 
 # Scans all labels for the queries it is given; the queries of a model without a scan are [B, 0].
@@ -43,7 +46,10 @@ class Question:
         """Ask about all masked slots of a proposal; weights_B is 0 for padding records."""
         masked = proposal.masked
         scores_BK = proposal.scores_BK.masked_fill(~masked.mask_BC, 0)
-        return cls(masked, scores_BK, proposal.targets_BK, masked.mask_BC * weights_B[:, None])
+        weights_BK = masked.mask_BC * weights_B[:, None]
+        if proposal.weights_BK is not None:
+            weights_BK = weights_BK * proposal.weights_BK
+        return cls(masked, scores_BK, proposal.targets_BK, weights_BK)
 
     def loss(self, cloze_BC: Tensor) -> Tensor:
         """Sum the loss of the score that prediction will use: scan logit, held fixed, + cloze logit."""

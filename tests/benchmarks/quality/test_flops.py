@@ -17,7 +17,7 @@ from trainer.assemble import build_model
 from trainer.config import Config
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK
-from trainer.labels import RowRange, label_side, new_table
+from trainer.labels import RowRange, ScanGradient, label_side, new_table
 from trainer.model import Normaliser, Proposal
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
@@ -42,17 +42,20 @@ def texts() -> TextBatch:
 
 
 def counted(config: Config) -> int:
-    """Count one micro-step's products; of two kernels torch keeps no books: SDPA's for CPUs, and in-place addmm."""
+    """Count one micro-step's products of matrices, not those with vectors.
+
+    Of two kernels torch keeps no books: SDPA's for CPUs, and in-place addmm.
+    """
     model = build_model(config)
     table = new_table(config, np.ones(LABELS), RECORDS, model.encoder.width, RowRange(0, LABELS))
     labels = label_side(config, table, LABELS, ONE_RANK)
     by = Normaliser(1, 1, 1)
 
     def propose(query_BE: Tensor) -> Proposal:
-        return labels.learn(texts(), query_BE, by, lambda *_: None)[0]
+        return labels.learn(texts(), query_BE, by, lambda _, gradient: use(gradient), 1)[0]
 
     with (
-        FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: products_of_addmm}) as counter,
+        FlopCounterMode(display=False, custom_mapping=BOOKS) as counter,
         sdpa_kernel(SDPBackend.MATH),
     ):
         losses, _ = model(texts(), propose, by, lambda _: nullcontext())
@@ -60,10 +63,15 @@ def counted(config: Config) -> int:
     return counter.get_total_flops()
 
 
+def use(gradient: ScanGradient) -> None:
+    gradient.multiplied()
+
+
 def products_of_addmm(_sum: object, left: torch.Size, right: torch.Size, **_: object) -> int:
     return 2 * left.numel() * right[1]
 
 
+BOOKS = {torch.ops.aten.addmm_: products_of_addmm}
 CONTROL, SHORTLIST = {"enabled": False}, {"shortlist": 9, "chunk": 4}
 ALL_SLOTS, JOINT = {"slots": "all", "chunk": 4}, {"slots": "all", "attention": "joint"}
 

@@ -91,7 +91,7 @@ def test_what_two_ranks_saved_any_number_of_ranks_loads(
 def test_parts_of_a_checkpoint_can_be_read_alone(folder: Path) -> None:
     checkpoint = folder / "step-00000002"
     assert not [name for name in load_parameters(checkpoint) if "exp_avg" in name or name.endswith("step")]
-    whole = load_rows(checkpoint, "rows", RowRange(0, 48))
-    assert torch.equal(load_rows(checkpoint, "rows", RowRange(20, 30)), whole[20:30])
+    whole = load_rows(checkpoint, "vectors", RowRange(0, 48))
+    assert torch.equal(load_rows(checkpoint, "vectors", RowRange(20, 30)), whole[20:30])
     with pytest.raises(CheckpointError, match="holds 8 of the label rows 40 to 60"):
-        load_rows(checkpoint, "rows", RowRange(40, 60))
+        load_rows(checkpoint, "vectors", RowRange(40, 60))

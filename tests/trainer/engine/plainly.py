@@ -34,7 +34,7 @@ def train_plainly(config: Config) -> Result:
     optimizer = momentum_sgd(model, config)
     whole = RowRange(0, len(counts))
     table = new_table(config, counts, train, model.encoder.width, whole)
-    rows_LX = table.rows_RX.requires_grad_()
+    rows_LX = table.rows(slice(None)).requires_grad_()
     before, losses = _numbers(model, rows_LX), []
     for step, batch in zip(range(1, config.train.steps + 1), _whole_batches(config, dataset), strict=False):
         terms = _losses(model, rows_LX, table.trained_R, batch, config)

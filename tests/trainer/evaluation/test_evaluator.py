@@ -32,7 +32,9 @@ def tiny_ranker(folder: Path, **model: Any) -> Ranker:
     if dense.readout is not None:
         nn.init.normal_(dense.readout.output.weight)
     rows_LX = torch.randn(NUM_LABELS, LABEL_WIDTH + 2)
-    table = LabelTable(rows_LX, torch.ones(NUM_LABELS, dtype=torch.bool), RowRange(0, NUM_LABELS))
+    table = LabelTable(
+        rows_LX[:, :-2], rows_LX[:, -2:], torch.ones(NUM_LABELS, dtype=torch.bool), RowRange(0, NUM_LABELS)
+    )
     return Ranker(
         dense, LabelSide(table, NUM_LABELS, SHORTLIST, 4, ONE_RANK), lambda _: batch, device=torch.device("cpu")
     )
@@ -47,9 +49,9 @@ def by_hand(ranker: Ranker, record: int, known: dict[int, bool]) -> dict[int, fl
 
     def slots(ids: list[int], states: list[State]) -> Slots:
         ids_1C = torch.tensor([ids], dtype=torch.long)
-        return Slots(ids_1C, table.rows_RX[ids_1C], torch.tensor([states], dtype=torch.long))
+        return Slots(ids_1C, table.rows(slice(None))[ids_1C], torch.tensor([states], dtype=torch.long))
 
-    scan_L = text.query_BE[0] @ table.vectors_RE.T + table.scan_bias_R
+    scan_L = text.query_BE[0] @ table.vectors_RE.T + table.biases_R2[:, 0]
     best = sorted(set(range(NUM_LABELS)) - known.keys(), key=lambda label: -float(scan_L[label]))[:SHORTLIST]
     revealed = slots(list(known), [State.YES if true else State.NO for true in known.values()])
     cloze_1K = ranker.model.fill(text, slots(best, [State.MASK] * SHORTLIST), revealed)

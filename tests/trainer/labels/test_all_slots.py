@@ -33,7 +33,7 @@ def table(rows: RowRange) -> LabelTable:
 
 
 def whole_rows() -> Tensor:
-    return table(RowRange(0, NUM_LABELS)).rows_RX
+    return table(RowRange(0, NUM_LABELS)).rows(slice(None))
 
 
 def side_of(ranks: Ranks) -> AllSlots:
@@ -108,9 +108,9 @@ class Learned:
 def learn(ranks: Ranks) -> Learned:
     side, own = side_of(ranks), own_records(ranks)
     share = RECORDS // ranks.world_size
-    proposal, fetched = side.learn(batch(own), torch.empty(share, 0), Normaliser(RECORDS, 1, 1), unasked)
+    proposal, fetched = side.learn(batch(own), torch.empty(share, 0), Normaliser(RECORDS, 1, 1), unasked, 1)
     loss_of(proposal.masked.rows_BCX, proposal.revealed.rows_BCX, own).backward()
-    gradient_RX = torch.zeros_like(side.table.rows_RX)
+    gradient_RX = torch.zeros_like(side.table.rows(slice(None)))
     rows_N, gradient_NX = fetched.return_gradients(ranks)
     gradient_RX[rows_N] = gradient_NX
     return Learned.of(proposal, gradient_RX)
@@ -166,7 +166,7 @@ def test_rows_are_lent_once_for_all_records() -> None:
 
 
 def test_there_is_nothing_to_learn_from_a_scan() -> None:
-    given = batch(slice(0, RECORDS)), torch.empty(RECORDS, 0), Normaliser(RECORDS, 1, 1), unasked
+    given = batch(slice(0, RECORDS)), torch.empty(RECORDS, 0), Normaliser(RECORDS, 1, 1), unasked, 1
     proposal, _ = side_of(Ranks()).learn(*given)
     assert (float(proposal.loss), proposal.query_gradient_BE.shape) == (0, (RECORDS, 0))
 

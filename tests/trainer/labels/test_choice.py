@@ -16,7 +16,7 @@ from trainer.labels import AllSlots, LabelSide, LabelTable, RowRange, label_side
 
 COUNTS = np.array([90, 40, 3, 1, 0])
 PRIOR = [math.log(90 / 11), math.log(40 / 61)]  # of the first two labels, in 100 records
-NO_ROWS = LabelTable(torch.empty(0, 6), torch.empty(0, dtype=torch.bool), RowRange(0, 0))
+NO_ROWS = LabelTable(torch.empty(0, 4), torch.empty(0, 2), torch.empty(0, dtype=torch.bool), RowRange(0, 0))
 
 
 def config(label_width: int | None = 4, **cloze: Any) -> Config:
@@ -24,7 +24,7 @@ def config(label_width: int | None = 4, **cloze: Any) -> Config:
 
 
 def rows_of(settings: Config) -> torch.Tensor:
-    return new_table(settings, COUNTS, 100, 8, RowRange(0, len(COUNTS))).rows_RX
+    return new_table(settings, COUNTS, 100, 8, RowRange(0, len(COUNTS))).rows(slice(None))
 
 
 def test_a_scan_proposes_unless_all_labels_have_a_slot() -> None:

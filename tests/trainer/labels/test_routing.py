@@ -25,7 +25,8 @@ def whole_table() -> torch.Tensor:
 
 def travel(ranks: Ranks, ids_by_rank: np.ndarray, gradients_by_rank: np.ndarray) -> tuple[Any, ...]:
     own = RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size)
-    table = LabelTable(whole_table()[own.start : own.stop], torch.ones(len(own), dtype=torch.bool), own)
+    rows_RX = whole_table()[own.as_slice()]
+    table = LabelTable(rows_RX[:, :-2], rows_RX[:, -2:], torch.ones(len(own), dtype=torch.bool), own)
     ids, gradient = torch.from_numpy(ids_by_rank[ranks.rank]), torch.from_numpy(gradients_by_rank[ranks.rank])
     route = plan_route(ids, NUM_LABELS, own, ranks)
     rows_N, gradient_NX = return_gradients(route, ids, gradient, ranks)

@@ -1,8 +1,10 @@
 """The chunked scan against autograd over the whole matrix of logits."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,34 +13,37 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trainer.labels import LabelTable, RowRange
-from trainer.labels.scan import LabelPairs, ScanResult, ScanTask, scan
+from trainer.labels import LabelTable, RowGradientSink, RowRange, Sampling, ScanGradient
+from trainer.labels.gradient import Rows
+from trainer.labels.pairs import LabelPairs
+from trainer.labels.scan import ScanResult, ScanTask, scan
 
 NORMALISER = 7.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows first..first + R of a table, queries, and two sets of pairs (query, label), some of them of other ranks."""
+    """Rows first..first + R of a table, queries, and three sets of pairs (query, label), some of other ranks."""
 
     table: LabelTable
     queries_QE: Tensor
     weights_Q: Tensor
     positives: LabelPairs
     excluded: LabelPairs
+    asked: LabelPairs
 
     @classmethod
     def draw(cls, queries: int, rows: int, width: int, first: int, seed: int) -> "Problem":
         """Draw float64 numbers; some labels are untrained, some weights 0."""
         torch.manual_seed(seed)
-        rows_RX = torch.randn(rows, width + 2, dtype=torch.float64)
-        table = LabelTable(rows_RX, torch.rand(rows) < 0.7, RowRange(first, first + rows))
+        vectors_RE, biases_R2 = (torch.randn(rows, columns, dtype=torch.float64) for columns in (width, 2))
+        table = LabelTable(vectors_RE, biases_R2, torch.rand(rows) < 0.7, RowRange(first, first + rows))
         labels = first + rows + 3
         return cls(
             table,
             torch.randn(queries, width, dtype=torch.float64),
             (torch.rand(queries) < 0.7).double(),
-            *(LabelPairs.ordered(*(torch.rand(queries, labels) < 0.3).nonzero(as_tuple=True)) for _ in range(2)),
+            *(LabelPairs.ordered(*(torch.rand(queries, labels) < 0.3).nonzero(as_tuple=True)) for _ in range(3)),
         )
 
     def own(self, pairs: LabelPairs) -> Tensor:
@@ -50,20 +55,40 @@ class Problem:
                 own_QR[query, label - first] = True
         return own_QR
 
-    def scan(self, k: int, chunk: int) -> tuple[ScanResult, Tensor]:
-        """Run the code under test; returns its result and the row gradients that reached the sink."""
-        gradient_RX = torch.full_like(self.table.rows_RX, torch.nan)
+    def task(self, sink: RowGradientSink, **settings: Any) -> ScanTask:
+        """Learn all there is."""
+        return ScanTask(self.positives, self.asked, self.weights_Q, NORMALISER, sink, **settings)
 
-        def sink(start: int, stop: int, gradient: Tensor) -> None:
-            gradient_RX[start:stop] = gradient
+    def scan(self, k: int, chunk: int, **settings: Any) -> tuple[ScanResult, Tensor]:
+        """Run the code under test; returns its result and the row gradients that reached the sink (NaN: none did)."""
+        gradient_RX = torch.full_like(self.table.rows(slice(None)), torch.nan)
 
-        task = ScanTask(self.positives, self.weights_Q, NORMALISER, sink)
+        def sink(rows: Rows, gradient: ScanGradient) -> None:
+            worked_out = gradient.multiplied()
+            gradient_RX[rows] = torch.cat([worked_out.vectors_NE, worked_out.biases_N2], dim=1)
+
+        task = self.task(sink, **settings)
         return scan(self.table, self.queries_QE, self.excluded, k, chunk, task), gradient_RX
+
+    def by_autograd(self, negatives_R: Tensor, positives_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Weigh the negatives and positives of each row; returns the loss and its gradients by queries and rows."""
+        rows_RX, queries_QE = self.table.rows(slice(None)).requires_grad_(), self.queries_QE.clone().requires_grad_()
+        logits_QR, true_QR = logits(queries_QE, rows_RX), self.own(self.positives).double()
+        losses_QR = binary_cross_entropy_with_logits(logits_QR, true_QR, reduction="none")
+        weights_QR = torch.where(true_QR > 0, positives_R, negatives_R) * self.weights_Q[:, None] * self.table.trained_R
+        loss = (losses_QR * weights_QR).sum() / NORMALISER
+        query_gradient_QE, gradient_RX = torch.autograd.grad(loss, [queries_QE, rows_RX])
+        return loss.detach(), query_gradient_QE, gradient_RX
 
 
 problems = st.builds(
     Problem.draw, st.integers(1, 4), st.integers(1, 9), st.integers(1, 3), st.integers(0, 5), st.integers(0, 10**6)
 )
+
+
+def assert_equal(found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)  # float64: what is left is rounding
 
 
 def logits(queries_QE: Tensor, rows_RX: Tensor) -> Tensor:
@@ -72,23 +97,67 @@ def logits(queries_QE: Tensor, rows_RX: Tensor) -> Tensor:
 
 @given(problems, st.integers(1, 4), st.integers(1, 12))
 def test_loss_and_gradients_are_those_of_autograd(problem: Problem, k: int, chunk: int) -> None:
-    rows_RX, queries_QE = (tensor.clone().requires_grad_() for tensor in (problem.table.rows_RX, problem.queries_QE))
-    losses_QR = binary_cross_entropy_with_logits(
-        logits(queries_QE, rows_RX), problem.own(problem.positives).double(), reduction="none"
-    )
-    loss = (losses_QR * problem.weights_Q[:, None] * problem.table.trained_R).sum() / NORMALISER
-    loss.backward()
+    ones_R = torch.ones(len(problem.table.range))
     found, gradient_RX = problem.scan(k, chunk)
-    # float64: what is left is rounding.
-    torch.testing.assert_close(found.loss, loss.detach(), rtol=0, atol=1e-10)
-    torch.testing.assert_close(found.query_gradient_QE, queries_QE.grad, rtol=0, atol=1e-10)
-    torch.testing.assert_close(gradient_RX, rows_RX.grad, rtol=0, atol=1e-10)
+    assert_equal((found.loss, found.query_gradient_QE, gradient_RX), problem.by_autograd(ones_R, ones_R))
+
+
+@given(problems, st.integers(1, 12))
+def test_positives_count_what_their_rows_say(problem: Problem, chunk: int) -> None:
+    ones_R, weights_R = torch.ones(len(problem.table.range)), 1 + torch.arange(len(problem.table.range))
+    found, gradient_RX = problem.scan(1, chunk, positive_weights_R=weights_R)
+    assert_equal((found.loss, found.query_gradient_QE, gradient_RX), problem.by_autograd(ones_R, weights_R))
+
+
+@given(problems, st.integers(1, 4))
+def test_where_negatives_are_left_out_only_the_rows_of_positives_learn(problem: Problem, chunk: int) -> None:
+    scale = {0: 0.0, 1: 2.5, 2: 1.0}
+    labels = range(problem.table.range.start, problem.table.range.stop)
+    negatives_R = torch.tensor([scale[label // chunk % 3] for label in labels])
+    found, gradient_RX = problem.scan(1, chunk, negatives=lambda number: scale[number % 3])
+    wanted = problem.by_autograd(negatives_R, torch.ones(len(labels)))
+    assert_equal((found.loss, found.query_gradient_QE, gradient_RX.nan_to_num()), wanted)
+    touched_R = problem.own(problem.positives).any(dim=0) | (negatives_R > 0)
+    assert torch.equal(~gradient_RX.isnan().any(dim=1), touched_R)
+
+
+def test_a_share_of_the_chunks_gives_the_whole_gradient_on_average() -> None:
+    problem = Problem.draw(3, 8, 2, 0, seed=4)
+    ones_R = torch.ones(8)
+    wanted, *_ = problem.by_autograd(ones_R, ones_R)
+    sampling = Sampling(0.25, seed=1)
+    losses = [float(problem.scan(1, 1, negatives=partial(sampling.weight, step))[0].loss) for step in range(2000)]
+    error = np.std(losses) / len(losses) ** 0.5
+    assert np.mean(losses) == pytest.approx(float(wanted), abs=4 * error)  # four standard errors
+    assert error < 0.02 * float(wanted)
+    assert {Sampling(1.0).weight(1, chunk) for chunk in range(50)} == {1.0}
+
+
+@given(problems, st.integers(1, 12))
+def test_scores_that_are_asked_for_are_told_in_the_order_of_labels(problem: Problem, chunk: int) -> None:
+    found, _ = problem.scan(1, chunk)
+    logits_QR = logits(problem.queries_QE, problem.table.rows(slice(None)))
+    own = problem.table.range
+    pairs = zip(problem.asked.queries_N.tolist(), problem.asked.labels_N.tolist(), strict=True)
+    wanted = [float(logits_QR[query, label - own.start]) for query, label in pairs if own.start <= label < own.stop]
+    assert found.asked_N is not None
+    assert found.asked_N.tolist() == pytest.approx(wanted, abs=1e-12)
+
+
+def test_equal_scores_go_to_the_lower_label_wherever_chunks_end() -> None:
+    rows = 40
+    table = LabelTable(torch.zeros(rows, 2), torch.zeros(rows, 2), torch.ones(rows).bool(), RowRange(0, rows))
+    table.biases_R2[[35, 7, 20], 0] = 1.0
+    nothing = LabelPairs.ordered(*torch.empty(2, 0).long())
+    for chunk in (1, 3, 16, 64):
+        found = scan(table, torch.ones(1, 2), nothing, 6, chunk)
+        assert found.ids_QK.tolist() == [[7, 20, 35, 0, 1, 2]]
 
 
 @given(problems, st.integers(1, 12), st.integers(1, 12))
 def test_the_best_labels_are_those_of_a_full_sort(problem: Problem, k: int, chunk: int) -> None:
     found, _ = problem.scan(k, chunk)
-    logits_QR = logits(problem.queries_QE, problem.table.rows_RX)
+    logits_QR = logits(problem.queries_QE, problem.table.rows(slice(None)))
     hidden_QR = problem.own(problem.excluded)
     for query in range(len(problem.queries_QE)):
         open_labels = [row for row in range(len(problem.table.range)) if not hidden_QR[query, row]]
@@ -111,11 +180,11 @@ def test_the_sink_may_overwrite_the_rows_of_its_chunk() -> None:
     problem = Problem.draw(3, 9, 2, 4, seed=2)
     kept, _ = problem.scan(4, 2)
 
-    def overwrite(start: int, stop: int, _gradient: Tensor) -> None:
-        problem.table.rows_RX[start:stop] = torch.nan
+    def overwrite(rows: Rows, _gradient: ScanGradient) -> None:
+        problem.table.vectors_RE[rows] = torch.nan
+        problem.table.biases_R2[rows] = torch.nan
 
-    task = ScanTask(problem.positives, problem.weights_Q, NORMALISER, overwrite)
-    overwritten = scan(problem.table, problem.queries_QE, problem.excluded, 4, 2, task)
+    overwritten = scan(problem.table, problem.queries_QE, problem.excluded, 4, 2, problem.task(overwrite))
     for name in ("scores_QK", "ids_QK", "loss", "query_gradient_QE"):
         assert torch.equal(getattr(kept, name), getattr(overwritten, name))
 
@@ -141,10 +210,10 @@ def test_memory_grows_with_the_chunk_and_not_with_the_rows() -> None:
     for rows in (200, 2000):
         problem = Problem.draw(20, rows, 4, 0, seed=3)
         problem = Problem(
-            problem.table, problem.queries_QE, problem.weights_Q, *[LabelPairs(*torch.empty(2, 0).long())] * 2
+            problem.table, problem.queries_QE, problem.weights_Q, *[LabelPairs(*torch.empty(2, 0).long())] * 3
         )
-        task = ScanTask(problem.positives, problem.weights_Q, NORMALISER, lambda *_: None)
-        with LargestNew(problem.table.rows_RX, problem.table.trained_R) as watch:
+        task = problem.task(lambda *_: None)
+        with LargestNew(problem.table.vectors_RE, problem.table.biases_R2, problem.table.trained_R) as watch:
             scan(problem.table, problem.queries_QE, problem.excluded, 8, 50, task)
         largest.append(watch.numel)
     assert largest == [20 * 50] * 2

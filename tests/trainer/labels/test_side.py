@@ -12,7 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainer.data import State, TextBatch
 from trainer.distributed import Ranks
-from trainer.labels import LabelSide, LabelTable, RowRange, create_table
+from trainer.labels import LabelSide, LabelTable, RowRange, ScanGradient, create_table
+from trainer.labels.gradient import Rows
 from trainer.model import Normaliser
 
 NUM_LABELS, WIDTH, SHORTLIST, RECORDS = 11, 4, 5, 6
@@ -81,12 +82,12 @@ class Learned:
 
 def learn(ranks: Ranks) -> Learned:
     side, own = side_of(ranks), own_records(ranks)
-    scan_gradient_RX, cloze_gradient_RX = (torch.zeros_like(side.table.rows_RX) for _ in range(2))
+    scan_gradient_RX, cloze_gradient_RX = (torch.zeros_like(side.table.rows(slice(None))) for _ in range(2))
 
-    def sink(start: int, stop: int, gradient: Tensor) -> None:
-        scan_gradient_RX[start:stop] += gradient
+    def sink(rows: Rows, gradient: ScanGradient) -> None:
+        scan_gradient_RX[rows] += joined(gradient)
 
-    proposal, fetched = side.learn(batch(own), queries()[own], Normaliser(5, 1, 1), sink)
+    proposal, fetched = side.learn(batch(own), queries()[own], Normaliser(5, 1, 1), sink, 1)
     (fetched.rows**2).sum().backward()
     rows_N, gradient_NX = fetched.return_gradients(ranks)
     cloze_gradient_RX[rows_N] = gradient_NX
@@ -103,10 +104,15 @@ def learn(ranks: Ranks) -> Learned:
     )
 
 
+def joined(gradient: ScanGradient) -> Tensor:
+    worked_out = gradient.multiplied()
+    return torch.cat([worked_out.vectors_NE, worked_out.biases_N2], dim=1)
+
+
 def autograd() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return logits [6, L], loss, query gradient and row gradient, of all records and all labels at once."""
     whole = table(RowRange(0, NUM_LABELS))
-    rows_LX, queries_QE = whole.rows_RX.clone().requires_grad_(), queries().requires_grad_()
+    rows_LX, queries_QE = whole.rows(slice(None)).clone().requires_grad_(), queries().requires_grad_()
     logits_QL = queries_QE @ rows_LX[:, :-2].T + rows_LX[:, -2]
     targets_QL = torch.tensor([[float(label in own) for label in range(NUM_LABELS)] for own in LABELS])
     losses_QL = binary_cross_entropy_with_logits(logits_QL, targets_QL, reduction="none")
@@ -141,7 +147,7 @@ def test_any_number_of_ranks_proposes_and_learns_what_one_table_does(on_ranks: O
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_slots_hold_the_rows_of_their_labels_and_send_gradients_back(on_ranks: OnRanks, world_size: int) -> None:
     learned: list[Learned] = on_ranks(learn, world_size)
-    rows_LX = table(RowRange(0, NUM_LABELS)).rows_RX.numpy()
+    rows_LX = table(RowRange(0, NUM_LABELS)).rows(slice(None)).numpy()
     ids_QS = np.concatenate([REVEALED, np.concatenate([rank.ids_BK for rank in learned])], axis=1)
     slot_rows = np.concatenate([rank.slot_rows_BSX for rank in learned])
     np.testing.assert_array_equal(slot_rows, np.where(ids_QS[..., None] >= 0, rows_LX[ids_QS], 0))
@@ -158,7 +164,7 @@ def learn_from_a_bad_query(ranks: Ranks, bad_rank: int) -> tuple[bool, int]:
     queries_BE, updates = queries()[own], []
     if ranks.rank == bad_rank:
         queries_BE[0, 0] = torch.nan
-    proposal, _ = side.learn(batch(own), queries_BE, Normaliser(5, 1, 1), lambda *update: updates.append(update))
+    proposal, _ = side.learn(batch(own), queries_BE, Normaliser(5, 1, 1), lambda *update: updates.append(update), 1)
     return bool(proposal.loss.isnan()), len(updates)
 
 

@@ -47,6 +47,7 @@ class MicroStep:
             scores_BK=torch.randn(masked.ids_BC.shape, dtype=dtype).masked_fill(~masked.mask_BC, -torch.inf),
             targets_BK=torch.tensor([[label in own for label in ids] for ids, own in zip(MASKED, LABELS, strict=True)]),
             revealed=typed(revealed, dtype),
+            recalled=torch.zeros(()),
             loss=torch.ones(()),
             query_gradient_BE=torch.randn(3, LABEL_WIDTH, dtype=dtype),
         )

@@ -72,7 +72,13 @@ def losses_of(model: JointModel, batch: TextBatch, rows_LX: Tensor) -> Losses:
     masked, revealed = slots(rows_LX, STATES)
     scores_BL = torch.zeros(masked.ids_BC.shape).masked_fill(~masked.mask_BC, -torch.inf)
     proposal = Proposal(
-        masked, scores_BL, torch.tensor(TARGETS), revealed, torch.zeros(()), torch.zeros(len(TARGETS), 0)
+        masked=masked,
+        scores_BK=scores_BL,
+        targets_BK=torch.tensor(TARGETS),
+        revealed=revealed,
+        recalled=torch.zeros(()),
+        loss=torch.zeros(()),
+        query_gradient_BE=torch.zeros(len(TARGETS), 0),
     )
     losses, _ = model(batch, lambda _: proposal, NORMALISER, lambda _: nullcontext())
     return losses

@@ -27,6 +27,7 @@ def proposal_for(query_BE: Tensor) -> Proposal:
         scores_BK=torch.where(masked.mask_BC, 0.5, -torch.inf),
         targets_BK=masked.ids_BC == 4,
         revealed=single(some_slots([[], [], []], State.YES)),
+        recalled=torch.zeros(()),
         loss=torch.ones(()),
         query_gradient_BE=torch.ones_like(query_BE),
     )
