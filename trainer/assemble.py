@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,10 +18,11 @@ from .engine import Engine
 from .errors import ConfigError
 from .evaluation import Evaluator, Ranker, inverse_propensity
 from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
-from .labels import Labels, RowRange, RowUpdates, label_side, new_table, row_optimizer
+from .labels import Labels, LabelTable, RowUpdates, label_side, row_optimizer
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
 from .run_folder import RunFolder
+from .start import build_table, start
 from .step import TrainingStep
 from .telemetry import EventLog, Telemetry
 
@@ -34,6 +36,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "train.nonfinite_limit",
     "cloze.driver",
     "labels.placement",
+    "labels.text_cache",
 }
 MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
@@ -57,15 +60,19 @@ def assemble(
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
     dataset = Dataset.open(config.data.dataset)
     model = build_model(config)
+    table = build_table(config, dataset, ranks, model.encoder.width)
+    folder = RunFolder(config.run.folder)
+    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
+    newest = store.newest()
+    if newest is None:
+        start(config, dataset, model, table, partial(_tell, events))
     engine = Engine(model, build_optimizer(model, config), deepspeed_config(config, ranks.world_size))
     torch.manual_seed(config.run.seed + 1 + ranks.rank)  # dropout differs by rank
-    labels, updates = build_labels(config, dataset, ranks, engine, model.encoder.width)
+    labels, updates = build_labels(config, dataset, ranks, engine, table)
     tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
     loader = build_loader(config, dataset, ranks, engine, tokens)
     state = RunState(engine, updates.optimizer, labels.table.range, ranks)
-    folder = RunFolder(config.run.folder)
-    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
-    position = resume(store, state, config, loader.stream)
+    position = resume(newest, state, config, loader.stream) if newest else Position(0, StreamState())
     if ranks.is_first:
         folder.create(config, dataset, encoder_config(model.encoder))
     hooks = [
@@ -101,20 +108,25 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 
 def build_labels(
-    config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, encoder_width: int
+    config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, table: LabelTable
 ) -> tuple[Labels, RowUpdates]:
-    """Build this rank's share of the label table and how it learns."""
-    counts, num_labels = dataset.vocabulary.counts, len(dataset.vocabulary)
-    rows = RowRange.of_rank(num_labels, ranks.rank, ranks.world_size)
-    records = dataset.split(config.data.train_split).num_records
+    """Put this rank's label rows where they belong; build what searches them and how they learn."""
     settings = config.labels
-    table = new_table(config, counts, records, encoder_width, rows)
     table = table.to(engine.device) if settings.placement == "device" else table
-    weights_L = torch.from_numpy(inverse_propensity(counts, records)).float() if settings.propensity else None
-    side = label_side(config, table, num_labels, ranks, weights_L)
+    weights_L = _positive_weights(config, dataset).to(engine.device) if settings.propensity else None
+    side = label_side(config, table, len(dataset.vocabulary), ranks, weights_L)
     optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
     fused = side.scans and engine.accumulation == 1 and not settings.buffer_gradients
     return side, RowUpdates(optimizer, fused=fused)
+
+
+def _positive_weights(config: Config, dataset: Dataset) -> torch.Tensor:
+    records = dataset.split(config.data.train_split).num_records
+    return torch.from_numpy(inverse_propensity(dataset.vocabulary.counts, records)).float()
+
+
+def _tell(events: EventLog, done: int, total: int) -> None:
+    events.write("label_texts", done=done, total=total)
 
 
 def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, tokens: int) -> Loader:
@@ -149,11 +161,8 @@ def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:
     return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), tokens, own_labels=own)
 
 
-def resume(store: CheckpointStore, state: RunState, config: Config, stream: TrainStream) -> Position:
-    """Load the newest whole checkpoint and say where it ends. A collective."""
-    folder = store.newest()
-    if folder is None:
-        return Position(0, StreamState())
+def resume(folder: Path, state: RunState, config: Config, stream: TrainStream) -> Position:
+    """Load a checkpoint and say where it ends. A collective."""
     meta = CheckpointMeta.read(folder)
     check_same_run(check_config(meta.config, str(folder)), config, str(folder))
     stream.guards.check(meta.guards)

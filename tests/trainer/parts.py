@@ -18,6 +18,7 @@ from trainer.distributed import Ranks
 from trainer.engine import Engine
 from trainer.labels import Labels, RowUpdates
 from trainer.model import Model, text_tokens
+from trainer.start import build_table, start
 from trainer.step import StepReport, TrainingStep
 from trainer.telemetry import Telemetry
 
@@ -68,8 +69,10 @@ class Parts:
         """Put the parts together, at step 0; rule(model, config) moves the dense parameters."""
         dataset = Dataset.open(config.data.dataset)
         model = awake_model(config)
+        table = build_table(config, dataset, ranks, model.encoder.width)
+        start(config, dataset, model, table, lambda *_: None)
         engine = Engine(model, rule(model, config), deepspeed_config(config, ranks.world_size))
-        labels, updates = build_labels(config, dataset, ranks, engine, model.encoder.width)
+        labels, updates = build_labels(config, dataset, ranks, engine, table)
         tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
         loader = build_loader(config, dataset, ranks, engine, tokens)
         telemetry = Telemetry.serve(None, is_first_rank=ranks.is_first)

@@ -24,6 +24,8 @@ class RunSection(Section):
     """Checkpoints, events and the model are written here; a run that is started again goes on from here."""
     seed: int = 0
     """Seed of the order of records, masks, new parameters and new label rows."""
+    start_from: Path | None = None
+    """Folder of a trained run whose parameters a new run begins with, and whose rows for labels of the same name."""
     threads: Positive | None = None
     """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
 
@@ -65,6 +67,10 @@ class LabelsSection(Section):
     """Update rule of the label rows, which are outside of ZeRO; its state takes 2, 0 or 0 times fp32 rows' memory."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """What label vectors are kept in; bf16 takes half the memory and is rounded stochastically, biases stay fp32."""
+    start: Literal["random", "text"] = "text"
+    """New rows: small random vectors, or where the untrained encoder puts the label's text, if it has one."""
+    text_cache: Path | None = None
+    """Folder that keeps encoded label texts for other runs, by a hash of what they are made of; unset: not kept."""
     placement: Literal["device", "host"] = "device"
     """Where rows and their optimizer state are: beside the model, or in host memory, from where chunks are copied."""
     lr: Rate = 1e-3

@@ -7,6 +7,7 @@ from .encoder import load_encoder as load_encoder
 from .form import Model as Model
 from .form import build_form as build_form
 from .form import text_tokens as text_tokens
+from .heads import pool as pool
 from .joint import JointModel as JointModel
 from .label_mask import Clock as Clock
 from .label_mask import LabelMaskModel as LabelMaskModel

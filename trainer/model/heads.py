@@ -14,15 +14,20 @@ class QueryHead(nn.Module):
 
     def __init__(self, width: int, label_width: int, pooling: Literal["mean", "first"]) -> None:
         super().__init__()
-        self.pooling = pooling
+        self.pooling: Literal["mean", "first"] = pooling
         self.project = nn.Linear(width, label_width)
 
     def forward(self, hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Return [B, E]."""
-        if self.pooling == "first":
-            return self.project(hidden_BTD[:, 0])
-        share_BT1 = (mask_BT / mask_BT.sum(dim=1, keepdim=True)).unsqueeze(-1)
-        return self.project((hidden_BTD * share_BT1).sum(dim=1))
+        return self.project(pool(hidden_BTD, mask_BT, self.pooling))
+
+
+def pool(hidden_BTD: Tensor, mask_BT: Tensor, pooling: Literal["mean", "first"]) -> Tensor:
+    """Make one vector of a text's hidden states: [B, D]."""
+    if pooling == "first":
+        return hidden_BTD[:, 0]
+    share_BT1 = (mask_BT / mask_BT.sum(dim=1, keepdim=True)).unsqueeze(-1)
+    return (hidden_BTD * share_BT1).sum(dim=1)
 
 
 class MlmHead(nn.Module):

@@ -1,0 +1,83 @@
+"""What a new run begins with: the untrained encoder, and label rows at random, from texts, or from another run."""
+
+from pathlib import Path
+
+import torch
+
+from sharding import Dataset, TextTokenizer, Vocabulary
+
+from .checkpoint import CheckpointStore, load_parameters, load_rows
+from .config import Config
+from .distributed import Ranks
+from .errors import CheckpointError, ConfigError
+from .label_texts import LabelTexts, Progress, start_rows, text_projection
+from .labels import LabelTable, RowRange, new_table
+from .model import LabelMaskModel, Model
+from .run_folder import RunFolder
+
+_BLOCK = 65_536  # rows of the other run that are read at a time
+
+
+def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: int) -> LabelTable:
+    """Make this rank's label rows, at random."""
+    rows = RowRange.of_rank(len(dataset.vocabulary), ranks.rank, ranks.world_size)
+    records = dataset.split(config.data.train_split).num_records
+    return new_table(config, dataset.vocabulary.counts, records, encoder_width, rows)
+
+
+def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+    """Give rows, and the query that must find them, the start that the configuration asks for.
+
+    The model must still be whole: an engine may cut its parameters up. The rows of untrained labels stay what they
+    are made here.
+    """
+    vocabulary = dataset.vocabulary
+    if config.labels.start == "text" and vocabulary.texts.null_count < len(vocabulary):
+        _start_from_texts(config, dataset, model, table, progress)
+    if config.run.start_from is not None:
+        _start_from_run(config.run.start_from, model, table, vocabulary)
+
+
+def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    texts = LabelTexts(
+        encoder=model.encoder.to(device).eval(),
+        pooling=config.model.pooling,
+        tokenizer=TextTokenizer.from_folder(dataset.path / "tokenizer"),
+        texts=dataset.vocabulary.texts,
+        max_tokens=min(config.model.max_tokens, model.encoder.positions),
+        cache=config.labels.text_cache,
+    )
+    project = text_projection(texts.mean_D, config.model.label_width or model.encoder.width)
+    start_rows(table, texts, project, progress)
+    if isinstance(model, LabelMaskModel) and model.query is not None:
+        model.query.project.load_state_dict(project.state_dict())
+    model.train()
+
+
+def _start_from_run(path: Path, model: Model, table: LabelTable, vocabulary: Vocabulary) -> None:
+    """Take over the parameters of a trained run and the rows of labels of the same name; the others stay new."""
+    folder = RunFolder(path)
+    known = folder.vocabulary().ids if folder.labels.is_file() else {}
+    checkpoint = CheckpointStore(folder.checkpoints).newest()
+    if checkpoint is None:
+        raise CheckpointError(f"run.start_from = {path}: there is no checkpoint")
+    _take_parameters(checkpoint, model, path)
+    names = vocabulary.names[table.range.as_slice()].to_pylist()
+    theirs_R = torch.tensor([known.get(name, -1) for name in names], dtype=torch.long)
+    for block in RowRange(0, len(known)).chunks(_BLOCK):
+        (ours_N,) = ((theirs_R >= block.start) & (theirs_R < block.stop)).nonzero(as_tuple=True)
+        for name, tensor in (("vectors", table.vectors_RE), ("biases", table.biases_R2)):
+            tensor[ours_N] = load_rows(checkpoint, name, block)[theirs_R[ours_N] - block.start].to(tensor)
+
+
+def _take_parameters(checkpoint: Path, model: Model, path: Path) -> None:
+    theirs = load_parameters(checkpoint)
+    for name, parameter in model.named_parameters():
+        if name not in theirs or theirs[name].shape != parameter.shape:
+            there = f"of shape {list(theirs[name].shape)}" if name in theirs else "missing"
+            raise ConfigError(
+                f"run.start_from = {path}: {name} is {there} there and of shape {list(parameter.shape)} here: "
+                "use the encoder, label_width and heads of that run"
+            )
+        parameter.data.copy_(theirs[name])
