@@ -29,7 +29,7 @@ class Survey:
 def survey(path: Path, vocabulary: Vocabulary | None, policy: BadRecordPolicy, progress: Progress) -> Survey:
     """Read a source once and count; a given vocabulary is the only one whose labels may occur.
 
-    DataError when nothing is usable.
+    DataError when no record is usable, or when there is no label to make a vocabulary of.
     """
     rejections = Rejections(policy)
     counts: Counter[str] = Counter()
@@ -41,6 +41,11 @@ def survey(path: Path, vocabulary: Vocabulary | None, policy: BadRecordPolicy, p
             progress(num_records, None, "counting labels")
     if not num_records:
         raise DataError(f"{path}: holds no usable record ({rejections.count} skipped)")
+    if vocabulary is None and not counts:
+        raise DataError(
+            f"{path}: none of its {num_records} records has a label: "
+            "fill in their 'labels', or give the vocabulary of another data set"
+        )
     return Survey(num_records, rejections.count, counts)
 
 

@@ -38,12 +38,15 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Map a saved vocabulary; DataError when the file is missing or damaged."""
+        """Map a saved vocabulary; DataError when the file is missing or damaged, or holds no label."""
         try:
             rows = ArrowShard.open(path).rows
-            return cls(rows["name"], rows["text"], rows["count"].to_numpy())
+            loaded = cls(rows["name"], rows["text"], rows["count"].to_numpy())
         except (CorruptShardError, KeyError) as error:
             raise DataError(f"label vocabulary {path}: cannot be read: {error}") from error
+        if not len(loaded):
+            raise DataError(f"label vocabulary {path}: holds no label: convert records that have labels")
+        return loaded
 
     def save(self, path: Path) -> None:
         """Publish one Arrow file with the columns name, text and count."""

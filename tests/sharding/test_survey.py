@@ -57,6 +57,15 @@ def test_unlisted_labels_and_bad_lines_are_skipped_by_policy(write_jsonl: Write)
     assert (found.num_records, found.num_skipped) == (2, 2)
 
 
+def test_a_source_without_any_label_needs_the_vocabulary_of_another(write_jsonl: Write) -> None:
+    source = write_jsonl([{"id": "1", "text": "", "labels": []}, {"id": "2", "text": "", "labels": []}])
+    with pytest.raises(
+        DataError, match=r"corpus\.jsonl: none of its 2 records has a label: fill in their 'labels', or"
+    ):
+        survey(source, None, "raise", silent)
+    assert survey(source, Vocabulary.build({"a": 1}, {}), "raise", silent).num_records == 2
+
+
 def test_a_source_without_usable_records_is_refused(write_jsonl: Write) -> None:
     with pytest.raises(DataError, match=r"corpus\.jsonl: holds no usable record \(2 skipped\)"):
         survey(write_jsonl([1, 2]), None, "skip", silent)

@@ -43,6 +43,12 @@ def test_recounting_keeps_ids() -> None:
     assert recounted.counts.tolist() == [0, 0, 2, 4]
 
 
+def test_a_vocabulary_without_labels_is_a_data_error(tmp_path: Path) -> None:
+    Vocabulary.build({}, {}).save(tmp_path / "labels.arrow")
+    with pytest.raises(DataError, match=r"labels\.arrow: holds no label: convert records that have labels"):
+        Vocabulary.load(tmp_path / "labels.arrow")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"ARROW1 but not really"])
 def test_a_missing_or_damaged_file_is_a_data_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "labels.arrow"
