@@ -1,6 +1,6 @@
 """Decides how a published data set is read: shards are mapped when first touched and stay mapped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,11 @@ class Split:
         """Copy out at least one record by row number, in the order asked for, as single-chunk columns."""
         rows = gather(lambda i, rows: self._shard(i).take(rows, columns), self.shard_rows, positions)
         return pa.Table.from_batches([rows])
+
+    def shards(self, columns: Sequence[str]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+        """Yield the path and the rows of one shard after the other, each mapped for as long as its rows are held."""
+        for info in self._shards:
+            yield inside(self._folder, info.path), _open_shard(self._folder, info).rows.select(columns)
 
     def _shard(self, number: int) -> ArrowShard:
         if number not in self._open:

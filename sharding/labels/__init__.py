@@ -1,4 +1,5 @@
 """What is known of the labels of a data set."""
 
+from .features import label_features as label_features
 from .texts import read_label_texts as read_label_texts
 from .vocabulary import Vocabulary as Vocabulary

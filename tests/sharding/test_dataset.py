@@ -29,6 +29,14 @@ def test_labels_are_ids_of_the_vocabulary(dataset: Dataset) -> None:
     assert names == [[f"ends in {record[-1]}"] for record in table["id"].to_pylist()]
 
 
+def test_shards_come_one_by_one_with_their_paths(dataset: Dataset) -> None:
+    split = dataset.split("train")
+    paths, pieces = zip(*split.shards(["id"]), strict=True)
+    assert list(paths) == [dataset.path / shard.path for shard in dataset.manifest.splits["train"]]
+    found = [row for piece in pieces for row in piece["id"].to_pylist()]
+    assert found == split.take(np.arange(split.num_records), ["id"])["id"].to_pylist()
+
+
 def test_an_unknown_split_is_refused_with_those_there_are(dataset: Dataset) -> None:
     with pytest.raises(DataError, match=r"split 'dev': .* has only test, train"):
         dataset.split("dev")
