@@ -12,6 +12,7 @@ from .errors import StreamMismatchError as StreamMismatchError
 from .errors import UnknownLabelError as UnknownLabelError
 from .keyed import hash64 as hash64
 from .keyed import uniform as uniform
+from .labels import ChunkPlan as ChunkPlan
 from .labels import Vocabulary as Vocabulary
 from .manifest import Manifest as Manifest
 from .manifest import ShardInfo as ShardInfo
@@ -20,6 +21,7 @@ from .order import Order as Order
 from .partition import Partition as Partition
 from .partition import StreamGuards as StreamGuards
 from .partition import StreamState as StreamState
+from .planning import plan_chunks as plan_chunks
 from .records import Record as Record
 from .records import Rejections as Rejections
 from .sources import read_records as read_records

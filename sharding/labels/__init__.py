@@ -1,5 +1,6 @@
 """What is known of the labels of a data set."""
 
+from .chunks import ChunkPlan as ChunkPlan
 from .features import label_features as label_features
 from .texts import read_label_texts as read_label_texts
 from .vocabulary import Vocabulary as Vocabulary
