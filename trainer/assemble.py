@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sharding import Dataset, StreamState, TrainStream, sequential
+from sharding import ChunkPlan, Dataset, StreamState, TrainStream, sequential
 
 from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
 from .config import Config, accumulation_steps, check_config, deepspeed_config
@@ -18,7 +18,7 @@ from .engine import Engine
 from .errors import ConfigError
 from .evaluation import Evaluator, Ranker, inverse_propensity
 from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
-from .labels import Labels, LabelTable, RowUpdates, label_side, row_optimizer
+from .labels import Labels, LabelTable, RowUpdates, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
 from .run_folder import RunFolder
@@ -68,13 +68,14 @@ def assemble(
         start(config, dataset, model, table, partial(_tell, events))
     engine = Engine(model, build_optimizer(model, config), deepspeed_config(config, ranks.world_size))
     torch.manual_seed(config.run.seed + 1 + ranks.rank)  # dropout differs by rank
-    labels, updates = build_labels(config, dataset, ranks, engine, table)
+    plan = slot_plan(config, dataset)
+    labels, updates = build_labels(config, dataset, ranks, engine, table, plan)
     tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
     loader = build_loader(config, dataset, ranks, engine, tokens)
     state = RunState(engine, updates.optimizer, labels.table.range, ranks)
     position = resume(newest, state, config, loader.stream) if newest else Position(0, StreamState())
     if ranks.is_first:
-        folder.create(config, dataset, encoder_config(model.encoder))
+        folder.create(config, dataset, encoder_config(model.encoder), plan)
     hooks = [
         Reporting(telemetry, events, ranks.world_size),
         _evaluation(
@@ -108,13 +109,16 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 
 def build_labels(
-    config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, table: LabelTable
+    config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, table: LabelTable, plan: ChunkPlan | None
 ) -> tuple[Labels, RowUpdates]:
-    """Put this rank's label rows where they belong; build what searches them and how they learn."""
+    """Put this rank's label rows where they belong; build what searches them and how they learn.
+
+    plan: of the slots, see `slot_plan`.
+    """
     settings = config.labels
     table = table.to(engine.device) if settings.placement == "device" else table
     weights_L = _positive_weights(config, dataset).to(engine.device) if settings.propensity else None
-    side = label_side(config, table, len(dataset.vocabulary), ranks, weights_L)
+    side = label_side(config, table, len(dataset.vocabulary), ranks, plan, weights_L)
     optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
     fused = side.scans and engine.accumulation == 1 and not settings.buffer_gradients
     return side, RowUpdates(optimizer, fused=fused)

@@ -1,6 +1,7 @@
 """What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
 
-RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,data.json,tokenizer/}  RUN/checkpoints/
+RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
+RUN/checkpoints/
 """
 
 import json
@@ -8,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharding import Dataset, TextTokenizer, Vocabulary, publish
+from sharding import ChunkPlan, Dataset, TextTokenizer, Vocabulary, publish
 
 from .config import Config, check_config
 from .errors import ConfigError
@@ -50,6 +51,10 @@ class RunFolder:
         """Read the labels."""
         return Vocabulary.load(self.labels)
 
+    def plan(self) -> ChunkPlan | None:
+        """Read which slots share a chunk; None where they stand in id order."""
+        return ChunkPlan.load(self._plan) if self._plan.is_file() else None
+
     def tokenizer(self) -> TextTokenizer:
         """Read the tokenizer that the data set was made with."""
         return TextTokenizer.from_folder(self.path / "model" / "tokenizer")
@@ -58,7 +63,7 @@ class RunFolder:
         """Count the records that label counts refer to."""
         return json.loads((self.path / "model" / "data.json").read_text())["train_records"]
 
-    def create(self, config: Config, dataset: Dataset, encoder_config: str) -> None:
+    def create(self, config: Config, dataset: Dataset, encoder_config: str, plan: ChunkPlan | None) -> None:
         """Write everything that training does not change; a resumed run writes the same again."""
         model = self.path / "model"
         model.mkdir(parents=True, exist_ok=True)
@@ -68,6 +73,15 @@ class RunFolder:
         self._write(model / "data.json", json.dumps({"train_records": train.num_records}))
         shutil.copyfile(dataset.path / dataset.manifest.labels.path, self.labels)
         shutil.copytree(dataset.path / "tokenizer", model / "tokenizer", dirs_exist_ok=True)
+
+        if plan is None:
+            self._plan.unlink(missing_ok=True)  # that of a run which never came to a checkpoint
+        else:
+            plan.save(self._plan)
+
+    @property
+    def _plan(self) -> Path:
+        return self.path / "model" / "plan.arrow"
 
     def _write(self, path: Path, text: str) -> None:
         with publish(path) as temporary:

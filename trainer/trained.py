@@ -51,7 +51,7 @@ class TrainedModel:
             train_records=folder.train_records(),
             ranker=Ranker(
                 model=model,
-                labels=_load_labels(config, checkpoint, vocabulary, device),
+                labels=_load_labels(folder, config, checkpoint, vocabulary, device),
                 collate=Collator(
                     tokenizer.spec,
                     len(vocabulary),
@@ -73,8 +73,10 @@ def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:
     return model
 
 
-def _load_labels(config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device) -> Labels:
+def _load_labels(
+    folder: RunFolder, config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device
+) -> Labels:
     everything = RowRange(0, len(vocabulary))
     vectors_LE, biases_L2 = (load_rows(checkpoint, name, everything) for name in ("vectors", "biases"))
     table = LabelTable(vectors_LE, biases_L2, torch.from_numpy(vocabulary.counts > 0), everything).to(device)
-    return label_side(config, table, len(vocabulary), ONE_RANK)
+    return label_side(config, table, len(vocabulary), ONE_RANK, folder.plan())

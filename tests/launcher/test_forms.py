@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from sharding import Dataset, plan_chunks
 from tests.launcher.conftest import Lmmtc
 from tests.programs import ROOT, finish, write_config
+from trainer.labels import AllSlots
+from trainer.trained import TrainedModel
 
 pytestmark = pytest.mark.ranks
 
@@ -31,8 +34,21 @@ def test_a_run_without_a_scan_is_trained_judged_and_asked(
     judged = json.loads((folder / "evaluation.json").read_text())
     assert "scan" not in judged
     assert 0 < judged["cloze"]["recall@K"] <= 1
+    assert slots_read_back(folder) == slots_of(sections["data"]["dataset"], form)
     question = ("predict", folder, "--text", "topic 1 and topic 2", "--top", 12)
     alone, given = lmmtc(*question).out, lmmtc(*question, "--given", "label 0=yes").out
     assert "label 0 " in alone
     assert "label 0 " not in given
     assert alone != given
+
+
+def slots_read_back(folder: Path) -> list[int]:
+    labels = TrainedModel.load(folder).ranker.labels
+    assert isinstance(labels, AllSlots)
+    return labels.plan.order.tolist()
+
+
+def slots_of(folder: Path, form: dict[str, Any]) -> list[int]:
+    dataset = Dataset.open(folder)
+    chunk = form.get("chunk")
+    return plan_chunks(dataset, "train", chunk).order.tolist() if chunk else list(range(len(dataset.vocabulary)))

@@ -16,7 +16,7 @@ from trainer.config import Config, deepspeed_config
 from trainer.data import Loader, TextBatch
 from trainer.distributed import Ranks
 from trainer.engine import Engine
-from trainer.labels import Labels, RowUpdates
+from trainer.labels import Labels, RowUpdates, slot_plan
 from trainer.model import Model, text_tokens
 from trainer.start import build_table, start
 from trainer.step import StepReport, TrainingStep
@@ -72,7 +72,7 @@ class Parts:
         table = build_table(config, dataset, ranks, model.encoder.width)
         start(config, dataset, model, table, lambda *_: None)
         engine = Engine(model, rule(model, config), deepspeed_config(config, ranks.world_size))
-        labels, updates = build_labels(config, dataset, ranks, engine, table)
+        labels, updates = build_labels(config, dataset, ranks, engine, table, slot_plan(config, dataset))
         tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
         loader = build_loader(config, dataset, ranks, engine, tokens)
         telemetry = Telemetry.serve(None, is_first_rank=ranks.is_first)

@@ -104,6 +104,8 @@ class ClozeSection(Section):
     """Tokens of a label under joint attention: one, or three: its start, its state, its end."""
     chunk: Positive = 64
     """Slots that share one label pass, and see each other."""
+    plan: Literal["cooccurrence", "id"] = "cooccurrence"
+    """Which labels share a chunk where all have a slot: those that occur together, or neighbours by frequency."""
     driver: Literal["fused", "checkpointed"] | None = None
     """Chunks run once (fused), or once more in backward (checkpointed); unset: fused, but under ZeRO-3 checkpointed."""
     all_masked: Share = 0.5

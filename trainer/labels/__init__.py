@@ -4,6 +4,7 @@ from .all_slots import AllSlots as AllSlots
 from .choice import Labels as Labels
 from .choice import label_side as label_side
 from .choice import new_table as new_table
+from .choice import slot_plan as slot_plan
 from .gradient import RowGradient as RowGradient
 from .gradient import RowGradientSink as RowGradientSink
 from .gradient import ScanGradient as ScanGradient

@@ -1,10 +1,13 @@
 """The label side of a step where every label has a slot: nothing is scanned, and every rank borrows all rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from sharding import ChunkPlan
 
 from ..data import State, TextBatch
 from ..distributed import Ranks
@@ -20,20 +23,23 @@ MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradi
 
 @dataclass(frozen=True)
 class AllSlots:
-    """Proposes all labels but revealed and barred ones, ordered by id; `shortlist`: how many an answer ranks."""
+    """Proposes all labels but revealed and barred ones, in the order of a plan; `shortlist`: how many an answer ranks.
+
+    So slots that are cut into chunks of the plan's size are its chunks, whatever a record excludes.
+    """
 
     scans: ClassVar[bool] = False
 
     table: LabelTable
-    num_labels: int
+    plan: ChunkPlan
     shortlist: int
     ranks: Ranks
 
     def rank_labels(self, batch: TextBatch, _query_BE: Tensor) -> tuple[Proposal, Fetched]:
         """Lend the rows of all labels, once for all records."""
-        ids_L = torch.arange(self.num_labels, device=batch.ids_BT.device)
-        fetched = Fetched.fetch(ids_L, self.num_labels, self.table, self.ranks)
-        return self._proposal(batch, ids_L, fetched.rows), fetched
+        labels_L = self._labels_L.to(batch.ids_BT.device)
+        fetched = Fetched.fetch(labels_L, len(self.plan), self.table, self.ranks)
+        return self._proposal(batch, labels_L, fetched.rows), fetched
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, _normaliser: Normaliser, _sink: RowGradientSink, _step: int
@@ -41,12 +47,23 @@ class AllSlots:
         """Do the same: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)
 
-    def _proposal(self, batch: TextBatch, ids_L: Tensor, rows_LX: Tensor) -> Proposal:
-        records = len(batch.weights_B)
-        ids_BL = ids_L.repeat(records, 1)
-        ids_BL[batch.excluded()] = -1
-        revealed_rows_BVX = rows_LX[batch.revealed_BV.clamp(min=0)]
-        targets_BL = is_positive(ids_BL, batch.label_records(), batch.labels, self.num_labels)
+    @cached_property
+    def _labels_L(self) -> Tensor:
+        """The label of each slot."""
+        return torch.tensor(self.plan.order)
+
+    @cached_property
+    def _places_L(self) -> Tensor:
+        """The slot of each label."""
+        return self._labels_L.argsort()
+
+    def _proposal(self, batch: TextBatch, labels_L: Tensor, rows_LX: Tensor) -> Proposal:
+        records, places_L = len(batch.weights_B), self._places_L.to(labels_L.device)
+        ids_BL = labels_L.repeat(records, 1)
+        record_N, label_N = batch.excluded()
+        ids_BL[record_N, places_L[label_N]] = -1
+        revealed_rows_BVX = rows_LX[places_L[batch.revealed_BV.clamp(min=0)]]
+        targets_BL = is_positive(ids_BL, batch.label_records(), batch.labels, len(self.plan))
         return Proposal(
             masked=Slots(ids_BL, rows_LX[None], torch.full_like(ids_BL, State.MASK)),
             scores_BK=torch.zeros_like(ids_BL, dtype=rows_LX.dtype).masked_fill(ids_BL < 0, -torch.inf),

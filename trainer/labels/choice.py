@@ -1,8 +1,10 @@
-"""Which labels a step asks about: those that a scan proposes, or all."""
+"""Which labels a step asks about: those that a scan proposes, or all, and in which order."""
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sharding import ChunkPlan, Dataset, plan_chunks
 
 from ..config import Config
 from ..distributed import Ranks
@@ -15,10 +17,32 @@ from .table import CLOZE_BIAS, SCAN_BIAS, LabelTable, RowRange, create_table
 Labels = LabelSide | AllSlots
 
 
+def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
+    """Let labels that occur together share a chunk where all have slots; None: slots stand in id order.
+
+    Where one chunk holds all labels their order is without effect; under joint attention it would mean positions. A
+    pure function of the data set: each rank reads the training records for it, and needs no other.
+    """
+    cloze = config.cloze
+    chunked = cloze.slots == "all" and cloze.attention == "prefix"
+    if cloze.plan == "id" or not chunked or not cloze.chunk < len(dataset.vocabulary) <= MOST_LABELS:
+        return None
+    return plan_chunks(dataset, config.data.train_split, cloze.chunk)
+
+
 def label_side(
-    config: Config, table: LabelTable, num_labels: int, ranks: Ranks, positive_weights_L: Tensor | None = None
+    config: Config,
+    table: LabelTable,
+    num_labels: int,
+    ranks: Ranks,
+    plan: ChunkPlan | None = None,
+    positive_weights_L: Tensor | None = None,
 ) -> Labels:
-    """Build what proposes labels; ConfigError when there are too few of them, or too many to have slots."""
+    """Build what proposes labels; ConfigError when there are too few of them, or too many to have slots.
+
+    plan: the order of the slots where all labels have one; without it, that of their ids. positive_weights_L: what
+    positives count in scan and cloze; without it, 1.
+    """
     if config.cloze.shortlist > num_labels:
         raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
     if config.cloze.slots == "shortlist":
@@ -30,7 +54,7 @@ def label_side(
             f"cloze.slots = 'all': the data set has {num_labels} labels, and every step would move all their rows to "
             f"every rank; at most {MOST_LABELS}: use 'shortlist'"
         )
-    return AllSlots(table, num_labels, config.cloze.shortlist, ranks)
+    return AllSlots(table, plan or ChunkPlan.by_id(num_labels, config.cloze.chunk), config.cloze.shortlist, ranks)
 
 
 def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:

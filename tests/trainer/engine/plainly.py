@@ -1,6 +1,6 @@
 """The same training again, without DeepSpeed, ranks, chunks or closed forms: one graph over a whole global batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from sharding import Dataset, StreamState, TrainStream
 from tests.trainer.parts import awake_model, momentum_sgd
 from trainer.config import Config
 from trainer.data import Collator, TextBatch
-from trainer.labels import RowRange, new_table
+from trainer.labels import RowRange, new_table, slot_plan
 from trainer.model import Model, Slots
 from trainer.schedule import schedule
 
@@ -35,9 +35,11 @@ def train_plainly(config: Config) -> Result:
     whole = RowRange(0, len(counts))
     table = new_table(config, counts, train, model.encoder.width, whole)
     rows_LX = table.rows(slice(None)).requires_grad_()
+    plan = slot_plan(config, dataset)
+    slots = range(len(counts)) if plan is None else plan.order.tolist()
     before, losses = _numbers(model, rows_LX), []
     for step, batch in zip(range(1, config.train.steps + 1), _whole_batches(config, dataset), strict=False):
-        terms = _losses(model, rows_LX, table.trained_R, batch, config)
+        terms = _losses(model, rows_LX, table.trained_R, slots, batch, config)
         (terms["scan"] + terms["cloze"] + config.mlm.weight * terms["mlm"]).backward()
         if config.train.clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.train.clip)
@@ -53,7 +55,9 @@ def train_plainly(config: Config) -> Result:
     return Result(before, _numbers(model, rows_LX), losses)
 
 
-def _losses(model: Model, rows_LX: Tensor, trained_L: Tensor, batch: TextBatch, config: Config) -> dict[str, Tensor]:
+def _losses(
+    model: Model, rows_LX: Tensor, trained_L: Tensor, all_slots: Sequence[int], batch: TextBatch, config: Config
+) -> dict[str, Tensor]:
     with _precision(config):
         text = model.read(batch)
     targets_BL = torch.zeros(len(batch.weights_B), len(rows_LX))
@@ -64,7 +68,7 @@ def _losses(model: Model, rows_LX: Tensor, trained_L: Tensor, batch: TextBatch, 
         ids_BK = _shortlists(logits_BL, batch.revealed_BV, config.cloze.shortlist)
     else:
         logits_BL = scan_BL = torch.zeros_like(targets_BL)
-        ids_BK = _all_but(batch.revealed_BV, len(rows_LX))
+        ids_BK = _all_but(batch.revealed_BV, all_slots)
     with _precision(config):
         cloze_BK = model.fill(text, _slots(ids_BK, rows_LX, 0), _slots(batch.revealed_BV, rows_LX, 1))
         mlm = _mlm_loss(model, text.hidden_BTD, batch)
@@ -91,9 +95,10 @@ def _shortlists(logits_BL: Tensor, revealed_BV: Tensor, length: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-def _all_but(revealed_BV: Tensor, num_labels: int) -> Tensor:
-    ids = range(num_labels)
-    return torch.tensor([[-1 if label in shown_V else label for label in ids] for shown_V in revealed_BV.tolist()])
+def _all_but(revealed_BV: Tensor, all_slots: Sequence[int]) -> Tensor:
+    return torch.tensor(
+        [[-1 if label in shown_V else label for label in all_slots] for shown_V in revealed_BV.tolist()]
+    )
 
 
 def _slots(ids_BC: Tensor, rows_LX: Tensor, state: int) -> Slots:

@@ -9,13 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from sharding import ChunkPlan
 from trainer.data import State, TextBatch
 from trainer.distributed import Ranks
 from trainer.labels import AllSlots, LabelTable, RowRange, create_table
 from trainer.model import Normaliser, Proposal
+from trainer.model.proposal import Question
 
 NUM_LABELS, WIDTH, RECORDS = 11, 4, 6
 COUNTS = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0])
+PLAN = ChunkPlan(np.array([7, 2, 10, 0, 5, 4, 9, 1, 8, 3, 6]), 4)
+PLAN.order.flags.writeable = False  # as where it is mapped from a file
 
 # Of the six records: their labels, those shown as context, some of them false, and one that is no candidate.
 LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
@@ -38,7 +42,7 @@ def whole_rows() -> Tensor:
 
 def side_of(ranks: Ranks) -> AllSlots:
     own = RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size)
-    return AllSlots(table(own), NUM_LABELS, 5, ranks)
+    return AllSlots(table(own), PLAN, 5, ranks)
 
 
 def own_records(ranks: Ranks) -> slice:
@@ -122,10 +126,12 @@ def joined(parts: list[np.ndarray]) -> Any:
 
 @pytest.mark.ranks
 @WORLDS
-def test_every_label_that_is_neither_revealed_nor_barred_has_a_masked_slot(on_ranks: OnRanks, world_size: int) -> None:
+def test_every_label_that_is_neither_revealed_nor_barred_has_a_masked_slot_in_the_order_of_the_plan(
+    on_ranks: OnRanks, world_size: int
+) -> None:
     learned: list[Learned] = on_ranks(learn, world_size)
     excluded = [{*shown, barred} for shown, barred in zip(REVEALED, BARRED, strict=True)]
-    ids_BL = [[-1 if label in own else label for label in range(NUM_LABELS)] for own in excluded]
+    ids_BL = [[-1 if label in own else label for label in PLAN.order.tolist()] for own in excluded]
     assert joined([rank.ids_BL for rank in learned]).tolist() == ids_BL
     wanted = [[label in own for label in ids] for ids, own in zip(ids_BL, LABELS, strict=True)]
     assert joined([rank.targets_BL for rank in learned]).tolist() == wanted
@@ -140,7 +146,7 @@ def test_slots_hold_the_rows_of_one_table(on_ranks: OnRanks, world_size: int) ->
     learned: list[Learned] = on_ranks(learn, world_size)
     rows_LX = whole_rows().numpy()
     for rank in learned:
-        np.testing.assert_array_equal(rank.rows_1LX, rows_LX[None])  # once for all records
+        np.testing.assert_array_equal(rank.rows_1LX, rows_LX[PLAN.order][None])  # once for all records
     ids, states, rows = (joined([rank.revealed[part] for rank in learned]) for part in range(3))
     assert (ids.tolist(), states.tolist()) == (REVEALED, STATES)
     np.testing.assert_array_equal(rows[ids >= 0], rows_LX[ids[ids >= 0]])
@@ -151,7 +157,7 @@ def test_slots_hold_the_rows_of_one_table(on_ranks: OnRanks, world_size: int) ->
 def test_gradients_go_home_as_those_of_one_table(on_ranks: OnRanks, world_size: int) -> None:
     rows_LX = whole_rows().requires_grad_()
     everyone = slice(0, RECORDS)
-    loss_of(rows_LX.repeat(RECORDS, 1, 1), rows_LX[torch.tensor(REVEALED)], everyone).backward()
+    loss_of(rows_LX[PLAN.order.tolist()].repeat(RECORDS, 1, 1), rows_LX[torch.tensor(REVEALED)], everyone).backward()
     found = joined([rank.gradient_RX for rank in on_ranks(learn, world_size)])
     assert rows_LX.grad is not None
     # DeepSpeed would average over ranks; rows are averaged here. fp32: sums of at most 8 terms in another order.
@@ -163,6 +169,14 @@ def test_rows_are_lent_once_for_all_records() -> None:
     assert fetched.rows.shape == (NUM_LABELS, WIDTH + 2)
     slots = proposal.masked.rows_BCX
     assert slots.untyped_storage().data_ptr() == fetched.rows.untyped_storage().data_ptr()
+
+
+def test_cut_into_chunks_the_slots_are_those_of_the_plan_whatever_a_record_excludes() -> None:
+    everything = batch(slice(0, RECORDS))
+    proposal, _ = side_of(Ranks()).rank_labels(everything, torch.empty(RECORDS, 0))
+    chunks = Question.of(proposal, everything.weights_B).chunks(PLAN.size)
+    seen = [set(chunk.slots.ids_BC.flatten().tolist()) - {-1} for chunk in chunks]
+    assert seen == [{7, 2, 10, 0}, {5, 4, 9, 1}, {8, 3, 6}]
 
 
 def test_there_is_nothing_to_learn_from_a_scan() -> None:
