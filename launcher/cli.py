@@ -80,7 +80,7 @@ def evaluate(
     refine: Refine = 0,
     batch: Batch = 32,
 ) -> None:
-    """Measure a run: P@k, nDCG@k, PSP@k, recall of the shortlist, F1, subset accuracy; writes RUN/evaluation.json."""
+    """Measure a run: P, R, nDCG, PSP at k, recall of the shortlist, F1, subset accuracy; writes RUN/evaluation.json."""
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from trainer.trained import TrainedModel
 from ..progress import followed
 
 SHOWN = (
-    *("P@1", "P@3", "P@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),
+    *("P@1", "P@3", "P@5", "R@1", "R@3", "R@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),
     *("micro-F1", "macro-F1", "subset accuracy"),
 )
 

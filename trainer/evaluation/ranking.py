@@ -23,8 +23,8 @@ class RankingSums:
 
     records, unlabelled: records with and without a true label; only the first kind counts in all that follows.
     true_labels: their true labels; found: those among the candidates.
-    precision, ndcg, propensity, ideal_propensity: float64, one sum for each k of `ks`; the last is what the best
-    possible ranking reaches.
+    precision, recall, ndcg, propensity, ideal_propensity: float64, one sum for each k of `ks`; the last is what the
+    best possible ranking reaches.
     """
 
     ks: tuple[int, ...]
@@ -33,6 +33,7 @@ class RankingSums:
     true_labels: float
     found: float
     precision: Floats
+    recall: Floats
     ndcg: Floats
     propensity: Floats
     ideal_propensity: Floats
@@ -41,21 +42,23 @@ class RankingSums:
     def from_vector(cls, vector: Floats, ks: tuple[int, ...] = KS) -> "RankingSums":
         """Rebuild what `as_vector` made, for example after an all-reduce."""
         records, unlabelled, true_labels, found = vector[:4].tolist()
-        return cls(ks, records, unlabelled, true_labels, found, *vector[4:].reshape(4, len(ks)))
+        return cls(ks, records, unlabelled, true_labels, found, *vector[4:].reshape(5, len(ks)))
 
     def as_vector(self) -> npt.NDArray[np.float64]:
-        """Lay all sums out as one float64 vector of length 4 + 4 * len(ks)."""
+        """Lay all sums out as one float64 vector of length 4 + 5 * len(ks)."""
         counts = [self.records, self.unlabelled, self.true_labels, self.found]
-        return np.concatenate([counts, self.precision, self.ndcg, self.propensity, self.ideal_propensity])
+        at_k = [self.precision, self.recall, self.ndcg, self.propensity, self.ideal_propensity]
+        return np.concatenate([counts, *at_k])
 
     def __add__(self, other: "RankingSums") -> "RankingSums":
         return RankingSums.from_vector(self.as_vector() + other.as_vector(), self.ks)
 
     def means(self) -> dict[str, float]:
-        """Divide: P@k, nDCG@k and PSP@k for each k, and recall@K over all candidates, in 0..1; NaN without records."""
+        """Divide: P@k, R@k, nDCG@k and PSP@k for each k, and recall@K over all candidates; NaN without records."""
         with np.errstate(invalid="ignore"):
             at_k = {
                 "P": self.precision / self.records,
+                "R": self.recall / self.records,
                 "nDCG": self.ndcg / self.records,
                 "PSP": self.propensity / self.ideal_propensity,
             }
@@ -75,9 +78,9 @@ def ranking_sums(
 ) -> RankingSums:
     """Score B rankings of K candidates; weights_B is 0 for padding records.
 
-    P@k is hits / k. nDCG@k has binary gains, discount 1 / log2(rank + 1), and is relative to min(k, true labels) hits
-    in front. PSP@k (Jain, Prabhu, Varma, KDD 2016) is the ratio of two sums over the data set: the inverse
-    propensities of the hits, and those of the k true labels that have the largest.
+    P@k is hits / k, R@k hits / true labels. nDCG@k has binary gains, discount 1 / log2(rank + 1), and is relative to
+    min(k, true labels) hits in front. PSP@k (Jain, Prabhu, Varma, KDD 2016) is the ratio of two sums over the data
+    set: the inverse propensities of the hits, and those of the k true labels that have the largest.
     """
     true_B = np.diff(label_offsets)
     weights_B = weights_B.astype(np.float64)
@@ -87,6 +90,7 @@ def ranking_sums(
     inverse_BK = np.where(hits_BK, inverse_propensity_L[ranked_ids_BK], 0.0)
     best_inverse = _largest_first(inverse_propensity_L[label_values], label_offsets, counted_B)
     gains_K, inverse_K = gains_BK.sum(axis=0), (gains_BK * inverse_BK).sum(axis=0)
+    recall_K = (gains_BK / np.maximum(true_B, 1)[:, None]).sum(axis=0)
     return RankingSums(
         ks=tuple(ks),
         records=float(counted_B.sum()),
@@ -94,6 +98,7 @@ def ranking_sums(
         true_labels=float(counted_B @ true_B),
         found=float(gains_K.sum()),
         precision=np.array([gains_K[:k].sum() / k for k in ks]),
+        recall=np.array([recall_K[:k].sum() for k in ks]),
         ndcg=np.array([_ndcg_sum(gains_BK, true_B, k) for k in ks]),
         propensity=np.array([inverse_K[:k].sum() for k in ks]),
         ideal_propensity=np.array([best_inverse[:k].sum() for k in ks]),

@@ -71,6 +71,10 @@ def precision(case: Case, k: int) -> float:
     return sum(name in case.true for name in case.names[:k]) / k
 
 
+def recall(case: Case, k: int) -> float:
+    return sum(name in case.true for name in case.names[:k]) / len(case.true)
+
+
 def ndcg(case: Case, k: int) -> float:
     gain = sum(1 / math.log2(place + 2) for place, name in enumerate(case.names[:k]) if name in case.true)
     return gain / sum(1 / math.log2(place + 2) for place in range(min(k, len(case.true))))
@@ -136,6 +140,7 @@ def test_the_numbers_are_those_of_plain_loops_over_the_predictions(
     }
     for k in (1, 3, 5):
         expected[f"P@{k}"] = sum(precision(case, k) for case in labelled) / len(labelled)
+        expected[f"R@{k}"] = sum(recall(case, k) for case in labelled) / len(labelled)
         expected[f"nDCG@{k}"] = sum(ndcg(case, k) for case in labelled) / len(labelled)
         expected[f"PSP@{k}"] = psp(labelled, weight, k)
     assert expected["recall@K"] > 0.3, "a model that finds nothing would prove nothing"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import ndcg_score, precision_score
+from sklearn.metrics import ndcg_score, precision_score, recall_score
 
 from trainer.evaluation import RankingSums, candidate_hits, inverse_propensity, ranking_sums
 
@@ -60,15 +60,17 @@ def means_by_loop(data: Records) -> dict[str, float]:
     rows = [(r, t) for r, t, w in zip(data.ranked, data.true, data.weights, strict=True) if w and t]
     means = {}
     for k in KS:
-        precision, ndcg, reached, reachable = 0.0, 0.0, 0.0, 0.0
+        precision, recall, ndcg, reached, reachable = 0.0, 0.0, 0.0, 0.0, 0.0
         for ranked, true in rows:
             hits = [place for place, label in enumerate(ranked[:k]) if label in true]
             precision += len(hits) / k
+            recall += len(hits) / len(true)
             ideal = sum(1 / math.log2(place + 2) for place in range(min(k, len(true))))
             ndcg += sum(1 / math.log2(place + 2) for place in hits) / ideal
             reached += sum(data.inverse[ranked[place]] for place in hits)
             reachable += sum(sorted((data.inverse[label] for label in true), reverse=True)[:k])
-        means |= {f"P@{k}": precision / len(rows), f"nDCG@{k}": ndcg / len(rows), f"PSP@{k}": reached / reachable}
+        means |= {f"P@{k}": precision / len(rows), f"R@{k}": recall / len(rows)}
+        means |= {f"nDCG@{k}": ndcg / len(rows), f"PSP@{k}": reached / reachable}
     found = sum(len(true & set(ranked)) for ranked, true in rows)
     return means | {"recall@K": found / sum(len(true) for _, true in rows)}
 
@@ -120,7 +122,7 @@ def random_indicators(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("k", KS)
-def test_precision_and_ndcg_agree_with_scikit_learn(k: int) -> None:
+def test_precision_recall_and_ndcg_agree_with_scikit_learn(k: int) -> None:
     true, scores = random_indicators(k)
     ranked = np.argsort(-scores, axis=1)
     sums = ranking_sums(
@@ -130,6 +132,7 @@ def test_precision_and_ndcg_agree_with_scikit_learn(k: int) -> None:
     np.put_along_axis(predicted, ranked[:, :k], values=True, axis=1)
     means = sums.means()
     assert means[f"P@{k}"] == pytest.approx(precision_score(true, predicted, average="samples"))
+    assert means[f"R@{k}"] == pytest.approx(recall_score(true, predicted, average="samples"))
     assert means[f"nDCG@{k}"] == pytest.approx(ndcg_score(true, scores, k=k, ignore_ties=True))
 
 
