@@ -72,19 +72,23 @@ def verify(dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shar
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0917  # typer reads the options from here
     run: RunArgument,
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
     split: Annotated[str, typer.Option(help="Records to judge by.")] = "test",
     records: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each split.")] = None,
+    labels: Annotated[
+        Literal["all", "seen"],
+        typer.Option(help="Judge by all labels, or as if there were only those with a training record."),
+    ] = "all",
     refine: Refine = 0,
     batch: Batch = 32,
 ) -> None:
-    """Measure a run: P, R, nDCG, PSP at k, recall of the shortlist, F1, subset accuracy; writes RUN/evaluation.json."""
+    """Measure a run: P, R, nDCG, PSP at k, recall of the shortlist, F1, the long tail; writes RUN/evaluation.json."""
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 
-    command.run(run, dataset, split, records, refine=refine, batch=batch)
+    command.run(run, dataset, split, records, refine=refine, batch=batch, labels=labels)
 
 
 @app.command()

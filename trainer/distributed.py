@@ -51,6 +51,11 @@ class Ranks:
         blocks = self.gather(padded).unflatten(0, (self.world_size, -1))
         return torch.cat([block[:length] for block, length in zip(blocks, lengths, strict=True)])
 
+    def gather_on_first(self, part: Tensor) -> Tensor:
+        """Stack parts of unequal length on rank 0, its own first; all others get nothing."""
+        received, _ = self.exchange_ragged(part, [len(part), *[0] * (self.world_size - 1)])
+        return received
+
     def exchange(self, blocks: Tensor) -> Tensor:
         """Send block w of [W, ...] to rank w; block w of the answer came from rank w."""
         if self.world_size == 1:

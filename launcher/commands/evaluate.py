@@ -1,14 +1,16 @@
 """`lmmtc evaluate`: a trained run, judged on one split; the threshold of F1 is tuned on the dev split."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from sharding import DataError, Dataset, publish, sequential, sha256
+from sharding import DataError, Dataset, RecordBatch, publish, sequential, sha256
 from trainer.data import columns
-from trainer.evaluation import Answers, collect, inverse_propensity, judge
+from trainer.evaluation import KS, BandRecall, Judge, Verdict
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
@@ -17,30 +19,49 @@ from ..progress import followed
 SHOWN = (
     *("P@1", "P@3", "P@5", "R@1", "R@3", "R@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),
     *("micro-F1", "macro-F1", "subset accuracy"),
+    *("macro-F1@1", "macro-F1@3", "macro-F1@5", "coverage@1", "coverage@3", "coverage@5"),
 )
 
+Labels = Literal["all", "seen"]
 
-def run(path: Path, dataset_path: Path | None, split: str, records: int | None, *, refine: int, batch: int) -> None:
-    """Judge, print a table, and write RUN/evaluation.json."""
+
+def run(
+    path: Path,
+    dataset_path: Path | None,
+    split: str,
+    records: int | None,
+    *,
+    refine: int,
+    batch: int,
+    labels: Labels = "all",
+) -> None:
+    """Judge, print two tables, and write RUN/evaluation.json."""
     model = TrainedModel.load(path, refine=refine)
     dataset = Dataset.open(dataset_path or model.config.data.dataset)
     _check_labels(dataset, RunFolder(path))
-    tuning = _answers(model, dataset, model.config.data.dev_split, records, batch)
-    test = _answers(model, dataset, split, records, batch)
-    propensity_L = inverse_propensity(model.vocabulary.counts, model.train_records)
-    results = {name: judge(tuning[name], test[name], propensity_L) for name in test}
-    num_records = len(next(iter(test.values())).ids_NK)
-    judged = {"step": model.step, "split": split, "records": num_records, "refine": refine, **results}
+    judge = Judge(
+        model.ranker,
+        model.vocabulary.counts,
+        model.train_records,
+        model.ranker.labels.ranks,
+        seen_only=labels == "seen",
+    )
+    thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
+    verdicts = judge.verdicts(_batches(model, dataset, split, records, batch), thresholds)
+    judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
+    judged |= {"labels": labels, "by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(judged, indent=1), encoding="utf-8")
-    _print(judged, results)
+        temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1), encoding="utf-8")
+    Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts))
 
 
-def _answers(model: TrainedModel, dataset: Dataset, split: str, records: int | None, batch: int) -> dict[str, Answers]:
+def _batches(
+    model: TrainedModel, dataset: Dataset, split: str, records: int | None, batch: int
+) -> Iterable[RecordBatch]:
     chosen = dataset.split(split)
     total = min(chosen.num_records, records or chosen.num_records)
     batches = sequential(chosen, batch=batch, limit=records, columns=columns(model.config.data))
-    return collect(model.ranker, followed(batches, f"ranking {split}", -(-total // batch)))
+    return followed(batches, f"ranking {split}", -(-total // batch))
 
 
 def _check_labels(dataset: Dataset, folder: RunFolder) -> None:
@@ -52,11 +73,54 @@ def _check_labels(dataset: Dataset, folder: RunFolder) -> None:
         )
 
 
-def _print(judged: dict, results: dict[str, dict[str, float]]) -> None:
-    table = Table(title=f"{judged['records']:,} records of {judged['split']}, step {judged['step']}, in percent")
+def _first(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """Choose any: how many records and labels there are is the same for every ranking."""
+    return next(iter(verdicts.values()))
+
+
+def _metrics(verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float]]:
+    return {name: verdict.metrics for name, verdict in verdicts.items()}
+
+
+def _by_training_records(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
+    """Describe each band of labels, and what each ranking finds of its assignments."""
+    return [
+        {
+            "name": found.band.name,
+            "least": found.band.least,
+            "most": found.band.most,
+            "labels": found.labels,
+            "assignments": found.assignments,
+            "share": found.share,
+            "recall": {name: _recall(verdict.bands[place]) for name, verdict in verdicts.items()},
+        }
+        for place, found in enumerate(_first(verdicts).bands)
+    ]
+
+
+def _recall(found: BandRecall) -> dict[str, float]:
+    return {f"recall@{k}": share for k, share in zip(KS, found.recall_D, strict=False)}
+
+
+def _metrics_table(judged: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> Table:
+    seen = ", judged by labels with a training record" if judged["labels"] == "seen" else ""
+    table = Table(title=f"{judged['records']:,} records of {judged['split']}, step {judged['step']}, in percent{seen}")
     table.add_column("metric")
-    for name in results:
+    for name in verdicts:
         table.add_column(name, justify="right")
     for metric in SHOWN:
-        table.add_row(metric, *(f"{100 * means[metric]:.1f}" for means in results.values()))
-    Console().print(table)
+        table.add_row(metric, *(f"{100 * verdict.metrics[metric]:.1f}" for verdict in verdicts.values()))
+    return table
+
+
+def _bands_table(verdicts: Mapping[str, Verdict]) -> Table:
+    table = Table(title=f"By training records of a label: recall@{' / '.join(map(str, KS))}, in percent")
+    table.add_column("training records")
+    for heading in ("labels", "assignments", *verdicts):
+        table.add_column(heading, justify="right")
+    for place, found in enumerate(_first(verdicts).bands):
+        assignments = f"{found.assignments:,} ({100 * found.share:.1f} %)"
+        recalls = (_recall(verdict.bands[place]).values() for verdict in verdicts.values())
+        cells = (" / ".join(f"{100 * share:.1f}" for share in shares) for shares in recalls)
+        table.add_row(str(found.band), f"{found.labels:,}", assignments, *cells)
+    return table

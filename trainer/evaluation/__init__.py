@@ -1,17 +1,21 @@
-"""How good predictions are: ranking metrics as additive sums, and F1 and subset accuracy at one threshold."""
+"""How good predictions are: ranking metrics as additive sums, F1 and subset accuracy at one threshold, and the tail."""
 
+from .answers import Answers as Answers
+from .answers import ask as ask
 from .evaluator import Evaluator as Evaluator
 from .evaluator import Ranked as Ranked
 from .evaluator import Ranker as Ranker
-from .judgement import Answers as Answers
-from .judgement import collect as collect
-from .judgement import judge as judge
+from .judgement import Judge as Judge
+from .judgement import Verdict as Verdict
+from .label_counts import LabelCounts as LabelCounts
+from .ranking import KS as KS
 from .ranking import RankingSums as RankingSums
 from .ranking import candidate_hits as candidate_hits
 from .ranking import inverse_propensity as inverse_propensity
 from .ranking import ranking_sums as ranking_sums
 from .refinement import mask_predict as mask_predict
-from .thresholds import F1 as F1
+from .tail import BANDS as BANDS
+from .tail import Band as Band
+from .tail import BandRecall as BandRecall
+from .tail import by_band as by_band
 from .thresholds import best_threshold as best_threshold
-from .thresholds import f1_at as f1_at
-from .thresholds import subset_accuracy as subset_accuracy

@@ -90,12 +90,8 @@ class Evaluator:
         for records in batches:
             for name, ranked in self.ranker.rank(records).items():
                 sums[name].append(self._sums(records, ranked))
-        return {name: self._over_ranks(reduce(add, parts)).means() for name, parts in sums.items()}
+        return {name: reduce(add, parts).over_ranks(self.ranks).means() for name, parts in sums.items()}
 
     def _sums(self, records: RecordBatch, ranked: Ranked) -> RankingSums:
         labels, offsets = records.ragged("labels")
         return ranking_sums(ranked.ids_BK, labels, offsets, self.inverse_propensity_L, weights_B=records.weights)
-
-    def _over_ranks(self, sums: RankingSums) -> RankingSums:
-        vector = torch.from_numpy(sums.as_vector()).to(self.ranker.device)
-        return RankingSums.from_vector(self.ranks.sum(vector).cpu().numpy())

@@ -1,61 +1,131 @@
-"""The verdict on a trained model: its metrics on one split, those at a threshold with one tuned on another."""
+"""The verdict on a trained model: its metrics on one split, those at a threshold with one tuned on another.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+Every rank judges its own share of the records; memory is O(labels), and O(records * K) of the tuning records alone.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from sharding import RecordBatch
 
-from .evaluator import Ranked, Ranker
-from .ranking import candidate_hits, ranking_sums
-from .thresholds import best_threshold, f1_at, subset_accuracy
+from ..distributed import Ranks
+from .answers import Answers, ask
+from .evaluator import Ranker
+from .label_counts import LabelCounts
+from .ranking import KS, Bools, Floats, Ints, RankingSums, inverse_propensity, ranking_sums
+from .tail import BandRecall, by_band
+from .thresholds import best_threshold
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one ranking answered for N records: ids and scores [N, K], and the true labels, ragged."""
+class Verdict:
+    """One ranking's metrics, over so many judged records, and its recall at each k of KS by training records."""
 
-    ids_NK: np.ndarray
-    scores_NK: np.ndarray
-    labels: np.ndarray
-    offsets: np.ndarray
-
-    def hits_NK(self, num_labels: int) -> np.ndarray:
-        """Tell which candidates are true."""
-        return candidate_hits(self.ids_NK, self.labels, self.offsets, num_labels)
+    records: int
+    metrics: dict[str, float]
+    bands: tuple[BandRecall, ...]
 
 
-def collect(ranker: Ranker, batches: Iterable[RecordBatch]) -> dict[str, Answers]:
-    """Rank all records of weight 1; returns {ranking: answers}. Memory: O(records * K)."""
-    parts: dict[str, list[Ranked]] = {}
-    labels, counts = [], []
-    for records in batches:
-        real = int(records.weights.sum())  # padding stands at the end
-        values, offsets = records.slice(0, real).ragged("labels")
-        labels.append(values.astype(np.int64))
-        counts.append(np.diff(offsets))
-        for name, ranked in ranker.rank(records).items():
-            parts.setdefault(name, []).append(Ranked(ranked.ids_BK[:real], ranked.scores_BK[:real]))
-    true_labels, true_offsets = np.concatenate(labels), np.append(0, np.cumsum(np.concatenate(counts)))
-    return {name: _answers(ranked, true_labels, true_offsets) for name, ranked in parts.items()}
+@dataclass(frozen=True)
+class Judge:
+    """Judges what a ranker answers.
+
+    training_records_L: of each label; train_records: of all. seen_only: in the label space of those that have one, so
+    that other labels are neither truth nor candidates, and records without such a label do not count.
+    """
+
+    ranker: Ranker
+    training_records_L: Ints
+    train_records: int
+    ranks: Ranks
+    seen_only: bool = False
+
+    def thresholds(self, batches: Iterable[RecordBatch]) -> dict[str, float]:
+        """Tune: return for each ranking the threshold of the best micro-F1. A collective."""
+        scored: dict[str, Scored] = {}
+        for name, answers in self._answers(batches):
+            scored.setdefault(name, Scored()).add(answers, len(self.training_records_L))
+        return {name: parts.best_threshold(self.ranks) for name, parts in scored.items()}
+
+    def verdicts(self, batches: Iterable[RecordBatch], thresholds: dict[str, float]) -> dict[str, Verdict]:
+        """Judge each ranking by its metrics, those of F1 and subsets at its threshold. A collective."""
+        inverse_propensity_L = inverse_propensity(self.training_records_L, self.train_records)
+        tallies = {name: Tally.begin(threshold, inverse_propensity_L) for name, threshold in thresholds.items()}
+        for name, answers in self._answers(batches):
+            tallies[name].add(answers)
+        return {name: tally.verdict(self.training_records_L, self.ranks) for name, tally in tallies.items()}
+
+    def _answers(self, batches: Iterable[RecordBatch]) -> Iterator[tuple[str, Answers]]:
+        for records in batches:
+            for name, answers in ask(self.ranker, records).items():
+                yield name, answers.among(self.training_records_L > 0) if self.seen_only else answers
 
 
-def judge(tuning: Answers, test: Answers, inverse_propensity_L: np.ndarray) -> dict[str, float]:
-    """Measure `test`; the one threshold has the best micro-F1 on `tuning`."""
-    num_labels = len(inverse_propensity_L)
-    weights_N = np.ones(len(test.ids_NK))
-    sums = ranking_sums(test.ids_NK, test.labels, test.offsets, inverse_propensity_L, weights_B=weights_N)
-    real_NK = tuning.ids_NK >= 0
-    threshold, _ = best_threshold(
-        tuning.scores_NK[real_NK], tuning.hits_NK(num_labels)[real_NK], num_positive=len(tuning.labels)
-    )
-    decided = (threshold, test.ids_NK, test.scores_NK, test.labels, test.offsets)
-    f1, exact = f1_at(*decided, num_labels=num_labels), subset_accuracy(*decided, num_labels=num_labels)
-    at_threshold = {"micro-F1": f1.micro, "macro-F1": f1.macro, "subset accuracy": exact}
-    return sums.means() | at_threshold | {"threshold": threshold}
+@dataclass
+class Scored:
+    """The scores of all candidates of one ranking and which of them are true: 5 bytes a candidate."""
+
+    scores: list[Floats] = field(default_factory=list)
+    hits: list[Bools] = field(default_factory=list)
+    num_positive: int = 0
+
+    def add(self, answers: Answers, num_labels: int) -> None:
+        """Keep the real candidates of a batch."""
+        real_NK = answers.ids_NK >= 0
+        self.scores.append(answers.scores_NK[real_NK])
+        self.hits.append(answers.hits_NK(num_labels)[real_NK])
+        self.num_positive += len(answers.labels)
+
+    def best_threshold(self, ranks: Ranks) -> float:
+        """Find it on the first rank, which alone gets the candidates of all, and tell the others. A collective."""
+        scores = ranks.gather_on_first(torch.from_numpy(np.concatenate(self.scores))).numpy()
+        hits = ranks.gather_on_first(torch.from_numpy(np.concatenate(self.hits)).byte()).bool().numpy()
+        num_positive = int(ranks.sum(torch.tensor([self.num_positive])))
+        best = best_threshold(scores, hits, num_positive)[0] if ranks.is_first else 0.0
+        return float(ranks.sum(torch.tensor([best], dtype=torch.float64)))
 
 
-def _answers(ranked: list[Ranked], labels: np.ndarray, offsets: np.ndarray) -> Answers:
-    ids_NK = np.concatenate([part.ids_BK for part in ranked])
-    return Answers(ids_NK, np.concatenate([part.scores_BK for part in ranked]), labels, offsets)
+@dataclass
+class Tally:
+    """All that a verdict on one ranking is made of; adds up over batches and ranks."""
+
+    threshold: float
+    inverse_propensity_L: Floats
+    counts: LabelCounts
+    sums: RankingSums = field(default_factory=RankingSums.zeros)
+    records: int = 0
+    right: int = 0
+
+    @classmethod
+    def begin(cls, threshold: float, inverse_propensity_L: Floats) -> "Tally":
+        """Count what is predicted at each k, and in the end at the threshold."""
+        return cls(threshold, inverse_propensity_L, LabelCounts.zeros(len(KS) + 1, len(inverse_propensity_L)))
+
+    def add(self, answers: Answers) -> None:
+        """Count a batch."""
+        weights_N = np.ones(len(answers.ids_NK))
+        truth = (answers.labels, answers.offsets)
+        self.sums += ranking_sums(answers.ids_NK, *truth, self.inverse_propensity_L, weights_B=weights_N)
+        above_NK = answers.above_NK(self.threshold)
+        self.counts.add(answers, [*map(answers.top_NK, KS), above_NK])
+        self.records += len(weights_N)
+        self.right += int(answers.exactly_right_N(above_NK, len(self.inverse_propensity_L)).sum())
+
+    def verdict(self, training_records_L: Ints, ranks: Ranks) -> Verdict:
+        """Add up over ranks, and divide. A collective."""
+        counts = self.counts.over_ranks(ranks)
+        records, right = ranks.sum(torch.tensor([self.records, self.right])).tolist()
+        macro_f1_D, coverage_D = counts.macro_f1_D().tolist(), counts.coverage_D().tolist()
+        at_k = {f"macro-F1@{k}": mean for k, mean in zip(KS, macro_f1_D, strict=False)}
+        at_k |= {f"coverage@{k}": share for k, share in zip(KS, coverage_D, strict=False)}
+        at_threshold = {
+            "micro-F1": float(counts.micro_f1_D()[-1]),
+            "macro-F1": macro_f1_D[-1],
+            "subset accuracy": right / records if records else float("nan"),
+            "threshold": self.threshold,
+        }
+        means = self.sums.over_ranks(ranks).means()
+        return Verdict(records, means | at_k | at_threshold, tuple(by_band(counts, training_records_L)))

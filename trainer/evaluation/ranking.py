@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from ..distributed import Ranks
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -39,6 +42,11 @@ class RankingSums:
     ideal_propensity: Floats
 
     @classmethod
+    def zeros(cls, ks: tuple[int, ...] = KS) -> "RankingSums":
+        """Begin to add up."""
+        return cls.from_vector(np.zeros(4 + 5 * len(ks)), ks)
+
+    @classmethod
     def from_vector(cls, vector: Floats, ks: tuple[int, ...] = KS) -> "RankingSums":
         """Rebuild what `as_vector` made, for example after an all-reduce."""
         records, unlabelled, true_labels, found = vector[:4].tolist()
@@ -49,6 +57,10 @@ class RankingSums:
         counts = [self.records, self.unlabelled, self.true_labels, self.found]
         at_k = [self.precision, self.recall, self.ndcg, self.propensity, self.ideal_propensity]
         return np.concatenate([counts, *at_k])
+
+    def over_ranks(self, ranks: Ranks) -> "RankingSums":
+        """Add up the sums of all ranks. A collective."""
+        return RankingSums.from_vector(ranks.sum(torch.from_numpy(self.as_vector())).numpy(), self.ks)
 
     def __add__(self, other: "RankingSums") -> "RankingSums":
         return RankingSums.from_vector(self.as_vector() + other.as_vector(), self.ks)
@@ -107,9 +119,15 @@ def ranking_sums(
 
 def candidate_hits(ids_BK: Ints, label_values: Ints, label_offsets: Ints, num_labels: int) -> Bools:
     """Tell which of the candidates are true labels of their record: bool, [B, K]."""
-    true_keys = _record_of_value(label_offsets) * num_labels + label_values
+    true_keys = record_of_value(label_offsets) * num_labels + label_values
     candidate_keys_BK = np.arange(len(ids_BK))[:, None] * num_labels + ids_BK
     return np.isin(candidate_keys_BK, true_keys) & (ids_BK >= 0)
+
+
+def record_of_value(label_offsets: Ints) -> Ints:
+    """Name the record of each true label: int64, as many as there are label values."""
+    counts_B = np.diff(label_offsets)
+    return np.repeat(np.arange(len(counts_B)), counts_B)
 
 
 def inverse_propensity(counts_L: Ints, num_records: int, a: float = 0.55, b: float = 1.5) -> npt.NDArray[np.float64]:
@@ -122,11 +140,6 @@ def inverse_propensity(counts_L: Ints, num_records: int, a: float = 0.55, b: flo
     return 1 + c * (counts_L + b) ** -a
 
 
-def _record_of_value(label_offsets: Ints) -> Ints:
-    counts_B = np.diff(label_offsets)
-    return np.repeat(np.arange(len(counts_B)), counts_B)
-
-
 def _ndcg_sum(gains_BK: Floats, true_B: Ints, k: int) -> float:
     """Sum weighted nDCG@k; a record without true labels has no gains, so its ideal may be any number but 0."""
     discounts = 1 / np.log2(np.arange(k) + 2)
@@ -137,7 +150,7 @@ def _ndcg_sum(gains_BK: Floats, true_B: Ints, k: int) -> float:
 
 def _largest_first(values: Floats, label_offsets: Ints, weights_B: Floats) -> Floats:
     """Order each record's values from the largest; return, place by place, their weighted sum over records."""
-    record = _record_of_value(label_offsets)
+    record = record_of_value(label_offsets)
     place = np.arange(len(values)) - label_offsets[record]
     descending = np.lexsort((-values, record))
     sums = np.zeros(np.diff(label_offsets).max(initial=0))

@@ -114,6 +114,12 @@ def macro_f1(judged: Sequence[Case], threshold: float) -> float:
     return sum(each) / len(each)
 
 
+def macro_f1_and_coverage(judged: Sequence[Case], k: int) -> tuple[float, float]:
+    cut = [Case(case.true, case.names[:k], case.scores[:k]) for case in judged]
+    found = confusion(cut, -math.inf)
+    return macro_f1(cut, -math.inf), sum(found["hit"][name] > 0 for name in found["true"]) / len(found["true"])
+
+
 def exact(case: Case, threshold: float) -> bool:
     return case.true == {name for name, score in zip(case.names, case.scores, strict=True) if score >= threshold}
 
@@ -143,11 +149,47 @@ def test_the_numbers_are_those_of_plain_loops_over_the_predictions(
         expected[f"R@{k}"] = sum(recall(case, k) for case in labelled) / len(labelled)
         expected[f"nDCG@{k}"] = sum(ndcg(case, k) for case in labelled) / len(labelled)
         expected[f"PSP@{k}"] = psp(labelled, weight, k)
+        expected[f"macro-F1@{k}"], expected[f"coverage@{k}"] = macro_f1_and_coverage(test, k)
     assert expected["recall@K"] > 0.3, "a model that finds nothing would prove nothing"
     # Batches are padded to other lengths here: scores differ in the last bits.
     assert written["scan+cloze"] == pytest.approx(expected, rel=1e-5)
     assert written["scan"]["recall@K"] == written["scan+cloze"]["recall@K"]
     assert f"{100 * expected['P@5']:.1f}" in said.out
+
+
+def test_labels_are_judged_apart_by_their_training_records(lmmtc: Lmmtc, trained: Path, tiny_dataset: Path) -> None:
+    model = TrainedModel.load(trained)
+    counts = dict(zip(model.vocabulary.names.to_pylist(), model.vocabulary.counts.tolist(), strict=True))
+    test = cases(model, tiny_dataset.with_name("tiny.jsonl"), "dev")
+    said = lmmtc("evaluate", trained, "--split", "dev")
+    bands = json.loads((trained / "evaluation.json").read_text())["by training records"]
+    assert [band["name"] for band in bands] == ["head", "torso", "tail", "unseen"]
+    for name, least, most in (("tail", 1, 19), ("unseen", 0, 0)):
+        [band] = [band for band in bands if band["name"] == name]
+        assigned = [(case, label) for case in test for label in case.true if least <= counts[label] <= most]
+        assert band["assignments"] == len(assigned) > 0
+        for k in (1, 3, 5):
+            found = sum(label in case.names[:k] for case, label in assigned)
+            assert band["recall"]["scan+cloze"][f"recall@{k}"] == pytest.approx(found / len(assigned))
+        assert f"{name}: " in said.out
+        assert f"{len(assigned)} (" in said.out
+
+
+def test_labels_without_a_training_record_can_be_left_out(lmmtc: Lmmtc, trained: Path, tiny_dataset: Path) -> None:
+    model = TrainedModel.load(trained)
+    seen = set(model.vocabulary.names_of(model.vocabulary.counts.nonzero()[0]))
+    test = cases(model, tiny_dataset.with_name("tiny.jsonl"), "dev")
+    known = [Case(case.true & seen, tuple(filter(seen.__contains__, case.names)), ()) for case in test]
+    labelled = [case for case in known if case.true]
+    assert sum(len(case.true) for case in labelled) < sum(len(case.true) for case in test)
+    assert lmmtc("evaluate", trained, "--split", "dev", "--labels", "seen").code == 0
+    written = json.loads((trained / "evaluation.json").read_text())
+    assert (written["labels"], written["records"]) == ("seen", len(labelled))
+    for k in (1, 3, 5):
+        assert written["scan+cloze"][f"P@{k}"] == pytest.approx(
+            sum(precision(case, k) for case in labelled) / len(labelled)
+        )
+    assert written["by training records"][-1]["assignments"] == 0
 
 
 def test_only_the_first_records_of_each_split_are_judged_on_request(lmmtc: Lmmtc, trained: Path, judged: Path) -> None:

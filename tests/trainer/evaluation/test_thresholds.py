@@ -1,12 +1,11 @@
-"""F1 and subset accuracy at a threshold against exhaustive search, scikit-learn and sets."""
+"""The best threshold against exhaustive search, and against the F1 that it gives."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score
 
-from trainer.evaluation import best_threshold, candidate_hits, f1_at, subset_accuracy
+from trainer.evaluation import Answers, LabelCounts, best_threshold
 
 SCORED_HITS = st.lists(st.tuples(st.sampled_from([-1.5, -1.0, 0.0, 0.5, 2.0, 3.0]), st.booleans()), max_size=12)
 
@@ -36,51 +35,13 @@ def test_without_a_hit_nothing_should_be_predicted() -> None:
     assert best_threshold(np.array([3.0, 1.0]), np.array([False, False]), num_positive=5) == (np.inf, 0.0)
 
 
-@pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.7])
-def test_f1_agrees_with_scikit_learn_over_the_labels_that_are_present(threshold: float) -> None:
-    generator = np.random.default_rng(3)
-    num_records, num_labels = 30, 8
-    true = generator.random((num_records, num_labels)) < 0.2
-    true[:, 5] = False
-    ids = generator.permuted(np.tile(np.arange(num_labels), (num_records, 1)), axis=1)[:, :4]
-    scores = generator.normal(size=ids.shape)
-    ids[generator.random(ids.shape) < 0.1] = -1
-
-    predicted = np.zeros_like(true)
-    for record, place in np.argwhere((ids >= 0) & (scores >= threshold)):
-        predicted[record, ids[record, place]] = True
-    present = np.flatnonzero(true.any(axis=0))
-    f1 = f1_at(threshold, ids, scores, true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)]), num_labels=num_labels)
-    assert f1.micro == pytest.approx(f1_score(true, predicted, average="micro"))
-    assert f1.macro == pytest.approx(f1_score(true, predicted, average="macro", labels=present))
-
-
 def test_the_best_threshold_gives_the_f1_that_it_promises() -> None:
     generator = np.random.default_rng(4)
     ids = generator.permuted(np.tile(np.arange(6), (40, 1)), axis=1)[:, :3]
     scores = generator.normal(size=ids.shape).astype(np.float32)
     true = generator.random((40, 6)) < 0.3
-    values, offsets = true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)])
-    threshold, promised = best_threshold(scores, candidate_hits(ids, values, offsets, 6), len(values))
-    assert f1_at(threshold, ids, scores, values, offsets, num_labels=6).micro == pytest.approx(promised)
-
-
-@pytest.mark.parametrize("threshold", [-np.inf, 0.0, 0.7, np.inf])
-def test_a_record_is_right_if_the_set_of_its_predictions_is_the_set_of_its_labels(threshold: float) -> None:
-    generator = np.random.default_rng(5)
-    ids = generator.permuted(np.tile(np.arange(4), (300, 1)), axis=1)[:, :3]
-    scores = generator.normal(size=ids.shape)
-    ids[generator.random(ids.shape) < 0.3] = -1
-    true = generator.random((300, 4)) < 0.25
-    right = [
-        {label for label, score in zip(*candidates, strict=True) if label >= 0 and score >= threshold}
-        == set(np.flatnonzero(labels))
-        for *candidates, labels in zip(ids, scores, true, strict=True)
-    ]
-    values, offsets = true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)])
-    assert 0 < sum(right) < 300
-    assert subset_accuracy(threshold, ids, scores, values, offsets, num_labels=4) == pytest.approx(np.mean(right))
-
-
-def test_no_candidates_and_no_labels_score_zero() -> None:
-    assert best_threshold(np.empty((0, 4)), np.empty((0, 4), dtype=bool), num_positive=0) == (np.inf, 0.0)
+    answers = Answers(ids, scores, true.nonzero()[1], np.cumsum([0, *true.sum(axis=1)]))
+    threshold, promised = best_threshold(scores, answers.hits_NK(6), len(answers.labels))
+    counts = LabelCounts.zeros(1, 6)
+    counts.add(answers, [answers.above_NK(threshold)])
+    assert counts.micro_f1_D()[0] == pytest.approx(promised)

@@ -1,0 +1,65 @@
+"""What a ranker answers for records, beside what is true of them: the form in which answers are judged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sharding import RecordBatch
+
+from .evaluator import Ranker
+from .ranking import Bools, Ints, candidate_hits, record_of_value
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one ranking answered for N records: ids and scores [N, K], best first, and the true labels, ragged."""
+
+    ids_NK: np.ndarray
+    scores_NK: np.ndarray
+    labels: np.ndarray
+    offsets: np.ndarray
+
+    def hits_NK(self, num_labels: int) -> Bools:
+        """Tell which candidates are true."""
+        return candidate_hits(self.ids_NK, self.labels, self.offsets, num_labels)
+
+    def top_NK(self, k: int) -> Bools:
+        """Choose the first k candidates, as far as there are any."""
+        return (self.ids_NK >= 0) & (np.arange(self.ids_NK.shape[1]) < k)
+
+    def above_NK(self, threshold: float) -> Bools:
+        """Choose the candidates whose score reaches a threshold."""
+        return (self.ids_NK >= 0) & (self.scores_NK >= threshold)
+
+    def exactly_right_N(self, chosen_NK: Bools, num_labels: int) -> Bools:
+        """Tell whose chosen candidates are its true labels, no more and no less: subset accuracy is their share."""
+        found_N = (chosen_NK & self.hits_NK(num_labels)).sum(axis=1)
+        return (found_N == np.diff(self.offsets)) & (found_N == chosen_NK.sum(axis=1))
+
+    def among(self, chosen_L: Bools) -> "Answers":
+        """Answer the same in a smaller label space: other labels are neither truth nor candidates.
+
+        What stands behind a candidate that leaves moves up. Records that are left without a true label leave too.
+        """
+        is_true = chosen_L[self.labels]
+        counts_N = np.bincount(record_of_value(self.offsets)[is_true], minlength=len(self.ids_NK))
+        stays_NK = (self.ids_NK >= 0) & chosen_L[self.ids_NK]
+        order_NK = np.argsort(~stays_NK, axis=1, kind="stable")
+        ids_NK = np.take_along_axis(np.where(stays_NK, self.ids_NK, -1), order_NK, axis=1)
+        scores_NK = np.take_along_axis(self.scores_NK, order_NK, axis=1)
+        kept_N = counts_N > 0
+        return Answers(ids_NK[kept_N], scores_NK[kept_N], self.labels[is_true], _offsets(counts_N[kept_N]))
+
+
+def ask(ranker: Ranker, records: RecordBatch) -> dict[str, Answers]:
+    """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective."""
+    real = int(records.weights.sum())
+    labels, offsets = records.slice(0, real).ragged("labels")
+    return {
+        name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], labels.astype(np.int64), offsets)
+        for name, ranked in ranker.rank(records).items()
+    }
+
+
+def _offsets(counts_N: Ints) -> Ints:
+    return np.append(0, np.cumsum(counts_N))

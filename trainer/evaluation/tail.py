@@ -1,0 +1,59 @@
+"""Head, torso, tail and unseen labels: answers judged apart by how many training records a label has."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .label_counts import LabelCounts
+from .ranking import Bools, Ints
+
+
+@dataclass(frozen=True)
+class Band:
+    """The labels with at least `least` and at most `most` training records (None: no bound)."""
+
+    name: str
+    least: int
+    most: int | None
+
+    def __str__(self) -> str:
+        if self.most is None:
+            return f"{self.name}: {self.least} or more"
+        return f"{self.name}: {self.least} to {self.most}" if self.most else f"{self.name}: {self.least}"
+
+    def of(self, counts_L: Ints) -> Bools:
+        """Choose its labels by their training records."""
+        return (counts_L >= self.least) & (True if self.most is None else counts_L <= self.most)
+
+
+# Fixed bounds, so that runs and data sets can be compared. They are those of many, medium and few shots in Liu, Miao,
+# Zhan, Wang, Gong, Yu, Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019; no shot stands for itself.
+BANDS = (Band("head", 101, None), Band("torso", 20, 100), Band("tail", 1, 19), Band("unseen", 0, 0))
+
+
+@dataclass(frozen=True)
+class BandRecall:
+    """The labels of a band that some judged record has, their assignments, and the share of these that was found.
+
+    share: of all assignments. recall_D: for each decision of the counts; empty where there is no assignment.
+    """
+
+    band: Band
+    labels: int
+    assignments: int
+    share: float
+    recall_D: tuple[float, ...]
+
+
+def by_band(counts: LabelCounts, training_records_L: Ints) -> Iterator[BandRecall]:
+    """Judge each band; the assignments of all bands add up to all assignments."""
+    for band in BANDS:
+        chosen_L = band.of(training_records_L)
+        true_C = counts.true_L[chosen_L]
+        assignments = int(true_C.sum())
+        yield BandRecall(
+            band=band,
+            labels=int((true_C > 0).sum()),
+            assignments=assignments,
+            share=assignments / max(int(counts.true_L.sum()), 1),
+            recall_D=tuple(counts.recall_D(chosen_L).tolist()) if assignments else (),
+        )
