@@ -27,6 +27,7 @@ from .records import Rejections as Rejections
 from .sources import read_records as read_records
 from .storage import inside as inside
 from .storage import publish as publish
+from .storage import publish_folder as publish_folder
 from .storage import sha256 as sha256
 from .storage import sync as sync
 from .storage import xxh3_128 as xxh3_128

@@ -1,7 +1,8 @@
-"""Decides how a file becomes visible: whole and on disk, or not at all."""
+"""Decides how a file or a folder becomes visible: whole and on disk, or not at all."""
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,28 @@ def publish(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def publish_folder(path: Path) -> Iterator[Path]:
+    """Lend an empty temporary folder beside `path`, which becomes `path` with all that the block wrote there.
+
+    It is on disk before it gets its name. When the block raises, nothing is left behind. Raises DataError, before the
+    block, when `path` is there already and is anything but an empty folder.
+    """
+    path = path.resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise DataError(f"{path}: is there already: name a folder that is new, or empty")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for written in [*temporary.rglob("*"), temporary]:
+            sync(written)
+        temporary.rename(path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def xxh3_128(path: Path) -> str:
