@@ -122,6 +122,18 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
 
 
 @app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="Folder to write: new, or empty.")],
+) -> None:
+    """Write a run as a folder that transformers opens, with its labels, its heads and a README."""
+    _choose_accelerator()
+    from .commands import export as command  # noqa: PLC0415
+
+    command.run(run, out)
+
+
+@app.command()
 def setup() -> None:
     """Build DeepSpeed's native op once, before the first run; removes the lock of a build that was killed."""
     _choose_accelerator()

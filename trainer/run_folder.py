@@ -36,6 +36,11 @@ class RunFolder:
         """The vocabulary, in the order of the label table."""
         return self.path / "model" / "labels.arrow"
 
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The tokenizer's files, as the data set had them."""
+        return self.path / "model" / "tokenizer"
+
     def config(self) -> Config:
         """Read back the configuration that the run was started with."""
         path = self.path / "config.json"
@@ -57,7 +62,7 @@ class RunFolder:
 
     def tokenizer(self) -> TextTokenizer:
         """Read the tokenizer that the data set was made with."""
-        return TextTokenizer.from_folder(self.path / "model" / "tokenizer")
+        return TextTokenizer.from_folder(self.tokenizer_folder)
 
     def train_records(self) -> int:
         """Count the records that label counts refer to."""
@@ -72,7 +77,7 @@ class RunFolder:
         self._write(model / "encoder.json", encoder_config)
         self._write(model / "data.json", json.dumps({"train_records": train.num_records}))
         shutil.copyfile(dataset.path / dataset.manifest.labels.path, self.labels)
-        shutil.copytree(dataset.path / "tokenizer", model / "tokenizer", dirs_exist_ok=True)
+        shutil.copytree(dataset.path / "tokenizer", self.tokenizer_folder, dirs_exist_ok=True)
 
         if plan is None:
             self._plan.unlink(missing_ok=True)  # that of a run which never came to a checkpoint

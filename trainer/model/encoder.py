@@ -5,6 +5,7 @@ With prefix.py, this is all that knows transformers.
 
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,6 +52,11 @@ class TextEncoder(nn.Module):
     def embedding_width(self) -> int:
         """I, the width in which words and slots enter; ELECTRA and ALBERT project it to D themselves."""
         return self.word_embeddings.embedding_dim
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors, which transformers' AutoModel opens."""
+        logging.disable_progress_bar()
+        self.model.save_pretrained(folder)
 
     def read(self, ids_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Prefix]:
         """Encode texts; returns hidden states [B, T, D] and the prefix that label slots look at."""

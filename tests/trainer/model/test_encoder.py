@@ -8,6 +8,7 @@ import torch
 from transformers import (
     AlbertConfig,
     AlbertModel,
+    AutoModel,
     DebertaV2Config,
     DebertaV2Model,
     MobileBertConfig,
@@ -47,6 +48,19 @@ def test_an_encoder_is_rebuilt_from_its_config_alone(tmp_path: Path, family: str
     rebuilt.load_state_dict(encoder.state_dict())
     ids_BT, mask_BT = torch.tensor([[5, 6, 7]]), torch.tensor([[True, True, False]])
     assert torch.equal(rebuilt.eval().read(ids_BT, mask_BT)[0], encoder.eval().read(ids_BT, mask_BT)[0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_encoder_is_opened_by_transformers_and_reads_the_same(tmp_path: Path, family: str) -> None:
+    tiny_encoder(family).save_pretrained(tmp_path / "whole")
+    encoder = load_encoder(ModelSection(encoder=tmp_path / "whole", layers=1)).eval()
+    encoder.save(tmp_path / "saved")
+    opened = AutoModel.from_pretrained(tmp_path / "saved").eval()
+    ids_BT, mask_BT = torch.tensor([[5, 6, 7, 8], [9, 4, 1, 1]]), torch.tensor([[True] * 4, [True, True, False, False]])
+    with torch.no_grad():
+        wanted_BTD, _ = encoder.read(ids_BT, mask_BT)
+        found_BTD = opened(input_ids=ids_BT, attention_mask=mask_BT.long()).last_hidden_state
+    torch.testing.assert_close(found_BTD[mask_BT], wanted_BTD[mask_BT])  # what padding sees is nobody's business
 
 
 def test_weights_that_were_saved_in_bf16_are_trained_in_fp32(tmp_path: Path) -> None:

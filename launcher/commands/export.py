@@ -1,0 +1,14 @@
+"""`lmmtc export`: a trained run as a folder that transformers opens."""
+
+from pathlib import Path
+
+from trainer.export import export
+from trainer.run_folder import RunFolder
+from trainer.trained import TrainedModel
+
+
+def run(path: Path, out: Path) -> None:
+    """Export, and say what was."""
+    model = TrainedModel.load(path)
+    export(model, RunFolder(path), out)
+    print(f"{out}: step {model.step}, {len(model.vocabulary):,} labels; its README.md says how to use it")  # noqa: T201
