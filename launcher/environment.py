@@ -40,7 +40,7 @@ def placement(environment: Mapping[str, str]) -> Placement:
     if missing := [name for name in PLACE if name not in environment]:
         raise ConfigError(
             f"environment: {', '.join(given)} given without {', '.join(missing)}: start with deepspeed or torchrun, "
-            "which set all, or unset them to train in one process"
+            "which set all, or unset them to work in one process"
         )
     rank, local_rank, world_size, port = (_number(environment, name) for name in PLACE if name != "MASTER_ADDR")
     if not 0 <= rank < world_size:

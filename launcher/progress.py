@@ -20,10 +20,11 @@ from trainer.step import StepReport
 Item = TypeVar("Item")
 
 
-def followed(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+def followed(items: Iterable[Item], what: str, total: int | None = None, *, shown: bool = True) -> Iterable[Item]:
     """Draw a bar while `items` are used up; no terminal, no bar."""
     console = Console(stderr=True)
-    return track(items, what, total=total, console=console, transient=True, disable=not console.is_terminal)
+    hidden = not (shown and console.is_terminal)
+    return track(items, what, total=total, console=console, transient=True, disable=hidden)
 
 
 class TrainingBar:

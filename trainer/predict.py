@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from sharding import Record, RecordBatch, publish
 
+from .distributed import Ranks
 from .trained import TrainedModel
 
 SCHEMA = pa.schema([("id", pa.string()), ("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))])
@@ -26,13 +28,14 @@ class Prediction:
 
 
 def predict(model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32) -> Iterator[Prediction]:
-    """Rank the labels of each record that are not given, a batch at a time; `top` is at most the model's shortlist.
+    """Rank the labels of each record that are not given, so many a rank at a time; `top` is at most the shortlist.
 
-    Raises UnknownLabelError for a given label that is none of the model's.
+    A collective: every rank is given all records and ranks its share of them; the first rank yields what all have
+    found, in order, and the others nothing. Raises UnknownLabelError for a given label that is none of the model's.
     """
-    source = iter(records)
-    while part := list(islice(source, batch)):
-        yield from _predict_batch(model, part, top)
+    source, world_size = iter(records), model.ranker.labels.ranks.world_size
+    while part := list(islice(source, batch * world_size)):
+        yield from _predict_part(model, part, top)
 
 
 def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int = 4096) -> int:
@@ -47,13 +50,25 @@ def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int =
     return count
 
 
-def _predict_batch(model: TrainedModel, records: Sequence[Record], top: int) -> Iterator[Prediction]:
-    given = [{model.vocabulary.id_of(name): true for name, true in record.given} for record in records]
-    *_, answer = model.ranker.rank(_as_batch(model, records), given).values()
-    for record, ids_K, scores_K in zip(records, answer.ids_BK, answer.scores_BK, strict=True):
+def _predict_part(model: TrainedModel, records: Sequence[Record], top: int) -> Iterator[Prediction]:
+    ranks = model.ranker.labels.ranks
+    own = _share(records, ranks)
+    given = [{model.vocabulary.id_of(name): true for name, true in record.given} for record in own]
+    *_, answer = model.ranker.rank(_as_batch(model, own), given).values()
+    ids_NK, scores_NK = (
+        ranks.gather_on_first(torch.from_numpy(part)).numpy() for part in (answer.ids_BK, answer.scores_BK)
+    )
+    for record, ids_K, scores_K in zip(records, ids_NK, scores_NK, strict=False):  # what fills up stands at the end
         real_K = ids_K >= 0
         names = model.vocabulary.names_of(ids_K[real_K][:top])
         yield Prediction(record.id, tuple(names), tuple(scores_K[real_K][:top].tolist()))
+
+
+def _share(records: Sequence[Record], ranks: Ranks) -> Sequence[Record]:
+    """Take this rank's records; a rank that has fewer than the first fills up with copies of one."""
+    size = -(-len(records) // ranks.world_size)
+    own = records[ranks.rank * size : (ranks.rank + 1) * size]
+    return [*own, *[records[0]] * (size - len(own))]
 
 
 def _as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:

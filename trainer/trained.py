@@ -10,7 +10,7 @@ from sharding import TextTokenizer, Vocabulary
 from .checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from .config import Config
 from .data import Collator, own_labels
-from .distributed import ONE_RANK
+from .distributed import ONE_RANK, Ranks
 from .errors import CheckpointError
 from .evaluation import Ranker
 from .labels import Labels, LabelTable, RowRange, label_side
@@ -20,7 +20,7 @@ from .run_folder import RunFolder
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The newest checkpoint of a run, whole on one device; `step` is where its training stood."""
+    """The newest checkpoint of a run on one device, label rows split over ranks; `step` is where its training stood."""
 
     config: Config
     step: int
@@ -30,14 +30,15 @@ class TrainedModel:
     ranker: Ranker
 
     @classmethod
-    def load(cls, path: Path, *, refine: int = 0) -> "TrainedModel":
-        """Read a run's folder; its ranker refines answers in so many steps.
+    def load(cls, path: Path, *, refine: int = 0, ranks: Ranks = ONE_RANK) -> "TrainedModel":
+        """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many steps.
 
-        Raises ConfigError if it is none, CheckpointError if it has no checkpoint or none that is whole.
+        A collective, as is all ranking. Raises ConfigError if the folder is no run's, CheckpointError if it has no
+        checkpoint or none that is whole.
         """
         folder = RunFolder(path)
         config = folder.config()
-        checkpoint = CheckpointStore(folder.checkpoints).newest()
+        checkpoint = CheckpointStore(folder.checkpoints, ranks).newest()
         if checkpoint is None:
             raise CheckpointError(f"{folder.checkpoints}: there is no checkpoint yet; train the run first")
         vocabulary, tokenizer = folder.vocabulary(), folder.tokenizer()
@@ -51,7 +52,7 @@ class TrainedModel:
             train_records=folder.train_records(),
             ranker=Ranker(
                 model=model,
-                labels=_load_labels(folder, config, checkpoint, vocabulary, device),
+                labels=_load_labels(folder, config, checkpoint, vocabulary, device, ranks),
                 collate=Collator(
                     tokenizer.spec,
                     len(vocabulary),
@@ -74,9 +75,10 @@ def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:
 
 
 def _load_labels(
-    folder: RunFolder, config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device
+    folder: RunFolder, config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device, ranks: Ranks
 ) -> Labels:
-    everything = RowRange(0, len(vocabulary))
-    vectors_LE, biases_L2 = (load_rows(checkpoint, name, everything) for name in ("vectors", "biases"))
-    table = LabelTable(vectors_LE, biases_L2, torch.from_numpy(vocabulary.counts > 0), everything).to(device)
-    return label_side(config, table, len(vocabulary), ONE_RANK, folder.plan())
+    own = RowRange.of_rank(len(vocabulary), ranks.rank, ranks.world_size)
+    vectors_RE, biases_R2 = (load_rows(checkpoint, name, own) for name in ("vectors", "biases"))
+    table = LabelTable(vectors_RE, biases_R2, torch.from_numpy(vocabulary.counts[own.as_slice()] > 0), own)
+    table = table.to(device) if config.labels.placement == "device" else table
+    return label_side(config, table, len(vocabulary), ranks, folder.plan())

@@ -14,6 +14,7 @@ from trainer.evaluation import KS, BandRecall, Judge, Verdict
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
+from ..meeting import met
 from ..progress import followed
 
 SHOWN = (
@@ -35,19 +36,17 @@ def run(
     batch: int,
     labels: Labels = "all",
 ) -> None:
-    """Judge, print two tables, and write RUN/evaluation.json."""
-    model = TrainedModel.load(path, refine=refine)
-    dataset = Dataset.open(dataset_path or model.config.data.dataset)
-    _check_labels(dataset, RunFolder(path))
-    judge = Judge(
-        model.ranker,
-        model.vocabulary.counts,
-        model.train_records,
-        model.ranker.labels.ranks,
-        seen_only=labels == "seen",
-    )
-    thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
-    verdicts = judge.verdicts(_batches(model, dataset, split, records, batch), thresholds)
+    """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
+    with met() as ranks:
+        model = TrainedModel.load(path, refine=refine, ranks=ranks)
+        dataset = Dataset.open(dataset_path or model.config.data.dataset)
+        _check_labels(dataset, RunFolder(path))
+        counts = model.vocabulary.counts
+        judge = Judge(model.ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
+        thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
+        verdicts = judge.verdicts(_batches(model, dataset, split, records, batch), thresholds)
+    if not ranks.is_first:
+        return
     judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
     judged |= {"labels": labels, "by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
@@ -58,10 +57,17 @@ def run(
 def _batches(
     model: TrainedModel, dataset: Dataset, split: str, records: int | None, batch: int
 ) -> Iterable[RecordBatch]:
-    chosen = dataset.split(split)
+    chosen, ranks = dataset.split(split), model.ranker.labels.ranks
     total = min(chosen.num_records, records or chosen.num_records)
-    batches = sequential(chosen, batch=batch, limit=records, columns=columns(model.config.data))
-    return followed(batches, f"ranking {split}", -(-total // batch))
+    batches = sequential(
+        chosen,
+        batch=batch,
+        world_size=ranks.world_size,
+        rank=ranks.rank,
+        limit=records,
+        columns=columns(model.config.data),
+    )
+    return followed(batches, f"ranking {split}", -(-total // (batch * ranks.world_size)), shown=ranks.is_first)
 
 
 def _check_labels(dataset: Dataset, folder: RunFolder) -> None:
@@ -114,13 +120,13 @@ def _metrics_table(judged: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -
 
 
 def _bands_table(verdicts: Mapping[str, Verdict]) -> Table:
-    table = Table(title=f"By training records of a label: recall@{' / '.join(map(str, KS))}, in percent")
-    table.add_column("training records")
+    table = Table(title=f"recall@{'/'.join(map(str, KS))} by a label's training records, in percent")
+    table.add_column("label has")
     for heading in ("labels", "assignments", *verdicts):
         table.add_column(heading, justify="right")
     for place, found in enumerate(_first(verdicts).bands):
         assignments = f"{found.assignments:,} ({100 * found.share:.1f} %)"
         recalls = (_recall(verdict.bands[place]).values() for verdict in verdicts.values())
-        cells = (" / ".join(f"{100 * share:.1f}" for share in shares) for shares in recalls)
+        cells = ("/".join(f"{100 * share:.1f}" for share in shares) for shares in recalls)
         table.add_row(str(found.band), f"{found.labels:,}", assignments, *cells)
     return table

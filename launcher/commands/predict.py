@@ -1,17 +1,20 @@
 """`lmmtc predict`: labels by name, on the screen or in a Parquet file."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from sharding import Record, Rejections, UnknownLabelError, Vocabulary, read_records
+from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
 from trainer.trained import TrainedModel
 
+from ..meeting import met
 from ..progress import followed
 
 
@@ -32,17 +35,29 @@ def run(
     if given and source:
         raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
     known = tuple(map(_known, given))
-    model = TrainedModel.load(path, refine=refine)
-    if top > model.config.cloze.shortlist:
-        raise ConfigError(f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)")
-    if source and output:
-        records = _records_of(source, model.vocabulary)
-        shown = followed(predict(model, records, top, batch), "predicting")
-        print(f"{output}: {write_predictions(shown, output):,} records")  # noqa: T201
-        return
-    records = (Record(id="", text=text, labels=(), given=known) for text in texts)
-    for text, prediction in zip(texts, predict(model, records, top, batch), strict=True):
-        Console().print(_table(model, text, prediction))
+    with met() as ranks:
+        model = TrainedModel.load(path, refine=refine, ranks=ranks)
+        if top > model.config.cloze.shortlist:
+            raise ConfigError(
+                f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)"
+            )
+        if source and output:
+            records = _records_of(source, model.vocabulary)
+            _label_file(
+                followed(predict(model, records, top, batch), "predicting", shown=ranks.is_first), output, ranks
+            )
+        else:
+            records = (Record(id="", text=text, labels=(), given=known) for text in texts)
+            for text, prediction in zip(texts, predict(model, records, top, batch), strict=ranks.is_first):
+                Console().print(_table(model, text, prediction))
+
+
+def _label_file(predictions: Iterable[Prediction], output: Path, ranks: Ranks) -> None:
+    """Let the first rank write; the others, whose predictions come to it, only take part."""
+    if ranks.is_first:
+        print(f"{output}: {write_predictions(predictions, output):,} records")  # noqa: T201
+    else:
+        deque(predictions, maxlen=0)
 
 
 def _known(word: str) -> tuple[str, bool]:

@@ -60,7 +60,7 @@ def test_an_environment_without_addresses_is_refused() -> None:
         placement({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
     assert str(caught.value) == (
         "environment: RANK, LOCAL_RANK, WORLD_SIZE given without MASTER_ADDR, MASTER_PORT: start with deepspeed or "
-        "torchrun, which set all, or unset them to train in one process"
+        "torchrun, which set all, or unset them to work in one process"
     )
 
 

@@ -17,8 +17,8 @@ class Band:
 
     def __str__(self) -> str:
         if self.most is None:
-            return f"{self.name}: {self.least} or more"
-        return f"{self.name}: {self.least} to {self.most}" if self.most else f"{self.name}: {self.least}"
+            return f"{self.name} {self.least}+"
+        return f"{self.name} {self.least}-{self.most}" if self.most else f"{self.name} {self.least}"
 
     def of(self, counts_L: Ints) -> Bools:
         """Choose its labels by their training records."""

@@ -171,7 +171,7 @@ def test_labels_are_judged_apart_by_their_training_records(lmmtc: Lmmtc, trained
         for k in (1, 3, 5):
             found = sum(label in case.names[:k] for case, label in assigned)
             assert band["recall"]["scan+cloze"][f"recall@{k}"] == pytest.approx(found / len(assigned))
-        assert f"{name}: " in said.out
+        assert f" {name} {least}" in said.out
         assert f"{len(assigned)} (" in said.out
 
 

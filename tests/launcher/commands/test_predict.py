@@ -2,12 +2,20 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
+from trainer.distributed import ONE_RANK, Ranks
+from trainer.predict import Prediction, predict
+from trainer.trained import TrainedModel
+
+OnRanks = Callable[..., list[Any]]
 
 pytestmark = pytest.mark.ranks
 
@@ -48,6 +56,29 @@ def test_a_file_becomes_a_file_with_scores_in_order(
         assert len(set(answer["labels"])) == len(answer["scores"]) == 4
         assert answer["scores"] == sorted(answer["scores"], reverse=True)
         assert all(label.startswith("label ") for label in answer["labels"])
+
+
+def predictions(ranks: Ranks, run: Path, batch: int) -> tuple[int, list[Prediction]]:
+    model = TrainedModel.load(run, ranks=ranks)
+    given = ((("label 1", True),), (), (("label 2", False), ("label 3", True)))
+    records = [Record(str(number), f"topic {number % 44}", (), given=given[number % 3]) for number in range(23)]
+    return len(model.ranker.labels.table.rows_RX), list(predict(model, records, 5, batch))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("slots", ["shortlist", "all"])
+def test_ranks_share_labels_and_records_and_the_first_has_all_answers_in_order(
+    on_ranks: OnRanks, trained: Path, tmp_path: Path, slots: str, world_size: int
+) -> None:
+    run = copy_with(trained, tmp_path / "run", "cloze", "slots", value=slots)
+    rows, wanted = predictions(ONE_RANK, run, 32)
+    assert (rows, len(wanted)) == (48, 23)
+    found = on_ranks(predictions, world_size, run, 3)  # 23 records: the last part is short, or one rank's share is
+    assert [rows for rows, _ in found] == [48 // world_size] * world_size
+    assert [answers for _, answers in found[1:]] == [[]] * (world_size - 1)
+    for answer, expected in zip(found[0][1], wanted, strict=True):
+        assert (answer.id, answer.labels) == (expected.id, expected.labels)
+        assert answer.scores == pytest.approx(expected.scores, rel=1e-5, abs=1e-5)  # fp32, other batches
 
 
 def test_a_record_is_not_proposed_the_label_of_its_own_name(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:

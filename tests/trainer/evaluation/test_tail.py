@@ -55,4 +55,4 @@ def test_each_band_has_its_labels_their_assignments_and_what_was_found_of_these(
 
 
 def test_bands_are_named_with_their_bounds() -> None:
-    assert list(map(str, BANDS)) == ["head: 101 or more", "torso: 20 to 100", "tail: 1 to 19", "unseen: 0"]
+    assert list(map(str, BANDS)) == ["head 101+", "torso 20-100", "tail 1-19", "unseen 0"]

@@ -1,0 +1,65 @@
+"""Commands on several ranks under real starters: the same answers as in one process, said and written once."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.launcher.conftest import Lmmtc
+from tests.programs import PROGRAMS, finish, free_port
+
+pytestmark = pytest.mark.ranks
+
+
+def torchrun(*words: object, code: int = 0) -> tuple[str, str]:
+    place = ("--nproc_per_node", 2, "--master_port", free_port())
+    said = finish(PROGRAMS / "torchrun", *place, "--no-python", "lmmtc", *words, timeout=200, code=code)
+    return said.out, said.err
+
+
+def test_two_ranks_come_to_the_verdict_of_one_process(lmmtc: Lmmtc, trained: Path) -> None:
+    written = []
+    for judge in (lmmtc, torchrun):
+        (trained / "evaluation.json").unlink(missing_ok=True)
+        said = judge("evaluate", trained, "--split", "dev", "--batch", 7)
+        written.append(json.loads((trained / "evaluation.json").read_text()))
+    assert said[0].count("40 records of dev") == 1
+    alone, together = written
+    for ranking in ("scan", "scan+cloze"):
+        # fp32: texts are padded to other lengths, sums come in another order.
+        assert together.pop(ranking) == pytest.approx(alone.pop(ranking), rel=1e-5)
+    assert together == alone
+
+
+def test_two_ranks_under_deepspeed_label_a_file_in_its_order(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    records = [{"id": f"q{number}", "text": f"topic {number % 44}"} for number in range(71)]
+    questions.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    ask = ("predict", trained, "--input", questions, "--output")
+    assert lmmtc(*ask, tmp_path / "alone.parquet").code == 0
+    place = ("--num_accelerators", 2, "--master_port", free_port(), "--no_python", "--no_local_rank")
+    said = finish(PROGRAMS / "deepspeed", *place, "lmmtc", *ask, tmp_path / "together.parquet", timeout=200)
+    assert said.out.count("71 records") == 1
+    alone, together = (pq.read_table(tmp_path / f"{name}.parquet").to_pydict() for name in ("alone", "together"))
+    assert together["id"] == alone["id"] == [f"q{number}" for number in range(71)]
+    assert together["labels"] == alone["labels"]
+
+
+def test_texts_are_answered_once(trained: Path) -> None:
+    out, _ = torchrun("predict", trained, "--text", "topic 3", "--text", "topic 4", "--text", "topic 5")
+    assert [out.count(text) for text in ("topic 3", "topic 4", "topic 5")] == [1, 1, 1]
+
+
+def test_what_is_wrong_is_said_with_the_rank_that_says_it(tmp_path: Path) -> None:
+    _, err = torchrun("evaluate", tmp_path, code=1)
+    assert f"] ConfigError: {tmp_path}: is not the folder of a run: it has no config.json\n" in err
+    assert "[rank " in err
+
+
+def test_half_an_environment_is_refused(trained: Path) -> None:
+    said = finish(PROGRAMS / "lmmtc", "evaluate", trained, env={"RANK": 0, "WORLD_SIZE": 2}, code=78)
+    assert said.err == (
+        "[rank 0] ConfigError: environment: RANK, WORLD_SIZE given without LOCAL_RANK, MASTER_ADDR, MASTER_PORT: "
+        "start with deepspeed or torchrun, which set all, or unset them to work in one process\n"
+    )
