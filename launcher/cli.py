@@ -81,6 +81,12 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
         Literal["all", "seen"],
         typer.Option(help="Judge by all labels, or as if there were only those with a training record."),
     ] = "all",
+    label_filter: Annotated[
+        Path | None,
+        typer.Option(
+            "--filter", help="TSV file (may be .gz): record id, tab, label: pairs that are neither predicted nor true."
+        ),
+    ] = None,
     refine: Refine = 0,
     batch: Batch = 32,
 ) -> None:
@@ -88,7 +94,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 
-    command.run(run, dataset, split, records, refine=refine, batch=batch, labels=labels)
+    command.run(run, dataset, split, records, refine=refine, batch=batch, labels=labels, label_filter=label_filter)
 
 
 @app.command()
@@ -110,6 +116,12 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Parquet file for the labels of --input.")] = None,
+    label_filter: Annotated[
+        Path | None,
+        typer.Option(
+            "--filter", help="TSV file (may be .gz): record id of --input, tab, label: pairs that are not predicted."
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
     refine: Refine = 0,
     batch: Batch = 32,
@@ -118,7 +130,17 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
     _choose_accelerator()
     from .commands import predict as command  # noqa: PLC0415
 
-    command.run(run, text or [], source, output, given=given or [], top=top, refine=refine, batch=batch)
+    command.run(
+        run,
+        text or [],
+        source,
+        output,
+        given=given or [],
+        label_filter=label_filter,
+        top=top,
+        refine=refine,
+        batch=batch,
+    )
 
 
 @app.command()

@@ -13,6 +13,7 @@ from .errors import UnknownLabelError as UnknownLabelError
 from .keyed import hash64 as hash64
 from .keyed import uniform as uniform
 from .labels import ChunkPlan as ChunkPlan
+from .labels import LabelFilter as LabelFilter
 from .labels import Vocabulary as Vocabulary
 from .manifest import Manifest as Manifest
 from .manifest import ShardInfo as ShardInfo

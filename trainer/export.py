@@ -13,6 +13,7 @@ from sharding import Vocabulary, publish_folder
 
 from .config import ModelSection
 from .labels import LabelTable
+from .labels.table import CLOZE_BIAS, SCAN_BIAS
 from .model import Model
 from .run_folder import RunFolder
 from .trained import TrainedModel
@@ -78,7 +79,11 @@ def export(model: TrainedModel, run: RunFolder, out: Path) -> None:
 
 def label_rows(table: LabelTable) -> dict[str, Tensor]:
     """Name the parts of all rows: vectors [L, E], scan_bias [L], cloze_bias [L]."""
-    parts = {"vectors": table.vectors_RE, "scan_bias": table.scan_bias_R, "cloze_bias": table.rows_RX[:, -1]}
+    parts = {
+        "vectors": table.vectors_RE,
+        "scan_bias": table.biases_R2[:, SCAN_BIAS],
+        "cloze_bias": table.biases_R2[:, CLOZE_BIAS],
+    }
     return {name: part.cpu().contiguous() for name, part in parts.items()}
 
 

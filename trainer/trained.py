@@ -1,11 +1,11 @@
 """A trained model, read from the folder of its run: all that evaluation and prediction need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from sharding import TextTokenizer, Vocabulary
+from sharding import LabelFilter, TextTokenizer, Vocabulary
 
 from .checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from .config import Config
@@ -63,6 +63,10 @@ class TrainedModel:
                 refine=refine,
             ),
         )
+
+    def barring(self, barred: LabelFilter) -> "TrainedModel":
+        """Answer without these labels: neither candidates nor, where answers are judged, truth."""
+        return replace(self, ranker=replace(self.ranker, barred=barred))
 
 
 def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:

@@ -1,14 +1,14 @@
 """`lmmtc evaluate`: a trained run, judged on one split; the threshold of F1 is tuned on the dev split."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from sharding import DataError, Dataset, RecordBatch, publish, sequential, sha256
+from sharding import DataError, Dataset, LabelFilter, RecordBatch, publish, sequential, sha256
 from trainer.data import columns
 from trainer.evaluation import KS, BandRecall, Judge, Verdict
 from trainer.run_folder import RunFolder
@@ -35,12 +35,15 @@ def run(
     refine: int,
     batch: int,
     labels: Labels = "all",
+    label_filter: Path | None = None,
 ) -> None:
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks)
         dataset = Dataset.open(dataset_path or model.config.data.dataset)
         _check_labels(dataset, RunFolder(path))
+        if label_filter:
+            model = model.barring(_read_filter(label_filter, model, dataset))
         counts = model.vocabulary.counts
         judge = Judge(model.ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
         thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
@@ -48,7 +51,8 @@ def run(
     if not ranks.is_first:
         return
     judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
-    judged |= {"labels": labels, "by training records": _by_training_records(verdicts)}
+    judged |= {"labels": labels, "filter": label_filter and str(label_filter)}
+    judged |= {"by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1), encoding="utf-8")
     Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts))
@@ -65,7 +69,7 @@ def _batches(
         world_size=ranks.world_size,
         rank=ranks.rank,
         limit=records,
-        columns=columns(model.config.data),
+        columns=columns(model.config.data, filtered=model.ranker.barred is not None),
     )
     return followed(batches, f"ranking {split}", -(-total // (batch * ranks.world_size)), shown=ranks.is_first)
 
@@ -77,6 +81,19 @@ def _check_labels(dataset: Dataset, folder: RunFolder) -> None:
             f"{dataset.path}: has other labels than {folder.path} was trained on; "
             f"shard it again with --vocabulary {folder.labels}"
         )
+
+
+def _read_filter(path: Path, model: TrainedModel, dataset: Dataset) -> LabelFilter:
+    """Read it, and refuse a record id that stands in no split: a misspelt one would filter nothing."""
+    label_filter = LabelFilter.read(path, model.vocabulary)
+    label_filter.check(_record_ids(dataset), dataset.path)
+    return label_filter
+
+
+def _record_ids(dataset: Dataset) -> Iterator[str]:
+    for split in dataset.manifest.splits:
+        for records in sequential(dataset.split(split), batch=4096, columns=("id",)):
+            yield from records.table["id"].to_pylist()
 
 
 def _first(verdicts: Mapping[str, Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharding import Record, Rejections, UnknownLabelError, Vocabulary, read_records
+from sharding import LabelFilter, Record, Rejections, UnknownLabelError, Vocabulary, read_records
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
@@ -25,6 +25,7 @@ def run(
     output: Path | None,
     *,
     given: Sequence[str],
+    label_filter: Path | None = None,
     top: int,
     refine: int,
     batch: int,
@@ -34,6 +35,8 @@ def run(
         raise ConfigError("lmmtc predict: give --text, or --input together with --output")
     if given and source:
         raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
+    if label_filter and texts:
+        raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks)
@@ -42,6 +45,8 @@ def run(
                 f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)"
             )
         if source and output:
+            if label_filter:
+                model = model.barring(_read_filter(label_filter, model, source))
             records = _records_of(source, model.vocabulary)
             _label_file(
                 followed(predict(model, records, top, batch), "predicting", shown=ranks.is_first), output, ranks
@@ -77,6 +82,13 @@ def _records_of(source: Path, vocabulary: Vocabulary) -> Iterator[Record]:
         except UnknownLabelError as error:
             raise UnknownLabelError(f"{where}: {error}") from None
         yield record
+
+
+def _read_filter(path: Path, model: TrainedModel, source: Path) -> LabelFilter:
+    """Read it, and refuse a record id that is none of the file's: a misspelt one would filter nothing."""
+    label_filter = LabelFilter.read(path, model.vocabulary)
+    label_filter.check((record.id for _, record in read_records(source, Rejections("raise"), labelled=False)), source)
+    return label_filter
 
 
 def _table(model: TrainedModel, text: str, prediction: Prediction) -> Table:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -25,7 +26,7 @@ class TextBatch:
     mask_BT: bool, real tokens. weights_B: float32, 0 for padding records.
     labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
     revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
-    barred_B: int64, a label that is no candidate (-1: none).
+    barred_BN: int64, labels that are no candidates (-1: none).
     asked_BGA: int64 labels that training asks about though the scan may not propose them (-1: none): G groups of a
     true label and A - 1 false ones.
     """
@@ -39,7 +40,7 @@ class TextBatch:
     label_offsets: Tensor
     revealed_BV: Tensor
     revealed_states_BV: Tensor
-    barred_B: Tensor
+    barred_BN: Tensor
     asked_BGA: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.long))
 
     def to(self, device: torch.device) -> "TextBatch":
@@ -56,13 +57,18 @@ class TextBatch:
             revealed_states_BV=pad_sequence(states, batch_first=True, padding_value=State.MASK),
         )
 
+    def barring(self, labels: Sequence[np.ndarray]) -> "TextBatch":
+        """Bar further labels: the ids of those of each record."""
+        ids_BN = pad_sequence([torch.from_numpy(ids) for ids in labels], batch_first=True, padding_value=-1)
+        return replace(self, barred_BN=torch.cat([self.barred_BN, ids_BN], dim=1))
+
     def records(self) -> float:
         """Count real records."""
         return float(self.weights_B.sum())
 
     def excluded(self) -> tuple[Tensor, Tensor]:
         """Name all that are no candidates, revealed and barred labels, as pairs (record [N], label [N])."""
-        labels_BV = torch.cat([self.revealed_BV, self.barred_B[:, None]], dim=1)
+        labels_BV = torch.cat([self.revealed_BV, self.barred_BN], dim=1)
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
 

@@ -43,16 +43,17 @@ class Collator:
         maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
         corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)
         revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
-        barred_B = self._barred(records)
-        asked_BGA = self._ask(labels, label_offsets, np.column_stack([revealed_BV, barred_B]), keys)
+        barred_BN = self._barred(records)
+        asked_BGA = self._ask(labels, label_offsets, np.concatenate([revealed_BV, barred_BN], axis=1), keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
-        label_arrays = (revealed_BV, states_BV, barred_B, asked_BGA)
+        label_arrays = (revealed_BV, states_BV, barred_BN, asked_BGA)
         return TextBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, *label_arrays)))
 
     def _barred(self, records: RecordBatch) -> np.ndarray:
         if self.own_labels is None:
-            return np.full(len(records.weights), -1)
-        return np.array([self.own_labels.get(name, -1) for name in records.table["id"].to_pylist()], dtype=np.int64)
+            return np.empty((len(records.weights), 0), dtype=np.int64)
+        own_B = [self.own_labels.get(name, -1) for name in records.table["id"].to_pylist()]
+        return np.array(own_B, dtype=np.int64)[:, None]
 
     def _mask(self, ids_BT: np.ndarray, maskable_BT: np.ndarray, keys: RecordKeys) -> tuple[np.ndarray, np.ndarray]:
         if self.mlm is None or self.mlm.weight == 0:
@@ -76,9 +77,9 @@ def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, in
     return vocabulary.ids if settings.bar_own_label else None
 
 
-def columns(settings: DataSection) -> tuple[str, ...]:
-    """Name the columns of a shard that a collator needs."""
-    return (*COLUMNS, "id") if settings.bar_own_label else COLUMNS
+def columns(settings: DataSection, *, filtered: bool = False) -> tuple[str, ...]:
+    """Name the columns of a shard that a collator needs, and a filter of labels by record id."""
+    return (*COLUMNS, "id") if settings.bar_own_label or filtered else COLUMNS
 
 
 def pad_texts(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sharding import RecordBatch
+from sharding import LabelFilter, RecordBatch
 
 from .evaluator import Ranker
 from .ranking import Bools, Ints, candidate_hits, record_of_value
@@ -52,13 +52,27 @@ class Answers:
 
 
 def ask(ranker: Ranker, records: RecordBatch) -> dict[str, Answers]:
-    """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective."""
+    """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective.
+
+    What the ranker bars from a record is not true of it either.
+    """
     real = int(records.weights.sum())
-    labels, offsets = records.slice(0, real).ragged("labels")
+    truth = _truth(records.slice(0, real), ranker.barred)
     return {
-        name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], labels.astype(np.int64), offsets)
+        name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], *truth)
         for name, ranked in ranker.rank(records).items()
     }
+
+
+def _truth(records: RecordBatch, barred: LabelFilter | None) -> tuple[Ints, Ints]:
+    """Read true labels and their offsets."""
+    labels, offsets = records.ragged("labels")
+    labels = labels.astype(np.int64)
+    if barred is None:
+        return labels, offsets
+    own = zip(barred.of(records.table["id"].to_pylist()), offsets[:-1], offsets[1:], strict=True)
+    open_B = [np.setdiff1d(labels[start:stop], out, assume_unique=True) for out, start, stop in own]
+    return np.concatenate([labels[:0], *open_B]), _offsets(np.array([len(each) for each in open_B], dtype=np.int64))
 
 
 def _offsets(counts_N: Ints) -> Ints:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sharding import RecordBatch
+from sharding import LabelFilter, RecordBatch
 
 from ..data import TextBatch
 from ..distributed import Ranks
@@ -35,6 +35,7 @@ class Ranker:
     """Answers with the rankings that every evaluation reports: the scan's and, with a cloze, both together.
 
     `refine` is the number of mask-predict steps behind the cloze's first pass, in which all candidates are masked.
+    `barred` names labels that are no candidates of a record, which then needs its id.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Ranker:
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
     refine: int = 0
+    barred: LabelFilter | None = None
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size.
@@ -54,6 +56,8 @@ class Ranker:
         batch = self.collate(records)
         if any(given):
             batch = batch.revealing(given)
+        if self.barred:
+            batch = batch.barring(self.barred.of(records.table["id"].to_pylist()))
         was_training = self.model.training
         self.model.eval()
         with torch.no_grad():

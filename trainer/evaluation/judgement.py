@@ -59,9 +59,10 @@ class Judge:
         return {name: tally.verdict(self.training_records_L, self.ranks) for name, tally in tallies.items()}
 
     def _answers(self, batches: Iterable[RecordBatch]) -> Iterator[tuple[str, Answers]]:
+        seen_L = self.training_records_L > 0
         for records in batches:
             for name, answers in ask(self.ranker, records).items():
-                yield name, answers.among(self.training_records_L > 0) if self.seen_only else answers
+                yield name, answers.among(seen_L) if self.seen_only else answers
 
 
 @dataclass

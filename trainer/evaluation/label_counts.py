@@ -13,7 +13,7 @@ from .ranking import Bools, Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class LabelCounts:
-    """Counts over records, int64, added to in place: O(labels) memory however many records there are.
+    """Counts over records, int32, added to in place: O(labels) memory however many records there are.
 
     true_L: records that have the label. predicted_DL, found_DL: records for which it was predicted, and was so
     rightly, under each of D ways to decide what is predicted.
@@ -26,7 +26,7 @@ class LabelCounts:
     @classmethod
     def zeros(cls, decisions: int, num_labels: int) -> "LabelCounts":
         """Begin to count."""
-        whole = np.zeros((2 * decisions + 1, num_labels), dtype=np.int64)
+        whole = np.zeros((2 * decisions + 1, num_labels), dtype=np.int32)
         return cls(whole[0], whole[1 : decisions + 1], whole[decisions + 1 :])
 
     def add(self, answers: Answers, chosen_DNK: Sequence[Bools]) -> None:

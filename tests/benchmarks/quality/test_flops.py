@@ -37,7 +37,7 @@ def texts() -> TextBatch:
         label_offsets=torch.tensor([0, 1, 2]),
         revealed_BV=nothing,
         revealed_states_BV=nothing,
-        barred_B=torch.full((RECORDS,), -1),
+        barred_BN=torch.full((RECORDS, 1), -1),
     )
 
 

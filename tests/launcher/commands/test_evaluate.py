@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sharding import convert
+from sharding import LabelFilter, convert
 from tests.launcher.conftest import Lmmtc
 from trainer.predict import predict
 from trainer.trained import TrainedModel
@@ -19,6 +19,7 @@ from trainer.trained import TrainedModel
 pytestmark = pytest.mark.ranks
 
 SHORTLIST = 12
+OTHERS = ", 'label 47', 'label 37'\n"
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,55 @@ def test_labels_without_a_training_record_can_be_left_out(lmmtc: Lmmtc, trained:
             sum(precision(case, k) for case in labelled) / len(labelled)
         )
     assert written["by training records"][-1]["assignments"] == 0
+
+
+def test_filtered_pairs_are_neither_predicted_nor_true(
+    lmmtc: Lmmtc, trained: Path, corpus: Path, judged: Path, tmp_path: Path
+) -> None:
+    model = TrainedModel.load(trained)
+    before = cases(model, corpus, "test")
+    ids = [record["id"] for record in records_of(corpus, "test")]
+    pairs = [(record, name) for record, case in zip(ids, before, strict=True) for name in (*case.names[:2], *case.true)]
+    pairs = [*pairs[::3], ("3", "label 3")]  # the last is a dev record
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{record}\t{name}\n" for record, name in pairs), encoding="utf-8")
+    test = [
+        Case(frozenset(name for name in case.true if (record, name) not in pairs), case.names, case.scores)
+        for record, case in zip(
+            ids, cases(model.barring(LabelFilter.read(path, model.vocabulary)), corpus, "test"), strict=True
+        )
+    ]
+    assert not [
+        pair for record, case in zip(ids, test, strict=True) for name in case.names if (pair := (record, name)) in pairs
+    ]
+    said = lmmtc("evaluate", trained, "--dataset", judged, "--filter", path)
+    assert said.code == 0, said.err
+    written = json.loads((trained / "evaluation.json").read_text())
+    assert written["filter"] == str(path)
+    labelled = [case for case in test if case.true]
+    assert sum(len(case.true) for case in labelled) < sum(len(case.true) for case in before)
+    for k in (1, 3, 5):
+        wanted = sum(precision(case, k) for case in labelled) / len(labelled)
+        assert written["scan+cloze"][f"P@{k}"] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("999\tlabel 1", "DataError: pairs.tsv:2: record '999': {judged} has no record of this id\n"),
+        (
+            "50\tlabl 7",
+            "UnknownLabelError: pairs.tsv:2: label 'labl 7': must be one of the 48 labels; nearest: 'label 7'" + OTHERS,
+        ),
+        ("50", "DataError: pairs.tsv:2: b'50': must be a record id, a TAB and a label, in UTF-8\n"),
+    ],
+)
+def test_a_filter_that_cannot_be_meant_is_refused_with_its_line(
+    lmmtc: Lmmtc, trained: Path, judged: Path, tmp_path: Path, line: str, complaint: str
+) -> None:
+    (tmp_path / "pairs.tsv").write_text(f"50\tlabel 1\n{line}\n", encoding="utf-8")
+    said = lmmtc("evaluate", trained, "--dataset", judged, "--filter", tmp_path / "pairs.tsv")
+    assert (said.code, said.err) == (78, complaint.format(judged=judged))
 
 
 def test_only_the_first_records_of_each_split_are_judged_on_request(lmmtc: Lmmtc, trained: Path, judged: Path) -> None:

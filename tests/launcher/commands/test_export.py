@@ -80,7 +80,7 @@ def test_rows_heads_and_labels_are_all_there(exported: Path, trained: Path) -> N
         assert torch.equal(tensor, model.ranker.model.get_parameter(name))
     rows, table = load_file(exported / "label_rows.safetensors"), model.ranker.labels.table
     together = torch.cat([rows["vectors"], rows["scan_bias"][:, None], rows["cloze_bias"][:, None]], dim=1)
-    assert torch.equal(together, table.rows_RX)
+    assert torch.equal(together, table.rows(slice(None)))
     labels = pq.read_table(exported / "labels.parquet").to_pydict()
     assert labels == {
         "id": list(range(48)),

@@ -62,7 +62,7 @@ def predictions(ranks: Ranks, run: Path, batch: int) -> tuple[int, list[Predicti
     model = TrainedModel.load(run, ranks=ranks)
     given = ((("label 1", True),), (), (("label 2", False), ("label 3", True)))
     records = [Record(str(number), f"topic {number % 44}", (), given=given[number % 3]) for number in range(23)]
-    return len(model.ranker.labels.table.rows_RX), list(predict(model, records, 5, batch))
+    return len(model.ranker.labels.table.range), list(predict(model, records, 5, batch))
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -105,6 +105,43 @@ def test_a_bad_line_leaves_no_file_behind(lmmtc: Lmmtc, trained: Path, tmp_path:
     said = lmmtc("predict", trained, "--input", tmp_path / "bad.jsonl", "--output", tmp_path / "answers.parquet")
     assert (said.code, said.err) == (78, "BadRecordError: bad.jsonl:2: 'text' is missing: must be a string\n")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+def test_filtered_labels_are_no_answers_of_their_record(
+    lmmtc: Lmmtc, trained: Path, questions: Path, tmp_path: Path
+) -> None:
+    words = ("predict", trained, "--input", questions, "--output")
+    assert lmmtc(*words, tmp_path / "before.parquet", "--top", 6).code == 0
+    before = pq.read_table(tmp_path / "before.parquet").to_pylist()
+    pairs = {answer["id"]: {answer["labels"][0], answer["labels"][3]} for answer in before[::2]}
+    lines = [f"{record}\t{label}\n" for record, labels in pairs.items() for label in labels]
+    (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    said = lmmtc(*words, tmp_path / "after.parquet", "--top", 4, "--filter", tmp_path / "pairs.tsv")
+    assert said.code == 0, said.err
+    after = pq.read_table(tmp_path / "after.parquet").to_pylist()
+    for answer, known in zip(after, before, strict=True):
+        out = pairs.get(answer["id"], set())
+        assert len(answer["labels"]) == 4
+        assert not out & set(answer["labels"])
+        if not out:
+            assert answer["labels"] == known["labels"][:4]
+
+
+def test_a_filter_for_a_record_that_is_not_there_is_refused(
+    lmmtc: Lmmtc, trained: Path, questions: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.tsv").write_text("q1\tlabel 1\nq70\tlabel 1\n", encoding="utf-8")
+    output = tmp_path / "answers.parquet"
+    said = lmmtc("predict", trained, "--input", questions, "--output", output, "--filter", tmp_path / "pairs.tsv")
+    message = f"DataError: pairs.tsv:2: record 'q70': {questions} has no record of this id\n"
+    assert (said.code, said.err) == (78, message)
+    assert not output.exists()
+
+
+def test_a_filter_names_records_of_a_file(lmmtc: Lmmtc, tmp_path: Path) -> None:
+    said = lmmtc("predict", tmp_path, "--text", "a", "--filter", "pairs.tsv")
+    message = "ConfigError: lmmtc predict: --filter goes with --input: it names records by their id\n"
+    assert (said.code, said.err) == (78, message)
 
 
 def test_more_labels_than_the_run_ranks_are_refused(lmmtc: Lmmtc, trained: Path) -> None:

@@ -1,12 +1,17 @@
-"""Choosing candidates, subsets, and a smaller label space, against sets."""
+"""Choosing candidates, subsets, a smaller label space, and labels that are barred, against sets."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sharding import LabelFilter, RecordBatch
 from tests.trainer.evaluation.cases import NUM_LABELS, answers, random_answers, ranked, truth
-from trainer.evaluation import Answers
+from trainer.evaluation import Answers, Ranked, ask
 
 
 @given(answers(), st.integers(1, 8), st.sampled_from([-np.inf, -1.0, 0.7, np.inf]))
@@ -55,3 +60,34 @@ def test_a_candidate_keeps_its_score_in_a_smaller_label_space(data: Answers, cho
         assert all(
             before[label] == score for label, score in zip(ids.tolist(), scores.tolist(), strict=True) if label >= 0
         )
+
+
+@given(answers(), st.lists(st.sets(st.integers(0, NUM_LABELS - 1)), min_size=8, max_size=8), st.integers(0, 2))
+def test_what_is_barred_from_a_record_is_not_true_of_it_and_padding_is_left_out(
+    data: Answers, barred: list[set[int]], padding: int
+) -> None:
+    total = len(data.ids_NK) + padding
+    true = [*truth(data), *[{0, 1}] * padding]
+    columns = {"id": list(map(str, range(total))), "labels": pa.array(map(sorted, true), pa.list_(pa.uint32()))}
+    weights = np.arange(total) < len(data.ids_NK)
+    records = RecordBatch(0, np.arange(total), weights.astype(np.float32), pa.table(columns))
+    out = LabelFilter({str(record): np.array(sorted(labels)) for record, labels in enumerate(barred)}, {})
+    for label_filter, excluded in ((out, barred), (None, [set[int]()] * total)):
+        stand_in: Any = Fixed(data, padding, label_filter)
+        found = ask(stand_in, records)["scan"]
+        assert truth(found) == [own - labels for own, labels in zip(truth(data), excluded, strict=False)]
+        assert np.array_equal(found.ids_NK, data.ids_NK)
+        assert np.array_equal(found.scores_NK, data.scores_NK)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A ranker with fixed answers; those for padding repeat the first candidates."""
+
+    answers: Answers
+    padding: int
+    barred: LabelFilter | None
+
+    def rank(self, _records: RecordBatch) -> dict[str, Ranked]:
+        more = ((0, self.padding), (0, 0))
+        return {"scan": Ranked(np.pad(self.answers.ids_NK, more), np.pad(self.answers.scores_NK, more))}

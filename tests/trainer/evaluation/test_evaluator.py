@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sharding import RecordBatch
+from sharding import LabelFilter, RecordBatch
 from tests.trainer.model.tiny import LABEL_WIDTH, some_texts, tiny_model
 from trainer.data import State
 from trainer.distributed import ONE_RANK
@@ -94,3 +94,17 @@ def test_without_a_cloze_no_label_is_given_and_no_answer_refined(
         "cloze.enabled = false: without label slots, no label can be given and no answer refined"
     )
     assert list(ranker.rank(RECORDS, [{}, {}, {}])) == ["scan"]
+
+
+def test_labels_that_are_barred_are_no_candidates_and_what_stands_behind_them_moves_up(tmp_path: Path) -> None:
+    ranker = tiny_ranker(tmp_path)
+    whole = replace(ranker, labels=replace(ranker.labels, shortlist=NUM_LABELS)).rank(RECORDS)["scan"].ids_BK
+    barred = {"a": whole[0, [0, 2, 3]], "c": whole[2, [4]]}
+    records = replace(RECORDS, table=pa.table({"id": ["a", "b", "c"]}))
+    found = replace(ranker, barred=LabelFilter(barred, {})).rank(records)
+    for name, ids_K, found_K, candidates_K in zip(
+        "abc", whole, found["scan"].ids_BK, found["scan+cloze"].ids_BK, strict=True
+    ):
+        left = [label for label in ids_K if label not in barred.get(name, [])]
+        assert found_K.tolist() == left[:SHORTLIST]
+        assert set(candidates_K) == set(found_K)

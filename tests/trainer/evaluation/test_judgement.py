@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sharding import RecordBatch
+from sharding import LabelFilter, RecordBatch
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.evaluation import Judge, Ranked, Verdict
 
@@ -21,6 +21,8 @@ OnRanks = Callable[..., list[Any]]
 @dataclass(frozen=True)
 class Guesses:
     """A ranker whose answer follows from a record's place in its split; places at the end are now and then empty."""
+
+    barred: LabelFilter | None = None
 
     def rank(self, records: RecordBatch) -> dict[str, Ranked]:
         return {name: self._ranked(records, seed) for seed, name in enumerate(("scan", "scan+cloze"))}

@@ -63,7 +63,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=torch.tensor(REVEALED[own]),
         revealed_states_BV=torch.tensor(STATES[own]),
-        barred_B=torch.tensor(BARRED[own]),
+        barred_BN=torch.tensor(BARRED[own])[:, None],
     )
 
 

@@ -56,7 +56,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=revealed,
         revealed_states_BV=torch.full_like(revealed, State.YES),
-        barred_B=torch.tensor(BARRED[own]),
+        barred_BN=torch.tensor(BARRED[own])[:, None],
     )
 
 

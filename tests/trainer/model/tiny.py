@@ -78,7 +78,7 @@ def some_texts() -> TextBatch:
         label_offsets=torch.tensor([0, 1, 1, 2]),
         revealed_BV=nothing,
         revealed_states_BV=nothing,
-        barred_B=torch.full((3,), -1),
+        barred_BN=nothing,
     )
 
 

@@ -1,0 +1,59 @@
+"""Decides which labels a record must not be judged by: pairs of record and label, read from a file."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, UnknownLabelError
+from ..sources import read_lines
+from .vocabulary import Vocabulary
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFilter:
+    """Label ids by record id, and where in the file each record id comes first; memory: O(pairs)."""
+
+    labels: dict[str, NDArray[np.int64]]
+    places: dict[str, str]
+
+    @classmethod
+    def read(cls, path: Path, vocabulary: Vocabulary) -> "LabelFilter":
+        """Read a .tsv or .tsv.gz file of lines "record id TAB label".
+
+        DataError names the line that is none, UnknownLabelError the line with a label that is not in the vocabulary.
+        """
+        labels: dict[str, list[int]] = defaultdict(list)
+        places: dict[str, str] = {}
+        for where, line in read_lines(path):
+            record, label = _pair(where, line)
+            try:
+                labels[record].append(vocabulary.id_of(label))
+            except UnknownLabelError as error:
+                raise UnknownLabelError(f"{where}: {error}") from None
+            places.setdefault(record, where)
+        return cls({record: np.unique(ids) for record, ids in labels.items()}, places)
+
+    def check(self, records: Iterable[str], origin: Path) -> None:
+        """Raise a DataError, with its line, for a record id that is none of the origin's."""
+        absent = self.places.keys() - records
+        if absent:
+            first = next(record for record in self.places if record in absent)
+            raise DataError(f"{self.places[first]}: record {first!r}: {origin} has no record of this id")
+
+    def of(self, records: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Give the label ids of each record, ascending."""
+        return [self.labels.get(record, _NONE) for record in records]
+
+
+def _pair(where: str, line: bytes) -> tuple[str, str]:
+    try:
+        record, label = line.decode().split("\t", maxsplit=1)
+    except ValueError:
+        raise DataError(f"{where}: {line[:60]!r}: must be a record id, a TAB and a label, in UTF-8") from None
+    return record, label
