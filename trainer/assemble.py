@@ -1,5 +1,6 @@
 """From a Config to a run that is ready to start: the only place where everything meets."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -99,13 +100,15 @@ def build_model(config: Config) -> Model:
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.train.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.train.lr)
+    """AdamW; biases and norms are not decayed, and what only the cloze has may learn at a rate of its own."""
+    groups = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        scale = config.cloze.lr_scale if name.startswith(("slots.", "readout.")) else 1.0
+        groups[scale, config.train.weight_decay if parameter.dim() > 1 else 0.0].append(parameter)
+    return torch.optim.AdamW(
+        [{"params": own, "weight_decay": decay, "scale": scale} for (scale, decay), own in groups.items()],
+        lr=config.train.lr,
+    )
 
 
 def build_labels(

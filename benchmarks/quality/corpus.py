@@ -21,7 +21,8 @@ def prepare(name: str, folder: Path) -> Dataset:
         records = usable([json.loads(line) for line in file])
     with publish(folder / "corpus.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    convert(folder / "corpus.jsonl", folder / "shards", encoder_folder())
+    texts = DATA / name / "labels.tsv.gz"
+    convert(folder / "corpus.jsonl", folder / "shards", encoder_folder(), label_texts=texts if texts.exists() else None)
     return Dataset.open(folder / "shards")
 
 

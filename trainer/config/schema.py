@@ -112,6 +112,8 @@ class ClozeSection(Section):
     """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
     flip: Share = 0.0
     """Share of shown labels that are replaced by a false one."""
+    lr_scale: Rate = 1.0
+    """Learning rate of the slots and their read-out, as a multiple of train.lr: they are new, the encoder is not."""
     inject: Annotated[int, Field(ge=0)] = 0
     """True labels of a training record with a slot even if the scan misses them, each with 4 false ones as frequent."""
     shown_no: NonNegative = 0.0

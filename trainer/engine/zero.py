@@ -55,9 +55,9 @@ class Engine:
         self._engine.step()
 
     def set_learning_rate(self, lr: float) -> None:
-        """Use `lr` from the next parameter update on."""
+        """Use `lr` from the next parameter update on, times the `scale` of a group that has one."""
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("scale", 1.0)
 
     def gradient_magnitude(self) -> Tensor:
         """Return a number that is finite exactly when all gradients since the last call are."""
