@@ -22,10 +22,11 @@ def main() -> None:
     from .comparison import Comparison  # noqa: PLC0415
 
     machine = "gpu" if torch.cuda.is_available() else "cpu"
-    recipe = Path(__file__).with_name(f"{machine}.toml")
+    benchmark = BENCHMARKS[options.set]
+    recipe = Path(__file__).with_name(f"{machine}{benchmark.recipe}.toml")
     folder = options.folder or Path("data/quality") / options.set
     comparison = Comparison(
-        benchmark=BENCHMARKS[options.set],
+        benchmark=benchmark,
         dataset=prepare(options.set, folder),
         folder=folder,
         recipe=recipe,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sharding import Dataset, publish
@@ -13,7 +13,7 @@ from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
 from .runs import Run
-from .tables import METRICS, answer, known_row, markdown, verdict_rows, worth_row
+from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
 from .variants import Benchmark, Variant
 
 # Of encoder and heads. Each form of the model is tried with each rate, without MLM, for a third of the steps.
@@ -41,6 +41,8 @@ class Comparison:
         if self.lr is None:
             yield self._tuning()
         yield self._figures()
+        if self.benchmark.labels == "seen":
+            yield self._bands()
         if self.benchmark.asked:
             yield self._given(self.benchmark.asked)
 
@@ -62,12 +64,13 @@ class Comparison:
             f"run.seed={seed}",
             f"data.dataset={self.dataset.path}",
             f"model.encoder={encoder_folder()}",
+            f"labels.text_cache={self.folder / 'label-texts'}",
             f"cloze.shortlist={self.benchmark.shortlist}",
             f"cloze.chunk={self.benchmark.shortlist}",  # all slots see each other
             f"train.steps={steps}",
             f"train.lr={lr}",
         )
-        return Run(self.recipe, (*shared, *variant.settings))
+        return Run(self.recipe, (*shared, *variant.settings), self.benchmark.labels)
 
     def _tuning(self) -> str:
         rows = [[form, *(f"{100 * self._tried(form, lr):.1f}" for lr in RATES)] for form in self.benchmark.forms]
@@ -78,12 +81,21 @@ class Comparison:
         return answer(run.judged("dev", TUNING_RECORDS))["micro-F1"]
 
     def _figures(self) -> str:
-        rows = [known_row(["TF-IDF + linear SVM", "", ""], self.benchmark.linear)]
+        metrics = self.benchmark.metrics
+        rows = [known_row([self.benchmark.peer, "", ""], self.benchmark.linear, metrics)]
         for variant in self.benchmark.variants:
             steps = self.steps_of(variant)
             lead = [variant.name, f"{steps:,}", f"{steps * self.step_flops(variant) / 1e12:,.1f}"]
-            rows += verdict_rows(lead, [run.judged("test") for run in self._tuned(variant)])
-        return markdown(["", "steps", "TFLOP", *METRICS], rows)
+            rows += verdict_rows(lead, [run.judged("test") for run in self._tuned(variant)], metrics)
+        return markdown(["", "steps", "TFLOP", *metrics], rows)
+
+    def _bands(self) -> str:
+        """Compare by how many training records a label has; judged by all labels, the unseen ones among them."""
+        firsts = [(variant, self._tuned(variant)[0]) for variant in self.benchmark.variants if variant.cost_of is None]
+        verdicts = [(variant, replace(run, labels="all").judged("test")) for variant, run in firsts]
+        head = [f"{band['name']} ({100 * band['share']:.1f} %)" for band in verdicts[0][1]["by training records"]]
+        rows = [row for variant, verdict in verdicts for row in band_rows(variant.name, verdict)]
+        return markdown(["recall@5, all labels", *head], rows)
 
     def _tuned(self, variant: Variant) -> list[Run]:
         """Name a run for each seed, with the learning rate that was given or is best on dev."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from launcher.commands import evaluate
 from trainer.config import Config, load_config
@@ -22,10 +22,11 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe and what is set beside it; run.folder is where all of it is kept."""
+    """A recipe and what is set beside it; run.folder is where all of it is kept. labels: which are judged by."""
 
     recipe: Path
     settings: tuple[str, ...]
+    labels: Literal["all", "seen"] = "all"
 
     @cached_property
     def config(self) -> Config:
@@ -39,10 +40,11 @@ class Run:
 
     def judged(self, split: str, records: int | None = None) -> dict[str, Any]:
         """Return what `lmmtc evaluate` finds on a split, or its first records, once this very run is trained."""
-        verdict = self.folder / "evaluation.json"
+        verdict = self.folder / f"judged-by-{self.labels}-labels-of-{split}.json"
         if not verdict.exists() or RunFolder(self.folder).config() != self.config:
             self._train()
-            evaluate.run(self.folder, None, split, records, refine=0, batch=BATCH)
+            evaluate.run(self.folder, None, split, records, refine=0, batch=BATCH, labels=self.labels)
+            (self.folder / "evaluation.json").rename(verdict)
         return json.loads(verdict.read_text(encoding="utf-8"))
 
     def _train(self) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 
 from .given import Worth
 
-METRICS = ("P@1", "P@3", "P@5", "micro-F1", "macro-F1", "subset accuracy")
-
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out a table."""
@@ -19,18 +17,27 @@ def answer(verdict: Mapping[str, Any]) -> Mapping[str, float]:
     return verdict[_rankings(verdict)[-1]]
 
 
-def verdict_rows(lead: Sequence[str], verdicts: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+def verdict_rows(
+    lead: Sequence[str], verdicts: Sequence[Mapping[str, Any]], metrics: Sequence[str]
+) -> Iterator[list[str]]:
     """Show runs that differ in their seeds alone: their answer and, in another row, the scan beneath it."""
     *beneath, best = _rankings(verdicts[0])
     for ranking in (best, *beneath):
         name = lead[0] if ranking == best else f"{lead[0]}: its {ranking} alone"
-        figures = (spread([100 * verdict[ranking][metric] for verdict in verdicts]) for metric in METRICS)
+        figures = (spread([100 * verdict[ranking][metric] for verdict in verdicts]) for metric in metrics)
         yield [name, *lead[1:], *figures]
 
 
-def known_row(lead: Sequence[str], percents: Mapping[str, float]) -> list[str]:
+def band_rows(name: str, verdict: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Show how many of the assignments to labels with many, few and no training records are among the first five."""
+    bands = verdict["by training records"]
+    for ranking in bands[0]["recall"]:
+        yield [f"{name}: {ranking}", *(f"{100 * band['recall'][ranking]['recall@5']:.1f}" for band in bands)]
+
+
+def known_row(lead: Sequence[str], percents: Mapping[str, float], metrics: Sequence[str]) -> list[str]:
     """Show what somebody else has measured."""
-    return [*lead, *(f"{percents[metric]:.1f}" if metric in percents else "" for metric in METRICS)]
+    return [*lead, *(f"{percents[metric]:.1f}" if metric in percents else "" for metric in metrics)]
 
 
 def worth_row(seed: int, worth: Worth) -> list[str]:

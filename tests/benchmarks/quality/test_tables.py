@@ -2,6 +2,7 @@
 
 from benchmarks.quality import tables
 from benchmarks.quality.given import Worth
+from benchmarks.quality.variants import FEW_LABELS
 
 FIGURES = {"P@1": 0.9, "P@3": 0.5, "P@5": 0.25, "micro-F1": 0.8, "macro-F1": 0.1, "subset accuracy": 0.75, "nDCG@1": 0}
 
@@ -12,7 +13,7 @@ def test_a_table_is_markdown() -> None:
 
 def test_a_variant_has_a_row_of_percents_and_its_scan_another() -> None:
     verdict = {"step": 300, "split": "test", "scan": FIGURES | {"P@1": 0.6}, "scan+cloze": FIGURES}
-    assert list(tables.verdict_rows(["prefix", "300"], [verdict])) == [
+    assert list(tables.verdict_rows(["prefix", "300"], [verdict], FEW_LABELS)) == [
         ["prefix", "300", "90.0", "50.0", "25.0", "80.0", "10.0", "75.0"],
         ["prefix: its scan alone", "300", "60.0", "50.0", "25.0", "80.0", "10.0", "75.0"],
     ]
@@ -24,12 +25,29 @@ def test_the_answer_is_the_last_ranking() -> None:
 
 def test_seeds_have_a_mean_and_a_standard_deviation() -> None:
     verdicts = [{"scan": FIGURES | {"P@1": value}} for value in (0.7, 0.8, 0.9)]
-    [row] = tables.verdict_rows(["control"], verdicts)
+    [row] = tables.verdict_rows(["control"], verdicts, FEW_LABELS)
     assert row[:3] == ["control", "80.0 ± 10.0", "50.0 ± 0.0"]
 
 
+def test_every_ranking_has_a_row_of_recalls_by_training_records() -> None:
+    bands = [{"recall": {"scan": {"recall@5": 0.5}, "scan+cloze": {"recall@5": value}}} for value in (0.75, 0.25)]
+    assert list(tables.band_rows("prefix", {"by training records": bands})) == [
+        ["prefix: scan", "50.0", "50.0"],
+        ["prefix: scan+cloze", "75.0", "25.0"],
+    ]
+
+
 def test_what_nobody_measured_stays_empty() -> None:
-    assert tables.known_row(["SVM", ""], {"P@1": 94.6, "micro-F1": 88.4}) == ["SVM", "", "94.6", "", "", "88.4", "", ""]
+    assert tables.known_row(["SVM", ""], {"P@1": 94.6, "micro-F1": 88.4}, FEW_LABELS) == [
+        "SVM",
+        "",
+        "94.6",
+        "",
+        "",
+        "88.4",
+        "",
+        "",
+    ]
 
 
 def test_the_gain_of_given_labels_has_a_sign() -> None:
