@@ -7,13 +7,12 @@ from typing import Literal
 FEW_LABELS = ("P@1", "P@3", "P@5", "micro-F1", "macro-F1", "subset accuracy")
 MANY_LABELS = ("P@1", "P@3", "P@5", "PSP@1", "PSP@3", "PSP@5", "nDCG@5", "R@5", "recall@K")
 
-CONTROL, PREFIX, ALL_SLOTS, JOINT = "control", "prefix (scan + cloze)", "prefix (all slots)", "joint"
+CONTROL, PREFIX, JOINT = "control", "prefix (scan + cloze)", "joint"
 RANDOM_ROWS = "control, rows at random"
 FORMS = {
     CONTROL: ("cloze.enabled=false",),
     RANDOM_ROWS: ("cloze.enabled=false", "labels.start=random"),
     PREFIX: (),
-    ALL_SLOTS: ("cloze.slots=all",),
     JOINT: ("cloze.slots=all", "cloze.attention=joint"),
 }
 
@@ -70,8 +69,6 @@ REUTERS = Benchmark(
         Variant(CONTROL, mlm=True),
         Variant(PREFIX),
         Variant(PREFIX, mlm=True),
-        Variant(ALL_SLOTS),
-        Variant(ALL_SLOTS, mlm=True),
         Variant(JOINT, mlm=True),
         Variant(CONTROL, cost_of=PREFIX),
         Variant(CONTROL, mlm=True, cost_of=PREFIX),
