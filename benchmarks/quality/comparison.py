@@ -12,6 +12,7 @@ from trainer.trained import TrainedModel
 from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
+from .peer import NAME, live_metrics
 from .runs import Run
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
 from .variants import Benchmark, Variant
@@ -83,6 +84,10 @@ class Comparison:
     def _figures(self) -> str:
         metrics = self.benchmark.metrics
         rows = [known_row([self.benchmark.peer, "", ""], self.benchmark.linear, metrics)]
+        if self.benchmark.labels == "seen" and (
+            live := live_metrics(self.dataset, self.folder, self.benchmark.shortlist)
+        ):
+            rows.append(known_row([NAME, "", ""], {name: 100 * value for name, value in live.items()}, metrics))
         for variant in self.benchmark.variants:
             steps = self.steps_of(variant)
             lead = [variant.name, f"{steps:,}", f"{steps * self.step_flops(variant) / 1e12:,.1f}"]

@@ -32,7 +32,13 @@ def band_rows(name: str, verdict: Mapping[str, Any]) -> Iterator[list[str]]:
     """Show how many of the assignments to labels with many, few and no training records are among the first five."""
     bands = verdict["by training records"]
     for ranking in bands[0]["recall"]:
-        yield [f"{name}: {ranking}", *(f"{100 * band['recall'][ranking]['recall@5']:.1f}" for band in bands)]
+        yield [f"{name}: {ranking}", *(_recall_at_5(band, ranking) for band in bands)]
+
+
+def _recall_at_5(band: Mapping[str, Any], ranking: str) -> str:
+    """Show it where the band has an assignment at all."""
+    found = band["recall"][ranking]
+    return f"{100 * found['recall@5']:.1f}" if found else ""
 
 
 def known_row(lead: Sequence[str], percents: Mapping[str, float], metrics: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from .evaluator import Evaluator as Evaluator
 from .evaluator import Ranked as Ranked
 from .evaluator import Ranker as Ranker
 from .judgement import Judge as Judge
+from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
 from .label_counts import LabelCounts as LabelCounts
 from .ranking import KS as KS
