@@ -27,7 +27,7 @@ def train_and_save(ranks: Ranks, config: Config) -> None:
     parts.train(2)
     folder = RunFolder(config.run.folder)
     if ranks.is_first:
-        folder.create(config, Dataset.open(config.data.dataset), encoder_config(build_model(config).encoder))
+        folder.create(config, Dataset.open(config.data.dataset), encoder_config(build_model(config).encoder), plan=None)
     meta = CheckpointMeta(
         2, ranks.world_size, StreamState(), parts.loader.stream.guards, config.model_dump(mode="json")
     )
