@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from trainer.errors import ConfigError
 
 PLACE = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+ON_NODE = ("LOCAL_WORLD_SIZE", "LOCAL_SIZE")  # as torchrun and as deepspeed call it
 
 
 @dataclass(frozen=True)
 class Placement:
-    """This process among all, and on its node."""
+    """This process among all, and on its node, where `on_node` of them are."""
 
     rank: int
     local_rank: int
     world_size: int
     master_addr: str
     master_port: int
+    on_node: int = 1
 
     def variables(self) -> dict[str, str]:
         """Name what torch.distributed and DeepSpeed read."""
@@ -45,7 +47,8 @@ def placement(environment: Mapping[str, str]) -> Placement:
     rank, local_rank, world_size, port = (_number(environment, name) for name in PLACE if name != "MASTER_ADDR")
     if not 0 <= rank < world_size:
         raise ConfigError(f"environment: RANK = {rank}: must be at least 0 and below WORLD_SIZE = {world_size}")
-    return Placement(rank, local_rank, world_size, environment["MASTER_ADDR"], port)
+    on_node = next((_number(environment, name) for name in ON_NODE if name in environment), 1)
+    return Placement(rank, local_rank, world_size, environment["MASTER_ADDR"], port, on_node)
 
 
 def choose_accelerator(environment: MutableMapping[str, str]) -> None:

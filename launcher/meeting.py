@@ -16,7 +16,7 @@ def met() -> Iterator[Ranks]:
     if place.world_size == 1:
         yield ONE_RANK
         return
-    ranks = join(place.local_rank)
+    ranks = join(place.local_rank, place.on_node)
     try:
         yield ranks
     finally:

@@ -55,7 +55,7 @@ def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopReque
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
     prepare_ops()
-    ranks = join(place.local_rank)
+    ranks = join(place.local_rank, place.on_node)
     events = _open_events(config, place)
     try:
         run = assemble(config, ranks, telemetry, events, stop, _extra_hooks(config, place))

@@ -19,7 +19,7 @@ from .engine import Engine
 from .errors import ConfigError
 from .evaluation import Evaluator, Ranker, inverse_propensity
 from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
-from .labels import Labels, LabelTable, RowUpdates, label_side, row_optimizer, slot_plan
+from .labels import Labels, LabelTable, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
 from .run_folder import RunFolder
@@ -123,8 +123,7 @@ def build_labels(
     weights_L = _positive_weights(config, dataset).to(engine.device) if settings.propensity else None
     side = label_side(config, table, len(dataset.vocabulary), ranks, plan, weights_L)
     optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
-    fused = side.scans and engine.accumulation == 1 and not settings.buffer_gradients
-    return side, RowUpdates(optimizer, fused=fused)
+    return side, RowUpdates(optimizer, fused=not buffers_gradients(config, ranks.world_size))
 
 
 def _positive_weights(config: Config, dataset: Dataset) -> torch.Tensor:

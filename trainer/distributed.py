@@ -14,10 +14,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among the processes of the run."""
+    """This process's place among the processes of the run; `on_node` of them share its machine, or its pod."""
 
     rank: int = 0
     world_size: int = 1
+    on_node: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -85,14 +86,14 @@ class Ranks:
 ONE_RANK = Ranks()
 
 
-def join(local_rank: int, timeout: timedelta = timedelta(minutes=30)) -> Ranks:
+def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(minutes=30)) -> Ranks:
     """Meet the other ranks as RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say; of the GPUs, take `local_rank`."""
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank)
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=timeout, device_id=torch.device("cuda", local_rank))
     else:
         dist.init_process_group("gloo", timeout=timeout)
-    return Ranks(dist.get_rank(), dist.get_world_size())
+    return Ranks(dist.get_rank(), dist.get_world_size(), on_node)
 
 
 def leave() -> None:

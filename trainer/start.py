@@ -11,7 +11,7 @@ from .config import Config
 from .distributed import Ranks
 from .errors import CheckpointError, ConfigError
 from .label_texts import LabelTexts, Progress, start_rows, text_projection
-from .labels import LabelTable, RowRange, new_table
+from .labels import LabelTable, RowRange, check_memory, new_table
 from .model import LabelMaskModel, Model
 from .run_folder import RunFolder
 
@@ -19,7 +19,8 @@ _BLOCK = 65_536  # rows of the other run that are read at a time
 
 
 def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: int) -> LabelTable:
-    """Make this rank's label rows, at random."""
+    """Make this rank's label rows, at random. A collective; ConfigError when they would not fit into memory."""
+    check_memory(config, len(dataset.vocabulary), encoder_width, ranks, learning=True)
     rows = RowRange.of_rank(len(dataset.vocabulary), ranks.rank, ranks.world_size)
     records = dataset.split(config.data.train_split).num_records
     return new_table(config, dataset.vocabulary.counts, records, encoder_width, rows)

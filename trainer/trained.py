@@ -13,7 +13,7 @@ from .data import Collator, own_labels
 from .distributed import ONE_RANK, Ranks
 from .errors import CheckpointError
 from .evaluation import Ranker
-from .labels import Labels, LabelTable, RowRange, label_side
+from .labels import Labels, LabelTable, RowRange, check_memory, label_side
 from .model import Model, build_encoder, build_form, text_tokens
 from .run_folder import RunFolder
 
@@ -33,8 +33,8 @@ class TrainedModel:
     def load(cls, path: Path, *, refine: int = 0, ranks: Ranks = ONE_RANK) -> "TrainedModel":
         """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many steps.
 
-        A collective, as is all ranking. Raises ConfigError if the folder is no run's, CheckpointError if it has no
-        checkpoint or none that is whole.
+        A collective, as is all ranking. Raises ConfigError if the folder is no run's, or if its rows would not fit into
+        memory, CheckpointError if it has no checkpoint or none that is whole.
         """
         folder = RunFolder(path)
         config = folder.config()
@@ -44,6 +44,7 @@ class TrainedModel:
         vocabulary, tokenizer = folder.vocabulary(), folder.tokenizer()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = _load_model(folder, config, checkpoint).to(device)
+        check_memory(config, len(vocabulary), model.encoder.width, ranks, learning=False)
         return cls(
             config=config,
             step=CheckpointMeta.read(checkpoint).step,

@@ -39,11 +39,11 @@ TORCHRUN = {
 
 
 def test_deepspeed_says_where_a_rank_is() -> None:
-    assert placement(DEEPSPEED) == Placement(1, 1, 2, "127.0.0.1", 29612)
+    assert placement(DEEPSPEED) == Placement(1, 1, 2, "127.0.0.1", 29612, on_node=2)
 
 
 def test_torchrun_says_where_a_rank_is_on_the_second_node() -> None:
-    assert placement(TORCHRUN) == Placement(3, 1, 4, "node-0.example", 29611)
+    assert placement(TORCHRUN) == Placement(3, 1, 4, "node-0.example", 29611, on_node=2)
 
 
 def test_without_a_starter_this_process_is_the_whole_world() -> None:

@@ -8,6 +8,8 @@ from .choice import slot_plan as slot_plan
 from .gradient import RowGradient as RowGradient
 from .gradient import RowGradientSink as RowGradientSink
 from .gradient import ScanGradient as ScanGradient
+from .memory import buffers_gradients as buffers_gradients
+from .memory import check_memory as check_memory
 from .optimizer import RowOptimizer as RowOptimizer
 from .optimizer import Stage as Stage
 from .optimizer import Turn as Turn

@@ -59,7 +59,12 @@ def label_side(
 
 def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:
     """Make new rows; without a scan, the cloze alone knows how frequent a label is."""
-    width = (config.model.label_width or encoder_width) * (2 if config.cloze.label_tokens == 3 else 1)
+    width, dtype = row_shape(config, encoder_width)
     prior = SCAN_BIAS if config.cloze.slots == "shortlist" else CLOZE_BIAS
-    dtype = torch.bfloat16 if config.labels.precision == "bf16" else torch.float32
     return create_table(counts_L, records, width, config.run.seed, rows, prior=prior, dtype=dtype)
+
+
+def row_shape(config: Config, encoder_width: int) -> tuple[int, torch.dtype]:
+    """Say how wide label vectors are, and what they are kept in."""
+    width = (config.model.label_width or encoder_width) * (2 if config.cloze.label_tokens == 3 else 1)
+    return width, torch.bfloat16 if config.labels.precision == "bf16" else torch.float32
