@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..errors import CorruptShardError
+from ..ids import check_ids
 
 # The path and the columns `tokens` and `labels` of one shard after the other, anew at each call.
 Shards = Callable[[], Iterable[tuple[Path, pa.RecordBatch]]]
@@ -55,10 +55,7 @@ def _inverse_frequency(shards: Shards, num_tokens: int) -> NDArray[np.float64]:
 def _counts(path: Path, rows: pa.RecordBatch, column: str, width: int) -> Matrix:
     """Count the ids of a list column: [rows, width]."""
     values = rows[column].flatten().to_numpy()
-    if len(values) and (highest := values.max()) >= width:
-        raise CorruptShardError(
-            f"shard {path}: column {column!r} holds {highest}: must be below {width}: see `lmmtc verify`, convert again"
-        )
+    check_ids(path, column, values, width)
     return _ragged_counts(values, rows[column].value_lengths().to_numpy(), width)
 
 

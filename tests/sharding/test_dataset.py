@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sharding import CorruptShardError, DataError, Dataset, ManifestError
+from sharding.formats import ArrowShard, write_shard
 
 
 @pytest.fixture
@@ -63,3 +65,35 @@ def test_a_shard_with_other_rows_than_its_manifest_says_is_refused(copy: Path) -
     replace(dataset.manifest, splits={"test": (replace(shard, rows=4),)}).identified().save(copy)
     with pytest.raises(CorruptShardError, match="has 5 rows, its manifest says 4"):
         Dataset.open(copy).split("test").take(np.arange(1), ["id"])
+
+
+def write_ids(copy: Path, split: str, column: str, number: int) -> Path:
+    """Replace the last id of a split's last shard; its size stays what the manifest says."""
+    path = copy / Dataset.open(copy).manifest.splits[split][-1].path
+    rows = ArrowShard.open(path).rows
+    values = rows[column].flatten().to_numpy().copy()
+    values[-1] = number
+    place = rows.schema.get_field_index(column)
+    lists = pa.ListArray.from_arrays(rows[column].offsets, pa.array(values))
+    rows = rows.set_column(place, column, lists)
+    path.unlink()  # it is mapped
+    write_shard(path, rows)
+    return path
+
+
+@pytest.mark.parametrize(("column", "end"), [("labels", 10), ("tokens", 30_522)])
+def test_an_id_that_nothing_has_is_named_with_its_shard_when_it_is_read(copy: Path, column: str, end: int) -> None:
+    path = write_ids(copy, "test", column, end)
+    split = Dataset.open(copy).split("test")
+    split.take(np.arange(4), ["tokens", "labels"])
+    split.take(np.arange(5), ["id"])
+    with pytest.raises(CorruptShardError) as caught:
+        split.take(np.arange(5), ["tokens", "labels"])
+    assert str(caught.value) == (
+        f"shard {path}: column '{column}' holds {end}: must be below {end}: see `lmmtc verify`, convert again"
+    )
+
+
+def test_the_largest_id_there_is_can_be_read(copy: Path) -> None:
+    write_ids(copy, "test", "labels", 9)
+    assert Dataset.open(copy).split("test").take(np.array([4]), ["labels"])["labels"].to_pylist() == [[9]]
