@@ -4,42 +4,27 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from sharding import ChunkPlan, Dataset, StreamState, TrainStream, sequential
 
-from .checkpoint import CheckpointMeta, CheckpointStore, RunState, load_state
-from .config import Config, accumulation_steps, check_config, deepspeed_config
+from .checkpoint import CheckpointStore, RunState
+from .config import Config, accumulation_steps, deepspeed_config
 from .data import Collator, Injection, Loader, columns, own_labels
 from .distributed import Ranks
 from .engine import Engine
-from .errors import ConfigError
 from .evaluation import Evaluator, Ranker, inverse_propensity
 from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
 from .labels import Labels, LabelTable, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
+from .resume import check_same_labels, resume
 from .run_folder import RunFolder
 from .start import build_table, start
 from .step import TrainingStep
 from .telemetry import EventLog, Telemetry
-
-MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
-    "run.folder",
-    "run.threads",
-    "data.dataset",
-    "model.encoder",
-    "train.micro_batch",
-    "train.zero_stage",
-    "train.nonfinite_limit",
-    "cloze.driver",
-    "labels.placement",
-    "labels.text_cache",
-}
-MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
 
 @dataclass(frozen=True)
@@ -60,11 +45,13 @@ def assemble(
 ) -> TrainingRun:
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
     dataset = Dataset.open(config.data.dataset)
-    model = build_model(config)
-    table = build_table(config, dataset, ranks, model.encoder.width)
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
     newest = store.newest()
+    if newest is not None:
+        check_same_labels(folder, dataset)
+    model = build_model(config)
+    table = build_table(config, dataset, ranks, model.encoder.width)
     if newest is None:
         start(config, dataset, model, table, partial(_tell, events))
     engine = Engine(model, build_optimizer(model, config), deepspeed_config(config, ranks.world_size))
@@ -165,31 +152,6 @@ def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:
     """Collate as evaluation does: nothing masked, nothing revealed."""
     own = own_labels(config.data, dataset.vocabulary)
     return Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), tokens, own_labels=own)
-
-
-def resume(folder: Path, state: RunState, config: Config, stream: TrainStream) -> Position:
-    """Load a checkpoint and say where it ends. A collective."""
-    meta = CheckpointMeta.read(folder)
-    check_same_run(check_config(meta.config, str(folder)), config, str(folder))
-    stream.guards.check(meta.guards)
-    load_state(folder, state, meta.world_size)
-    return Position(meta.step, meta.stream)
-
-
-def check_same_run(saved: Config, now: Config, origin: str) -> None:
-    """Refuse to resume under settings that would make other numbers of the same state.
-
-    What was saved before a setting existed was saved with its default.
-    """
-    before_all = saved.model_dump(mode="json")
-    for section, values in now.model_dump(mode="json").items():
-        for key, value in values.items():
-            name, before = f"{section}.{key}", before_all[section][key]
-            if before != value and name not in MAY_CHANGE and section not in MAY_CHANGE_SECTIONS:
-                raise ConfigError(
-                    f"{name} = {value!r}: {origin} was saved with {before!r}; "
-                    "restore the old value, or choose a new run.folder"
-                )
 
 
 def _evaluation(

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharding import ChunkPlan, Dataset, TextTokenizer, Vocabulary, publish
+from sharding import ChunkPlan, Dataset, TextTokenizer, Vocabulary, publish, sha256
 
 from .config import Config, check_config
 from .errors import ConfigError
@@ -55,6 +55,11 @@ class RunFolder:
     def vocabulary(self) -> Vocabulary:
         """Read the labels."""
         return Vocabulary.load(self.labels)
+
+    def has_labels_of(self, dataset: Dataset) -> bool:
+        """Tell whether a label id means the same label here and there; how often it was counted does not matter."""
+        same_file = sha256(self.labels) == dataset.manifest.labels.sha256
+        return same_file or self.vocabulary().names.equals(dataset.vocabulary.names)
 
     def plan(self) -> ChunkPlan | None:
         """Read which slots share a chunk; None where they stand in id order."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from sharding import DataError, Dataset, LabelFilter, RecordBatch, publish, sequential, sha256
+from sharding import DataError, Dataset, LabelFilter, RecordBatch, publish, sequential
 from trainer.data import columns
 from trainer.evaluation import KS, BandRecall, Judge, Verdict
 from trainer.run_folder import RunFolder
@@ -76,7 +76,7 @@ def _batches(
 
 def _check_labels(dataset: Dataset, folder: RunFolder) -> None:
     """Label ids mean the same labels only under the same vocabulary."""
-    if sha256(folder.labels) != dataset.manifest.labels.sha256:
+    if not folder.has_labels_of(dataset):
         raise DataError(
             f"{dataset.path}: has other labels than {folder.path} was trained on; "
             f"shard it again with --vocabulary {folder.labels}"

@@ -1,5 +1,6 @@
 """Bad input of the label side: what the user reads, the exit code, and what stays on disk."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from sharding import Dataset
+from sharding import Dataset, convert
 from sharding.formats import ArrowShard, write_shard
 from tests.launcher.conftest import Lmmtc
 from tests.programs import ROOT, finish
@@ -69,4 +70,44 @@ def test_evaluation_ends_at_a_label_that_is_none_and_writes_nothing(
     said = lmmtc("evaluate", trained, "--dataset", broken, "--split", "train")
     assert said.code == 78
     assert said.err.startswith(f"CorruptShardError: shard {broken / 'dev'}/0000")
+    assert contents(trained) == before
+
+
+def test_a_run_does_not_go_on_with_other_labels(
+    trained: Path, tiny_dataset: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    corpus = tiny_dataset.with_name("tiny.jsonl")
+    more = {"id": "more", "text": "topic 99", "labels": ["label 99"], "split": "train"}
+    (tmp_path / "more.jsonl").write_text(f"{corpus.read_text()}{json.dumps(more)}\n", encoding="utf-8")
+    convert(tmp_path / "more.jsonl", tmp_path / "more", tokenizer_folder, shard_rows=32)
+    before = contents(trained)
+    said = finish(
+        *START, trained.with_name("run.toml"), f"--set=data.dataset={tmp_path / 'more'}", code=78, timeout=200
+    )
+    labels = trained / "model" / "labels.arrow"
+    assert said.err.splitlines()[-1] == (
+        f"DataError: data.dataset = {tmp_path / 'more'}: its 49 labels are not the 48 labels of {labels}, whose rows "
+        f"this run has trained: shard the same corpus again with `lmmtc shard --vocabulary {labels}`, or begin a new "
+        f"run with what was learnt: another run.folder, and run.start_from = '{trained}'"
+    )
+    assert contents(trained) == before
+
+
+def test_a_run_does_not_go_on_with_other_records_of_the_same_labels(
+    trained: Path, tiny_dataset: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    corpus = tiny_dataset.with_name("tiny.jsonl")
+    labels = trained / "model" / "labels.arrow"
+    lines = corpus.read_text().splitlines(keepends=True)[1:]
+    (tmp_path / "fewer.jsonl").write_text("".join(lines), encoding="utf-8")
+    convert(tmp_path / "fewer.jsonl", tmp_path / "fewer", tokenizer_folder, vocabulary=labels)
+    before = contents(trained)
+    path = f"--set=data.dataset={tmp_path / 'fewer'}"
+    said = finish(*START, trained.with_name("run.toml"), path, code=78, timeout=200)
+    last = said.err.splitlines()[-1]
+    assert last.startswith("StreamMismatchError: stream dataset_id = 'sha256:")
+    assert last.endswith(
+        "or start from a fresh state: begin a new run with what was learnt: another run.folder, and "
+        f"run.start_from = '{trained}'"
+    )
     assert contents(trained) == before

@@ -1,18 +1,17 @@
-"""What may change between two starts of a run, and what is refused."""
+"""The parts of a run as they are before the first step, and the order in which they are made."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.trainer.parts import tiny_config
-from trainer.assemble import build_model, check_same_run
-from trainer.config import Config, check_config
+from trainer.assemble import assemble, build_model
+from trainer.config import Config
+from trainer.distributed import Ranks
 from trainer.errors import ConfigError
-
-
-def config(**sections: dict[str, Any]) -> Config:
-    return tiny_config(Path("data"), Path("encoder"), Path("run"), **sections)
+from trainer.telemetry import EventLog, Telemetry
 
 
 def test_training_begins_with_dropout_on(tiny_dataset: Path, tiny_encoder: Path) -> None:
@@ -20,29 +19,21 @@ def test_training_begins_with_dropout_on(tiny_dataset: Path, tiny_encoder: Path)
     assert [name for name, module in model.named_modules() if not module.training] == []
 
 
-@pytest.mark.parametrize(
-    "sections",
-    [{"train": {"zero_stage": 2, "micro_batch": 1}}, {"run": {"threads": 3}}, {"checkpoint": {"keep": 9}}],
-)
-def test_what_leaves_the_numbers_alone_may_change(sections: dict[str, dict[str, Any]]) -> None:
-    check_same_run(config(), config(**sections), "runs/one")
+def begin_without_memory(ranks: Ranks, config: Config) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.labels.memory.free_on_host", lambda: 0)
+        patch.setattr("trainer.start.new_table", None)
+        events = EventLog(None, None, run_id="none", rank=ranks.rank)
+        with pytest.raises(ConfigError) as caught:
+            assemble(config, ranks, Telemetry.serve(None, is_first_rank=ranks.is_first), events, lambda: False)
+    return str(caught.value)
 
 
-def test_what_makes_other_numbers_may_not() -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_same_run(config(), config(train={"lr": 0.25}), "runs/one")
-    assert str(caught.value) == (
-        "train.lr = 0.25: runs/one was saved with 0.05; restore the old value, or choose a new run.folder"
-    )
-
-
-def test_a_run_that_is_started_again_as_it_was_is_the_same() -> None:
-    check_same_run(config(), config(), "runs/one")
-
-
-def test_what_was_saved_before_a_setting_existed_had_its_default() -> None:
-    saved = config().model_dump(mode="json")
-    del saved["data"]["bar_own_label"]
-    check_same_run(check_config(saved, "runs/one"), config(), "runs/one")
-    with pytest.raises(ConfigError, match=r"^data\.bar_own_label = True: runs/one was saved with False"):
-        check_same_run(check_config(saved, "runs/one"), config(data={"bar_own_label": True}), "runs/one")
+@pytest.mark.ranks
+def test_rows_that_do_not_fit_are_refused_before_they_or_the_folder_are_made(
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    answers = on_ranks(begin_without_memory, 2, tiny_config(tiny_dataset, tiny_encoder, tmp_path / "run"))
+    wanted = "label rows: 48 labels x 20 in fp32 with sgd and a buffer of gradients take 0.0 GB on each of 2 ranks, and"
+    assert [answer[: len(wanted)] for answer in answers] == [wanted] * 2
+    assert not (tmp_path / "run").exists()

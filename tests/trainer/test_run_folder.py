@@ -1,11 +1,12 @@
 """What a run leaves behind."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sharding import ChunkPlan, DataError, Dataset
+from sharding import ChunkPlan, DataError, Dataset, Vocabulary, convert
 from tests.trainer.parts import tiny_config
 from trainer.run_folder import RunFolder
 
@@ -32,6 +33,32 @@ def test_a_run_in_id_order_has_no_plan_not_even_that_of_an_earlier_start(tmp_pat
     assert created(tmp_path / "new", tiny_dataset, None).plan() is None
     created(tmp_path / "again", tiny_dataset, ChunkPlan(np.array([2, 0, 1]), 2))
     assert created(tmp_path / "again", tiny_dataset, None).plan() is None
+
+
+@pytest.fixture
+def recounted(tiny_dataset: Path, tokenizer_folder: Path, tmp_path: Path) -> Path:
+    """Shard other records with the labels of the tiny data set, so that only their counts differ."""
+    record = {"id": "1", "text": "topic 3", "labels": ["label 3"], "split": "train"}
+    (tmp_path / "other.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    convert(tmp_path / "other.jsonl", tmp_path / "shards", tokenizer_folder, vocabulary=tiny_dataset / "labels.arrow")
+    return tmp_path / "shards"
+
+
+def test_labels_are_the_same_however_often_they_were_counted(
+    tmp_path: Path, tiny_dataset: Path, recounted: Path
+) -> None:
+    folder = created(tmp_path / "run", tiny_dataset, None)
+    assert Dataset.open(recounted).vocabulary.counts.tolist() != Dataset.open(tiny_dataset).vocabulary.counts.tolist()
+    assert folder.has_labels_of(Dataset.open(tiny_dataset))
+    assert folder.has_labels_of(Dataset.open(recounted))
+
+
+def test_the_same_labels_in_another_order_are_others(tmp_path: Path, tiny_dataset: Path) -> None:
+    folder = created(tmp_path / "run", tiny_dataset, None)
+    labels = folder.vocabulary()
+    backwards = np.arange(len(labels))[::-1]
+    Vocabulary(labels.names.take(backwards), labels.texts.take(backwards), labels.counts[backwards]).save(folder.labels)
+    assert not folder.has_labels_of(Dataset.open(tiny_dataset))
 
 
 def test_a_damaged_plan_is_named(tmp_path: Path, tiny_dataset: Path) -> None:
