@@ -1,10 +1,11 @@
-"""How a command that uses a trained run does so on several ranks: started by torchrun or deepspeed, they meet."""
+"""Which commands work on several ranks: started by torchrun or deepspeed these meet, and others refuse."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trainer.distributed import ONE_RANK, Ranks, join, leave
+from trainer.errors import ConfigError
 
 from .environment import placement
 
@@ -21,3 +22,12 @@ def met() -> Iterator[Ranks]:
         yield ranks
     finally:
         leave()
+
+
+def check_alone(command: str) -> None:
+    """Refuse to be one of several: each would write the same files. ConfigError."""
+    if (ranks := placement(os.environ).world_size) > 1:
+        raise ConfigError(
+            f"lmmtc {command}: was started on {ranks} ranks (WORLD_SIZE), and each would write the same files: "
+            "start it as one process, without torchrun or deepspeed"
+        )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from sharding import Dataset, TextTokenizer, Vocabulary
+from sharding import DataError, Dataset, TextTokenizer, Vocabulary
 
 from .checkpoint import CheckpointStore, load_parameters, load_rows
 from .config import Config
@@ -19,7 +19,15 @@ _BLOCK = 65_536  # rows of the other run that are read at a time
 
 
 def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: int) -> LabelTable:
-    """Make this rank's label rows, at random. A collective; ConfigError when they would not fit into memory."""
+    """Make this rank's label rows, at random. A collective.
+
+    Raises ConfigError when they would not fit into memory, DataError when a scan would learn from none of them.
+    """
+    if config.cloze.slots == "shortlist" and not dataset.vocabulary.counts.any():
+        raise DataError(
+            f"{dataset.path}: none of its {len(dataset.vocabulary):,} labels has a training record, so the scan has "
+            "nothing to learn: convert a corpus whose records of the split 'train' have labels"
+        )
     check_memory(config, len(dataset.vocabulary), encoder_width, ranks, learning=True)
     rows = RowRange.of_rank(len(dataset.vocabulary), ranks.rank, ranks.world_size)
     records = dataset.split(config.data.train_split).num_records

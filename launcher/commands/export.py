@@ -6,9 +6,12 @@ from trainer.export import export
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
+from ..meeting import check_alone
+
 
 def run(path: Path, out: Path) -> None:
     """Export, and say what was."""
+    check_alone("export")
     model = TrainedModel.load(path)
     export(model, RunFolder(path), out)
     print(f"{out}: step {model.step}, {len(model.vocabulary):,} labels; its README.md says how to use it")  # noqa: T201

@@ -63,3 +63,14 @@ def test_half_an_environment_is_refused(trained: Path) -> None:
         "[rank 0] ConfigError: environment: RANK, WORLD_SIZE given without LOCAL_RANK, MASTER_ADDR, MASTER_PORT: "
         "start with deepspeed or torchrun, which set all, or unset them to work in one process\n"
     )
+
+
+def test_an_export_on_several_ranks_is_refused_by_each_of_them(trained: Path, tmp_path: Path) -> None:
+    _, err = torchrun("export", trained, tmp_path / "exported", code=1)
+    message = (
+        "] ConfigError: lmmtc export: was started on 2 ranks (WORLD_SIZE), and each would write the same files: start "
+        "it as one process, without torchrun or deepspeed\n"
+    )
+    assert message in err
+    assert "OSError" not in err
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """A run that begins with the parameters and rows of another, though its labels are not the same."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sharding import Dataset, StreamState, convert
+from sharding import DataError, Dataset, StreamState, Vocabulary, convert
 from tests.trainer.parts import Parts, tiny_config
 from trainer.assemble import build_model
 from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
@@ -20,6 +21,8 @@ from trainer.labels import LabelTable, RowRange
 from trainer.model import encoder_config
 from trainer.run_folder import RunFolder
 from trainer.start import build_table, start
+
+SPLITS = ("train", "dev")
 
 
 def train_and_save(ranks: Ranks, config: Config) -> None:
@@ -96,3 +99,28 @@ def test_a_model_of_another_shape_is_no_start(trained: Path, tiny_dataset: Path,
         f"run.start_from = {trained}: query.project.weight is of shape [20, 32] there and of shape [24, 32] here: "
         "use the encoder, label_width and heads of that run"
     )
+
+
+def test_a_data_set_without_a_label_is_no_start(tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    Vocabulary.build({}, {}).save(copy / "labels.arrow")
+    with pytest.raises(DataError) as caught:
+        begin(tiny_config(copy, tiny_encoder))
+    assert str(caught.value) == (
+        f"label vocabulary {copy / 'labels.arrow'}: holds no label: convert records that have labels"
+    )
+
+
+def test_labels_without_any_training_record_are_no_start_for_a_scan(
+    tiny_encoder: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    records = [{"id": split, "text": split, "labels": ["a"] * (split == "dev"), "split": split} for split in SPLITS]
+    (tmp_path / "bare.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    convert(tmp_path / "bare.jsonl", tmp_path / "shards", tokenizer_folder)
+    with pytest.raises(DataError) as caught:
+        begin(tiny_config(tmp_path / "shards", tiny_encoder))
+    assert str(caught.value) == (
+        f"{tmp_path / 'shards'}: none of its 1 labels has a training record, so the scan has nothing to learn: convert "
+        "a corpus whose records of the split 'train' have labels"
+    )
+    begin(tiny_config(tmp_path / "shards", tiny_encoder, cloze={"slots": "all"}))  # learns from what a split has
