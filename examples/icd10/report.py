@@ -47,7 +47,7 @@ def table(evaluation: Mapping[str, Any]) -> Table:
     """Put the run's rankings between what costs nothing and what is the best possible; all figures in percent."""
     rows = {"frequency dummy": DUMMY}
     rows |= {
-        title: {metric: 100 * float(mean) for metric, mean in evaluation[ranking].items()}
+        title: {metric: 100 * mean for metric, mean in evaluation[ranking].items() if mean is not None}
         for ranking, title in RANKINGS.items()
         if ranking in evaluation
     }

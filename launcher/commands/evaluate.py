@@ -1,6 +1,7 @@
 """`lmmtc evaluate`: a trained run, judged on one split; the threshold of F1 is tuned on the dev split."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +55,7 @@ def run(
     judged |= {"labels": labels, "filter": label_filter and str(label_filter)}
     judged |= {"by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
     Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts))
 
 
@@ -101,8 +102,11 @@ def _first(verdicts: Mapping[str, Verdict]) -> Verdict:
     return next(iter(verdicts.values()))
 
 
-def _metrics(verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float]]:
-    return {name: verdict.metrics for name, verdict in verdicts.items()}
+def _metrics(verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float | None]]:
+    """Collect what JSON can say: null where there is no number, as for a threshold that nothing should reach."""
+    return {
+        name: {metric: _finite(number) for metric, number in found.metrics.items()} for name, found in verdicts.items()
+    }
 
 
 def _by_training_records(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
@@ -123,6 +127,10 @@ def _by_training_records(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]
 
 def _recall(found: BandRecall) -> dict[str, float]:
     return {f"recall@{k}": share for k, share in zip(KS, found.recall_D, strict=False)}
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _metrics_table(judged: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> Table:

@@ -49,6 +49,11 @@ def test_a_run_without_the_cloze_has_no_row_for_it() -> None:
     assert "cloze" not in printed({"records": 10, "scan": SCAN})
 
 
+def test_a_figure_that_could_not_be_measured_is_left_out() -> None:
+    text = printed({"records": 10, "scan": SCAN | {"P@3": None, "threshold": None}})
+    assert row(text, "scan alone") == ["70.1", "50.0", "65.0", "10.0", "90.0"]
+
+
 def test_a_step_that_was_done_again_counts_with_its_later_value() -> None:
     steps, losses = report.series(EVENTS, "step", "loss", "scan")
     assert steps == [1, 2]
