@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sharding import TextTokenizer, publish
+from sharding import TextTokenizer, hash64, publish
 
 from .data import pad_texts
 from .labels import LabelTable, RowRange
@@ -27,6 +27,7 @@ NORM = 1.0  # of a row; a query is some 4 long, so a text's own label gains abou
 _BLOCK = 8192  # labels that are kept together
 _BATCH = 64
 _SAMPLE = 4096  # texts that the mean is taken of
+_PURPOSE = 4
 
 Progress = Callable[[int, int], None]
 
@@ -125,13 +126,18 @@ def start_rows(table: LabelTable, texts: LabelTexts, project: nn.Linear, progres
         progress(done, int(np.count_nonzero((texts.ids >= table.range.start) & (texts.ids < table.range.stop))))
 
 
-def text_projection(mean_D: Tensor, label_width: int) -> nn.Linear:
-    """Make the projection that rows and queries share: the identity or, between two widths, a random rotation."""
+def text_projection(mean_D: Tensor, label_width: int, seed: int) -> nn.Linear:
+    """Make the projection that rows and queries share: the identity or, between two widths, a random rotation.
+
+    The same seed gives the same rotation at any time: labels that are added later must be turned as the others were.
+    """
     project = nn.Linear(len(mean_D), label_width)
     if label_width == len(mean_D):
         nn.init.eye_(project.weight)
     else:
-        nn.init.orthogonal_(project.weight, gain=max(1.0, len(mean_D) / label_width) ** 0.5)
+        generator = torch.Generator().manual_seed(int(hash64(_PURPOSE, seed)))
+        gain = max(1.0, len(mean_D) / label_width) ** 0.5
+        nn.init.orthogonal_(project.weight, gain=gain, generator=generator)
     with torch.no_grad():
         project.bias.copy_(-project.weight @ mean_D)
     return project.requires_grad_(False)

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import torch
+from torch import nn
 
 from sharding import DataError, Dataset, TextTokenizer, Vocabulary
 
@@ -12,7 +14,7 @@ from .distributed import Ranks
 from .errors import CheckpointError, ConfigError
 from .label_texts import LabelTexts, Progress, start_rows, text_projection
 from .labels import LabelTable, RowRange, check_memory, new_table
-from .model import LabelMaskModel, Model
+from .model import LabelMaskModel, Model, TextEncoder
 from .run_folder import RunFolder
 
 _BLOCK = 65_536  # rows of the other run that are read at a time
@@ -41,23 +43,39 @@ def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, pro
     are made here.
     """
     vocabulary = dataset.vocabulary
-    if config.labels.start == "text" and vocabulary.texts.null_count < len(vocabulary):
+    if starts_from_texts(config, vocabulary):
         _start_from_texts(config, dataset, model, table, progress)
     if config.run.start_from is not None:
         _start_from_run(config.run.start_from, model, table, vocabulary)
 
 
-def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+def starts_from_texts(config: Config, vocabulary: Vocabulary) -> bool:
+    """Tell whether rows begin where their texts are, as far as labels have a text."""
+    return config.labels.start == "text" and vocabulary.texts.null_count < len(vocabulary)
+
+
+def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:
+    """Let an untrained encoder read texts of labels as a new run does."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    texts = LabelTexts(
-        encoder=model.encoder.to(device).eval(),
+    return LabelTexts(
+        encoder=encoder.to(device).eval(),
         pooling=config.model.pooling,
-        tokenizer=TextTokenizer.from_folder(dataset.path / "tokenizer"),
-        texts=dataset.vocabulary.texts,
-        max_tokens=min(config.model.max_tokens, model.encoder.positions),
+        tokenizer=tokenizer,
+        texts=texts,
+        max_tokens=min(config.model.max_tokens, encoder.positions),
         cache=config.labels.text_cache,
     )
-    project = text_projection(texts.mean_D, config.model.label_width or model.encoder.width)
+
+
+def project_texts(config: Config, texts: LabelTexts) -> nn.Linear:
+    """Make the projection of a new run whose labels have these texts."""
+    return text_projection(texts.mean_D, config.model.label_width or texts.encoder.width, config.run.seed)
+
+
+def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+    tokenizer = TextTokenizer.from_folder(dataset.path / "tokenizer")
+    texts = read_texts(config, model.encoder, tokenizer, dataset.vocabulary.texts)
+    project = project_texts(config, texts)
     start_rows(table, texts, project, progress)
     if isinstance(model, LabelMaskModel) and model.query is not None:
         model.query.project.load_state_dict(project.state_dict())

@@ -40,7 +40,7 @@ def table(rows: RowRange, width: int = WIDTH) -> LabelTable:
 
 def started(texts: LabelTexts, rows: RowRange, width: int = WIDTH, repeats: int = 1) -> Tensor:
     new = table(rows, width * repeats)
-    start_rows(new, texts, text_projection(texts.mean_D, width), lambda *_: None)
+    start_rows(new, texts, text_projection(texts.mean_D, width, 5), lambda *_: None)
     return new.vectors_RE
 
 
@@ -69,8 +69,7 @@ def test_a_row_is_its_text_seen_from_the_mean(tiny_encoder: Path, tokenizer_fold
 
 def test_another_width_keeps_what_is_near_near(tiny_encoder: Path, tokenizer_folder: Path) -> None:
     texts = label_texts(tiny_encoder, tokenizer_folder)
-    torch.manual_seed(0)
-    project = text_projection(texts.mean_D, 8)
+    project = text_projection(texts.mean_D, 8, 5)
     new = table(RowRange(0, len(TEXTS)), 8)
     start_rows(new, texts, project, lambda *_: None)
     scores_NN = project(plainly(tiny_encoder, tokenizer_folder, "mean")) @ new.vectors_RE[WORDED].T
@@ -103,3 +102,16 @@ def test_encoded_texts_are_kept_for_those_who_would_encode_the_same(
     started(label_texts(tiny_encoder, tokenizer_folder, cache=tmp_path, texts=others), RowRange(0, len(TEXTS)))
     started(label_texts(tiny_encoder, tokenizer_folder, "first", cache=tmp_path), RowRange(0, len(TEXTS)))
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_the_rotation_between_two_widths_follows_from_the_seed_alone() -> None:
+    mean_D = torch.linspace(-1, 1, WIDTH)
+    torch.manual_seed(0)
+    first = text_projection(mean_D, 8, 5)
+    torch.manual_seed(1)
+    again, other = text_projection(mean_D, 8, 5), text_projection(mean_D, 8, 6)
+    assert torch.equal(first.weight, again.weight)
+    assert torch.equal(first.bias, again.bias)
+    assert not torch.allclose(first.weight, other.weight)
+    gain = WIDTH / 8
+    torch.testing.assert_close(first.weight @ first.weight.T, gain * torch.eye(8), rtol=0, atol=1e-5)  # fp32
