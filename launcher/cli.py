@@ -156,6 +156,23 @@ def export(
 
 
 @app.command()
+def extend(
+    run: RunArgument,
+    labels: Annotated[Path, typer.Argument(help="TSV file (may be .gz): label, tab, what it means.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the run with more labels: new, or empty.")],
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the encoder that training began with, if it is not where it was then."),
+    ] = None,
+) -> None:
+    """Add labels to a run without training it: each is found by what its text says."""
+    _choose_accelerator()
+    from .commands import extend as command  # noqa: PLC0415
+
+    command.run(run, labels, out, encoder)
+
+
+@app.command()
 def setup() -> None:
     """Build DeepSpeed's native op once, before the first run; removes the lock of a build that was killed."""
     _choose_accelerator()

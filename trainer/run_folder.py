@@ -37,6 +37,11 @@ class RunFolder:
         return self.path / "model" / "labels.arrow"
 
     @property
+    def plan_file(self) -> Path:
+        """Which slots share a chunk, where that was planned."""
+        return self.path / "model" / "plan.arrow"
+
+    @property
     def tokenizer_folder(self) -> Path:
         """The tokenizer's files, as the data set had them."""
         return self.path / "model" / "tokenizer"
@@ -63,7 +68,7 @@ class RunFolder:
 
     def plan(self) -> ChunkPlan | None:
         """Read which slots share a chunk; None where they stand in id order."""
-        return ChunkPlan.load(self._plan) if self._plan.is_file() else None
+        return ChunkPlan.load(self.plan_file) if self.plan_file.is_file() else None
 
     def tokenizer(self) -> TextTokenizer:
         """Read the tokenizer that the data set was made with."""
@@ -71,7 +76,21 @@ class RunFolder:
 
     def train_records(self) -> int:
         """Count the records that label counts refer to."""
-        return json.loads((self.path / "model" / "data.json").read_text())["train_records"]
+        return self._data()["train_records"]
+
+    def labels_at_start(self) -> int:
+        """Count the labels that training began with: `lmmtc extend` adds others behind them."""
+        return self._data().get("labels_at_start", len(self.vocabulary()))
+
+    def copy_to(self, other: "RunFolder", vocabulary: Vocabulary, plan: ChunkPlan | None) -> None:
+        """Write into the folder of another run what `create` wrote here, but for labels that were added."""
+        shutil.copytree(self.path / "model", other.path / "model")
+        shutil.copyfile(self.path / "config.json", other.path / "config.json")
+        data = self._data() | {"labels_at_start": self.labels_at_start()}
+        self._write(other.path / "model" / "data.json", json.dumps(data))
+        vocabulary.save(other.labels)
+        if plan is not None:
+            plan.save(other.plan_file)
 
     def create(self, config: Config, dataset: Dataset, encoder_config: str, plan: ChunkPlan | None) -> None:
         """Write everything that training does not change; a resumed run writes the same again."""
@@ -85,13 +104,12 @@ class RunFolder:
         shutil.copytree(dataset.path / "tokenizer", self.tokenizer_folder, dirs_exist_ok=True)
 
         if plan is None:
-            self._plan.unlink(missing_ok=True)  # that of a run which never came to a checkpoint
+            self.plan_file.unlink(missing_ok=True)  # that of a run which never came to a checkpoint
         else:
-            plan.save(self._plan)
+            plan.save(self.plan_file)
 
-    @property
-    def _plan(self) -> Path:
-        return self.path / "model" / "plan.arrow"
+    def _data(self) -> dict[str, int]:
+        return json.loads((self.path / "model" / "data.json").read_text())
 
     def _write(self, path: Path, text: str) -> None:
         with publish(path) as temporary:

@@ -43,15 +43,15 @@ def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, pro
     are made here.
     """
     vocabulary = dataset.vocabulary
-    if starts_from_texts(config, vocabulary):
+    if starts_from_texts(config, vocabulary.texts):
         _start_from_texts(config, dataset, model, table, progress)
     if config.run.start_from is not None:
         _start_from_run(config.run.start_from, model, table, vocabulary)
 
 
-def starts_from_texts(config: Config, vocabulary: Vocabulary) -> bool:
-    """Tell whether rows begin where their texts are, as far as labels have a text."""
-    return config.labels.start == "text" and vocabulary.texts.null_count < len(vocabulary)
+def starts_from_texts(config: Config, texts: pa.StringArray) -> bool:
+    """Tell whether rows begin where the texts of their labels are, as far as a label has one."""
+    return config.labels.start == "text" and texts.null_count < len(texts)
 
 
 def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:

@@ -59,6 +59,17 @@ class Vocabulary:
         new = np.array([counts.get(name, 0) for name in self.ids], dtype=np.int64)
         return Vocabulary(self.names, self.texts, new)
 
+    def extended(self, texts: Mapping[str, str]) -> "Vocabulary":
+        """Put labels without training records, given as {name: text}, behind all others; DataError names one known."""
+        if known := [name for name in texts if name in self.ids]:
+            more = f", as are {len(known) - 1} more" if len(known) > 1 else ""
+            raise DataError(f"label {known[0]!r}: is one of the {len(self)} labels already{more}: give new ones only")
+        return Vocabulary(
+            pa.concat_arrays([self.names, pa.array(texts.keys(), pa.string())]),
+            pa.concat_arrays([self.texts, pa.array(texts.values(), pa.string())]),
+            np.append(self.counts, np.zeros(len(texts), dtype=self.counts.dtype)),
+        )
+
     def __len__(self) -> int:
         return len(self.names)
 

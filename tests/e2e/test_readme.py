@@ -62,6 +62,7 @@ def test_a_block_of_the_readme_runs(checkout: Path, block: str) -> None:
     assert (checkout / "runs" / "icd10" / "evaluation.json").is_file()
     assert (checkout / "data" / "answers.parquet").is_file()
     assert (checkout / "data" / "exported" / "README.md").is_file()
+    assert (checkout / "runs" / "icd10-more" / "config.json").is_file()
 
 
 def test_the_tutorial_runs(checkout: Path) -> None:

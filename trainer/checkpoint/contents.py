@@ -32,13 +32,19 @@ class RunState:
     def files(self) -> dict[str, dict[str, Tensor]]:
         """Collect the tensors of the files that this rank writes. A collective: rank 0 takes all dense state."""
         dense = {name: tensor.cpu().clone() for name, tensor in self.engine.state()}
-        rows = {f"rows-{self.range.start:010d}-{self.range.stop:010d}.safetensors": self.row_tensors()}
+        rows = {rows_file(self.range): row_tensors(self.rows)}
         random = {_random_name(self.ranks.rank): _random_state()}
         return ({DENSE: dense} if self.ranks.is_first else {}) | rows | random
 
-    def row_tensors(self) -> dict[str, Tensor]:
-        """Name the rows and the state of their optimiser."""
-        return {"vectors": self.rows.table.vectors_RE, "biases": self.rows.table.biases_R2, **self.rows.state}
+
+def rows_file(rows: RowRange) -> str:
+    """Name the file of a range of rows; those of a checkpoint together have each row once."""
+    return f"rows-{rows.start:010d}-{rows.stop:010d}.safetensors"
+
+
+def row_tensors(rows: RowOptimizer) -> dict[str, Tensor]:
+    """Name rows and the state of their optimiser."""
+    return {"vectors": rows.table.vectors_RE, "biases": rows.table.biases_R2, **rows.state}
 
 
 def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:
@@ -47,7 +53,7 @@ def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:
     Random states (dropout) return only to the world size that saved them; under another they start anew.
     """
     state.engine.load_state(load_file(folder / DENSE))
-    for name, tensor in state.row_tensors().items():
+    for name, tensor in row_tensors(state.rows).items():
         tensor.copy_(load_rows(folder, name, state.range))
     if saved_world_size == state.ranks.world_size:
         _restore_random_state(load_file(folder / _random_name(state.ranks.rank)))

@@ -139,6 +139,19 @@ class CheckpointStore:
             ) from failure
 
 
+def copy_checkpoint(folder: Path, checkpoints: Path, added: dict[str, dict[str, Tensor]]) -> None:
+    """Copy a whole checkpoint into another folder of checkpoints, with further files {name: tensors}."""
+    tree, copy = _read_json(folder), checkpoints / folder.name
+    copy.mkdir(parents=True)
+    for name in tree["files"]:
+        shutil.copyfile(inside(folder, name), inside(copy, name))
+    for name, tensors in added.items():
+        save_file(tensors, copy / name)
+        tree["files"][name] = _fingerprint(copy / name)
+    with publish(copy / META) as path:
+        path.write_text(json.dumps(tree, indent=1))
+
+
 def damage(folder: Path) -> str | None:
     """Say what is wrong with a published checkpoint, or None: sizes and checksums of all its files."""
     try:

@@ -56,3 +56,18 @@ def test_a_missing_or_damaged_file_is_a_data_error(tmp_path: Path, content: byte
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"label vocabulary .*cannot be read"):
         Vocabulary.load(path)
+
+
+def test_labels_are_added_behind_all_others_and_without_records() -> None:
+    vocabulary = Vocabulary.build({"a": 2, "b": 1}, {"b": "the second"})
+    more = vocabulary.extended({"z": "the last", "c": ""})
+    assert more.names.to_pylist() == ["a", "b", "z", "c"]
+    assert more.texts.to_pylist() == [None, "the second", "the last", ""]
+    assert more.counts.tolist() == [2, 1, 0, 0]
+    assert more.counts.dtype == np.int64
+
+
+def test_a_label_that_is_there_cannot_be_added() -> None:
+    with pytest.raises(DataError) as caught:
+        Vocabulary.build({"a": 2, "b": 1}, {}).extended({"z": "new", "b": "old"})
+    assert str(caught.value) == "label 'b': is one of the 2 labels already: give new ones only"

@@ -11,7 +11,7 @@ import torch
 from sharding import StreamState
 from tests.trainer.parts import Parts, tiny_config
 from trainer.assemble import build_optimizer
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows, load_state
+from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows, load_state, row_tensors
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 def contents(parts: Parts) -> Arrays:
     """Copy out everything that a checkpoint should bring back, rows whole."""
     dense = {name: tensor.numpy().copy() for name, tensor in parts.engine.state()}
-    rows = {f"row/{name}": gathered(parts, tensor) for name, tensor in parts.state.row_tensors().items()}
+    rows = {f"row/{name}": gathered(parts, tensor) for name, tensor in row_tensors(parts.state.rows).items()}
     return dense | rows
 
 

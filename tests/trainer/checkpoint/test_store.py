@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sharding import StreamGuards, StreamState
-from trainer.checkpoint import CheckpointMeta, CheckpointStore
+from trainer.checkpoint import CheckpointMeta, CheckpointStore, copy_checkpoint
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
 
@@ -71,6 +71,21 @@ def test_a_new_run_has_no_checkpoint(store: CheckpointStore) -> None:
 def test_the_newest_few_are_kept(store: CheckpointStore) -> None:
     saved = save_all(store, 1, 2, 3, 10, 11)
     assert sorted(store.folder.iterdir()) == saved[-3:]
+
+
+def test_a_copy_with_more_files_is_whole_and_belongs_to_the_same_step(store: CheckpointStore, tmp_path: Path) -> None:
+    (saved,) = save_all(store, 5)
+    copies = CheckpointStore(tmp_path / "copies")
+    copy_checkpoint(saved, copies.folder, {"part-1.safetensors": {"numbers": torch.arange(3.0)}})
+    copy = copies.newest()
+    assert copy is not None
+    assert copy.name == saved.name
+    assert CheckpointMeta.read(copy) == CheckpointMeta.read(saved)
+    assert (copy / "part-0.safetensors").read_bytes() == (saved / "part-0.safetensors").read_bytes()
+    assert load_file(copy / "part-1.safetensors")["numbers"].tolist() == [0, 1, 2]
+    flip_a_byte(copy / "part-1.safetensors")
+    with pytest.raises(CheckpointError, match=r"part-1\.safetensors is missing or does not have the contents"):
+        copies.newest()
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
