@@ -15,7 +15,7 @@ from .keyed import uniform as uniform
 from .labels import ChunkPlan as ChunkPlan
 from .labels import LabelFilter as LabelFilter
 from .labels import Vocabulary as Vocabulary
-from .labels import read_label_texts as read_label_texts
+from .labels import read_new_labels as read_new_labels
 from .manifest import Manifest as Manifest
 from .manifest import ShardInfo as ShardInfo
 from .order import ORDER_VERSION as ORDER_VERSION

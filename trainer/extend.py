@@ -21,17 +21,17 @@ from .trained import TrainedModel
 
 @dataclass(frozen=True)
 class Extension:
-    """How many labels there were and are, and whether new rows come from texts; else they are random."""
+    """How many labels there were and are, and how many of the new rows come from texts; the others are random."""
 
     before: int
     after: int
-    from_texts: bool
+    from_texts: int
 
 
 def extend(
-    run: RunFolder, texts: Mapping[str, str], out: Path, encoder_folder: Path | None, progress: Progress
+    run: RunFolder, texts: Mapping[str, str | None], out: Path, encoder_folder: Path | None, progress: Progress
 ) -> Extension:
-    """Write the folder `out`, complete or not at all: the run, and behind its labels those of {label: text}.
+    """Write the folder `out`, complete or not at all: the run, and behind its labels those of {label: text or None}.
 
     The encoder is read as it was before training, from `encoder_folder` or where the run's configuration says; a new
     label's optimiser state is zero. Old labels keep ids and rows, and with a shortlist their scores (of a text that is
@@ -41,26 +41,26 @@ def extend(
     """
     config, before = run.config(), run.vocabulary()
     after = before.extended(texts)
-    first = before.texts[: run.labels_at_start()]
+    first, new = before.texts[: run.labels_at_start()], after.texts[len(before) :]
+    from_texts = len(new) - new.null_count if starts_from_texts(config, first) else 0
     with publish_folder(out) as folder:
         checkpoint = CheckpointStore(run.checkpoints).newest()
         if checkpoint is None:
             raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet; train the run first")
         encoder = build_encoder(run.encoder_config())
         table = new_table(config, after.counts, run.train_records(), encoder.width, RowRange(len(before), len(after)))
-        if starts_from_texts(config, first):
+        if from_texts:
             encoder = _untrained(run, config, checkpoint, encoder_folder)
             reader = replace(read_texts(config, encoder, run.tokenizer(), first), cache=None)
-            own = replace(reader, texts=after.texts[len(before) :])
-            as_first = replace(table, range=RowRange(0, len(own.texts)))
-            start_rows(as_first, own, project_texts(config, reader), progress)
+            as_first = replace(table, range=RowRange(0, len(new)))
+            start_rows(as_first, replace(reader, texts=new), project_texts(config, reader), progress)
         extended = RunFolder(folder)
         run.copy_to(extended, after, _longer(run.plan(), len(after)))
         state = row_tensors(row_optimizer(config.labels.optimizer, table, config.labels.weight_decay))
         copy_checkpoint(checkpoint, extended.checkpoints, {rows_file(table.range): state})
         if config.cloze.slots == "all":
             TrainedModel.load(folder)  # refuses more labels than can have slots
-    return Extension(len(before), len(after), starts_from_texts(config, first))
+    return Extension(len(before), len(after), from_texts)
 
 
 def _longer(plan: ChunkPlan | None, num_labels: int) -> ChunkPlan | None:

@@ -59,8 +59,8 @@ class Vocabulary:
         new = np.array([counts.get(name, 0) for name in self.ids], dtype=np.int64)
         return Vocabulary(self.names, self.texts, new)
 
-    def extended(self, texts: Mapping[str, str]) -> "Vocabulary":
-        """Put labels without training records, given as {name: text}, behind all others; DataError names one known."""
+    def extended(self, texts: Mapping[str, str | None]) -> "Vocabulary":
+        """Put labels without training records, {name: text or None}, behind all others; DataError names one known."""
         if known := [name for name in texts if name in self.ids]:
             more = f", as are {len(known) - 1} more" if len(known) > 1 else ""
             raise DataError(f"label {known[0]!r}: is one of the {len(self)} labels already{more}: give new ones only")

@@ -129,7 +129,7 @@ def test_a_text_gets_the_row_that_training_began_with(
     config = tiny_config(dataset, tiny_encoder, tmp_path / "run", **sections)
     run = trained(on_ranks, config)
     found = extend(run, in_order_of(dataset, COPIES), tmp_path / "out", None, quiet)
-    assert found == Extension(10, 20, from_texts=True)
+    assert found == Extension(10, 20, from_texts=10)
     new, old = RowRange(10, 20), RowRange(0, 10)
     assert torch.equal(rows_of(tmp_path / "out", new, "vectors"), begun_with(config))
     assert torch.equal(rows_of(tmp_path / "out", old, "vectors", "biases"), rows_of(run.path, old, "vectors", "biases"))
@@ -158,7 +158,7 @@ def test_labels_added_one_after_the_other_are_those_added_together(
     extend(run, some, tmp_path / "some", None, quiet)
     rest = {name: text for name, text in ADDED.items() if name not in some}
     found = extend(RunFolder(tmp_path / "some"), rest, tmp_path / "all", None, quiet)
-    assert found == Extension(14, 20, from_texts=True)
+    assert found == Extension(14, 20, from_texts=6)
     together, apart = (rows_of(tmp_path / name, RowRange(0, 20), "vectors", "biases") for name in ("together", "all"))
     torch.testing.assert_close(apart, together, rtol=0, atol=1e-6)  # fp32: texts are padded to other lengths
 
@@ -168,10 +168,20 @@ def test_random_rows_stay_random(on_ranks: OnRanks, dataset: Path, tiny_encoder:
     run = trained(on_ranks, config)
     gone = config.model.model_copy(update={"encoder": tmp_path / "gone"})
     (run.path / "config.json").write_text(config.model_copy(update={"model": gone}).model_dump_json())
-    assert extend(run, ADDED, tmp_path / "out", None, quiet) == Extension(10, 20, from_texts=False)
+    assert extend(run, ADDED, tmp_path / "out", None, quiet) == Extension(10, 20, from_texts=0)
     vectors = rows_of(tmp_path / "out", RowRange(10, 20), "vectors")
     assert 0.01 < float(vectors.std()) < 0.03
     assert RunFolder(tmp_path / "out").vocabulary().texts.to_pylist()[10:] == list(ADDED.values())
+
+
+def test_a_label_without_a_text_is_random_beside_others(
+    on_ranks: OnRanks, dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    run = trained(on_ranks, tiny_config(dataset, tiny_encoder, tmp_path / "run"))
+    assert extend(run, {"bare": None, **ADDED}, tmp_path / "out", None, quiet) == Extension(10, 21, from_texts=10)
+    lengths = rows_of(tmp_path / "out", RowRange(10, 21), "vectors").norm(dim=1)
+    assert float(lengths[0]) < 0.2
+    assert lengths[1:].tolist() == pytest.approx([1.0] * 10)
 
 
 def test_a_plan_of_slots_is_made_longer(on_ranks: OnRanks, dataset: Path, tiny_encoder: Path, tmp_path: Path) -> None:

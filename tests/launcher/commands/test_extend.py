@@ -31,9 +31,7 @@ def extended(lmmtc: Lmmtc, trained: Path, labels: Path, tmp_path: Path) -> Path:
     """Extend the trained run."""
     said = lmmtc("extend", trained, labels, tmp_path / "out")
     assert said.code == 0, said.err
-    assert said.out == (
-        f"{tmp_path / 'out'}: 3 labels added to 48; their rows are random, as the run's own labels began\n"
-    )
+    assert said.out == (f"{tmp_path / 'out'}: 3 labels added to 48; rows from texts: 0, random: 3\n")
     return tmp_path / "out"
 
 
@@ -90,7 +88,7 @@ def test_a_label_that_is_there_is_refused_by_name(lmmtc: Lmmtc, trained: Path, t
 def test_a_file_without_a_label_is_refused(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.tsv").write_text("\n", encoding="utf-8")
     said = lmmtc("extend", trained, tmp_path / "labels.tsv", tmp_path / "out")
-    assert (said.code, said.err) == (78, f"DataError: {tmp_path / 'labels.tsv'}: holds no label to add\n")
+    assert (said.code, said.err) == (78, f"DataError: {tmp_path / 'labels.tsv'}: holds no label\n")
 
 
 def test_a_folder_with_files_is_refused_and_stays_as_it_was(
