@@ -44,6 +44,7 @@ def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, pro
     """
     vocabulary = dataset.vocabulary
     if starts_from_texts(config, vocabulary.texts):
+        _check_rotation(config, model.encoder.width)
         _start_from_texts(config, dataset, model, table, progress)
     if config.run.start_from is not None:
         _start_from_run(config.run.start_from, model, table, vocabulary)
@@ -70,6 +71,18 @@ def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, t
 def project_texts(config: Config, texts: LabelTexts) -> nn.Linear:
     """Make the projection of a new run whose labels have these texts."""
     return text_projection(texts.mean_D, config.model.label_width or texts.encoder.width, config.run.seed)
+
+
+def _check_rotation(config: Config, encoder_width: int) -> None:
+    """Refuse to turn texts of new labels otherwise than those of the run that this one begins from."""
+    path, width = config.run.start_from, config.model.label_width or encoder_width
+    if path is None or width == encoder_width:
+        return
+    if (seed := RunFolder(path).config().run.seed) != config.run.seed:
+        raise ConfigError(
+            f"run.seed = {config.run.seed}: {path} began with {seed}, which turned texts of {encoder_width} numbers "
+            f"into rows of model.label_width = {width}; new labels must be turned alike: set run.seed = {seed}"
+        )
 
 
 def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:

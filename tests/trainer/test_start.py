@@ -124,3 +124,19 @@ def test_labels_without_any_training_record_are_no_start_for_a_scan(
         "a corpus whose records of the split 'train' have labels"
     )
     begin(tiny_config(tmp_path / "shards", tiny_encoder, cloze={"slots": "all"}))  # learns from what a split has
+
+
+@pytest.mark.ranks
+def test_texts_of_new_labels_are_not_turned_by_another_seed(
+    trained: Path, tiny_encoder: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "new.jsonl").write_text(json.dumps({"id": "1", "text": "a", "labels": ["a"], "split": "train"}))
+    (tmp_path / "new.tsv").write_text("a\tthe first letter\n")
+    convert(tmp_path / "new.jsonl", tmp_path / "shards", tokenizer_folder, label_texts=tmp_path / "new.tsv")
+    begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"start_from": trained}))
+    with pytest.raises(ConfigError) as caught:
+        begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"start_from": trained, "seed": 6}))
+    assert str(caught.value) == (
+        f"run.seed = 6: {trained} began with 5, which turned texts of 32 numbers into rows of model.label_width = 20; "
+        "new labels must be turned alike: set run.seed = 5"
+    )
