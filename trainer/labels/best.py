@@ -10,8 +10,8 @@ from .table import RowRange
 class RunningBest:
     """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
 
-    Almost no logit of a late chunk is among the best, so only those above the last place are looked at: one comparison
-    a logit instead of a selection among them all.
+    Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known, and
+    of the others only what is above the last place is looked at, instead of a selection among them all.
     """
 
     def __init__(self, queries: int, k: int, like: Tensor) -> None:
@@ -20,6 +20,8 @@ class RunningBest:
 
     def take(self, logits_QC: Tensor, labels: RowRange, excluded: LabelPairs) -> None:
         """Merge in the logits of labels that come behind all that were taken before."""
+        if bool((logits_QC.amax(dim=1) <= self.scores_QK[:, -1]).all()):
+            return
         query_N, column_N = self._contenders(logits_QC, excluded.within(labels)).nonzero(as_tuple=True)
         if not len(query_N):
             return

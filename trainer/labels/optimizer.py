@@ -151,8 +151,11 @@ class RowwiseAdagrad(RowOptimizer):
 
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:
         (sums,) = state
-        squares = gradient.square()
-        sums.add_(squares if sums.shape == squares.shape else squares.mean(dim=1, keepdim=True))
+        if sums.shape == gradient.shape:
+            sums.addcmul_(gradient, gradient)
+        else:
+            norms_N1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)  # no tensor of squares
+            sums.addcmul_(norms_N1, norms_N1, value=1 / gradient.shape[1])
         rows.addcdiv_(gradient, sums.sqrt().add_(self.epsilon), value=-lr)
 
 

@@ -20,24 +20,21 @@ def round_to_bf16(values_NE: Tensor, ids_N: Tensor, *key: int) -> Tensor:
 
     A value that bf16 can hold stays what it is.
     """
-    bits_NE = _random_bits(ids_N, values_NE.shape[1], key) >> (32 - _LOW_BITS) & (1 << _LOW_BITS) - 1
-    raised_NE = values_NE.contiguous().view(torch.int32) + bits_NE
-    return (raised_NE >> _LOW_BITS << _LOW_BITS).view(torch.float32).to(torch.bfloat16)
+    bits_NE = _random_bits(ids_N, values_NE, key)
+    bits_NE.bitwise_right_shift_(32 - _LOW_BITS).bitwise_and_((1 << _LOW_BITS) - 1)
+    raised_NE = bits_NE.add_(values_NE.contiguous().view(torch.int32))
+    return raised_NE.bitwise_and_(-1 << _LOW_BITS).view(torch.float32).to(torch.bfloat16)
 
 
-def _random_bits(ids_N: Tensor, columns: int, key: tuple[int, ...]) -> Tensor:
-    """Mix a strong hash of each row and of each column, cheaply: int32 [N, E]."""
+def _random_bits(ids_N: Tensor, like_NE: Tensor, key: tuple[int, ...]) -> Tensor:
+    """Mix a strong hash of each row and of each column, cheaply and in place: int32 [N, E]."""
     rows_N = _low_words(hash64(_PURPOSE, *key, ids_N.cpu().numpy()))
-    columns_E = _low_words(hash64(_PURPOSE, np.arange(columns)))
-    mixed_NE = rows_N.to(ids_N.device)[:, None] ^ columns_E.to(ids_N.device)
+    columns_E = _low_words(hash64(_PURPOSE, np.arange(like_NE.shape[1])))
+    mixed_NE = rows_N.to(like_NE.device)[:, None] ^ columns_E.to(like_NE.device)
     for multiplier, shift in zip(_MULTIPLIERS, (15, 16), strict=True):
-        mixed_NE = (mixed_NE ^ _shifted(mixed_NE, shift)) * multiplier
+        unsigned_NE = (mixed_NE >> shift).bitwise_and_((1 << 32 - shift) - 1)
+        mixed_NE.bitwise_xor_(unsigned_NE).mul_(multiplier)
     return mixed_NE
-
-
-def _shifted(words: Tensor, by: int) -> Tensor:
-    """Shift right as unsigned numbers are."""
-    return words >> by & (1 << 32 - by) - 1
 
 
 def _low_words(words: np.ndarray) -> Tensor:

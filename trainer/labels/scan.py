@@ -100,16 +100,18 @@ class _Learning:
         self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: tuple[Tensor, Tensor], scale: float
     ) -> None:
         trained_C = self.table.trained_R[rows].to(logits_QC.device)
-        weight_N = self._positive_weights(rows, hits)
         hit_N = logits_QC[hits]
         self.loss += scale * ((functional.softplus(logits_QC).T @ self.weights_Q) @ trained_C.to(logits_QC))
-        losses_N = weight_N * functional.softplus(-hit_N) - scale * functional.softplus(hit_N)
-        self.loss += losses_N @ (self.weights_Q[hits[0]] * trained_C[hits[1]])
         errors_QC = logits_QC.sigmoid_()
         if scale != 1:
             errors_QC *= scale
-        errors_QC[hits] = weight_N * (hit_N.sigmoid() - 1)
-        errors_QC[:, ~trained_C] = 0
+        if len(hit_N):
+            weight_N = self._positive_weights(rows, hits)
+            losses_N = weight_N * functional.softplus(-hit_N) - scale * functional.softplus(hit_N)
+            self.loss += losses_N @ (self.weights_Q[hits[0]] * trained_C[hits[1]])
+            errors_QC[hits] = weight_N * (hit_N.sigmoid() - 1)
+        if not bool(trained_C.all()):
+            errors_QC[:, ~trained_C] = 0
         self._sum_QE.addmm_(errors_QC, vectors_CE)
         self.task.sink(rows, ScanGradient(errors_QC, self.weighted_QE, self.weights_Q))
 

@@ -46,3 +46,8 @@ def test_the_key_and_the_label_decide_and_not_the_place() -> None:
     assert torch.equal(round_to_bf16(values[4:], torch.arange(4, 6), 3, 1), whole[4:])
     for other in ((3, 2), (4, 1)):
         assert not torch.equal(round_to_bf16(values, torch.arange(6), *other), whole)
+
+
+def test_values_are_rounded_where_they_are_though_ids_are_on_the_host() -> None:
+    on_device = torch.empty(2, 3, device="meta")  # stands for a GPU: nothing of the host's can be added to it
+    assert round_to_bf16(on_device, torch.arange(2), 5).device == on_device.device
