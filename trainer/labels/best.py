@@ -10,8 +10,8 @@ from .table import RowRange
 class RunningBest:
     """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
 
-    Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known, and
-    of the others only what is above the last place is looked at, instead of a selection among them all.
+    Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known,
+    and of the others only what is above the last place is looked at, instead of a selection among them all.
     """
 
     def __init__(self, queries: int, k: int, like: Tensor) -> None:

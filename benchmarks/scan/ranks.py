@@ -1,0 +1,93 @@
+"""The label side on two ranks, each with half of the rows, against one rank with all of them, in turn.
+
+Both gather queries, scan, merge shortlists and fetch the rows of what was found. `torchrun` starts this module.
+"""
+
+import os
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from trainer.data import TextBatch
+from trainer.distributed import ONE_RANK, Ranks, join, leave
+from trainer.labels import LabelSide, RowRange, RowUpdates, row_optimizer
+from trainer.model import Normaliser, Proposal
+
+from .contenders import CHUNK, table_of
+from .task import BEST, LR, Task, make_task
+
+
+def speedup(labels: int, rounds: int) -> float:
+    """Start two ranks and return how many times faster they are than one of them alone."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*start, "-m", "benchmarks.scan.ranks", str(labels), str(rounds)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    alone, together = map(float, said.stdout.split())
+    return alone / together
+
+
+class Learner:
+    """A share of the rows and of the records."""
+
+    def __init__(self, task: Task, ranks: Ranks) -> None:
+        labels = len(task.prior_L)
+        own = table_of(task, RowRange.of_rank(labels, ranks.rank, ranks.world_size))
+        records = RowRange.of_rank(len(task.queries_QE), ranks.rank, ranks.world_size)
+        self.side = LabelSide(own, labels, min(BEST, labels), CHUNK, ranks)
+        self.updates = RowUpdates(row_optimizer("sgd", own, weight_decay=0.0), fused=True)
+        self.batch, self.queries_BE = batch_of(task, records), task.queries_QE[records.as_slice()]
+        self.by = Normaliser(len(task.queries_QE), 1, 1)
+
+    def step(self) -> Proposal:
+        """Learn once; a collective."""
+        proposal, _ = self.side.learn(self.batch, self.queries_BE, self.by, self.updates.sink(LR, 1), 1)
+        return proposal
+
+
+def batch_of(task: Task, records: RowRange) -> TextBatch:
+    """Make records without text and without context."""
+    own_N = (task.query_N >= records.start) & (task.query_N < records.stop)
+    counts_B = torch.bincount(task.query_N[own_N] - records.start, minlength=len(records))
+    nothing = torch.empty(len(records), 0, dtype=torch.long)
+    return TextBatch(
+        ids_BT=nothing,
+        originals_BT=nothing,
+        masked_BT=nothing.bool(),
+        mask_BT=nothing.bool(),
+        weights_B=torch.ones(len(records)),
+        labels=task.label_N[own_N],
+        label_offsets=torch.cat([counts_B.new_zeros(1), counts_B.cumsum(0)]),
+        revealed_BV=nothing,
+        revealed_states_BV=nothing,
+        barred_BN=nothing,
+    )
+
+
+def main(labels: int, rounds: int) -> None:
+    """Take turns; print the median seconds of one rank and of the slower of two. The first round warms up."""
+    torch.set_num_threads(1)
+    ranks, task = join(int(os.environ["LOCAL_RANK"])), make_task(labels)
+    half, whole = Learner(task, ranks), Learner(task, ONE_RANK) if ranks.is_first else None
+    alone, together = [], []
+    for _ in range(rounds + 1):
+        ranks.barrier()
+        alone.append(seconds(whole) if whole else 0.0)
+        ranks.barrier()
+        together.append(float(ranks.gather(torch.tensor([seconds(half)])).max()))
+    if ranks.is_first:
+        print(median(alone[1:]), median(together[1:]))
+    leave()
+
+
+def seconds(learner: Learner) -> float:
+    """Time a step."""
+    started = perf_counter()
+    learner.step()
+    return perf_counter() - started
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
