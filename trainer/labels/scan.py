@@ -68,7 +68,7 @@ def scan(
         if learning:
             learning.take(labels, vectors_CE, logits_QC, labels.start // chunk)
     learned = learning.result() if learning else (queries_QE.new_zeros(()), torch.zeros_like(queries_QE), None)
-    return ScanResult(best.scores_QK, best.ids_QK, *learned)
+    return ScanResult(*best.result(), *learned)
 
 
 class _Learning:
