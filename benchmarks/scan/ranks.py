@@ -6,10 +6,10 @@ Both gather queries, scan, merge shortlists and fetch the rows of what was found
 import os
 import subprocess
 import sys
-from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
+from torch import Tensor
 
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK, Ranks, join, leave
@@ -21,11 +21,18 @@ from .task import BEST, LR, Task, make_task
 
 
 def speedup(labels: int, rounds: int) -> float:
-    """Start two ranks and return how many times faster they are than one of them alone."""
+    """Start two ranks; return how many times faster they are than one of them alone, and print the same in CPU time.
+
+    Where others use the cores too, the second is nearer to what two free cores would do.
+    """
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*start, "-m", "benchmarks.scan.ranks", str(labels), str(rounds)]
     said = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    alone, together = map(float, said.stdout.split())
+    alone, alone_cpu, together, together_cpu = map(float, said.stdout.split())
+    print(f"{labels:,} labels, one rank: {alone:.3f} s a step, {alone_cpu:.3f} s of CPU", flush=True)
+    print(
+        f"{labels:,} labels, two ranks: {together:.3f} s a step, {together_cpu:.3f} s of CPU of the busier", flush=True
+    )
     return alone / together
 
 
@@ -67,26 +74,27 @@ def batch_of(task: Task, records: RowRange) -> TextBatch:
 
 
 def main(labels: int, rounds: int) -> None:
-    """Take turns; print the median seconds of one rank and of the slower of two. The first round warms up."""
+    """Take turns; print the median seconds, by the clock and of CPU, of one rank and of the slower of two."""
     torch.set_num_threads(1)
     ranks, task = join(int(os.environ["LOCAL_RANK"])), make_task(labels)
     half, whole = Learner(task, ranks), Learner(task, ONE_RANK) if ranks.is_first else None
     alone, together = [], []
-    for _ in range(rounds + 1):
+    for _ in range(1 + rounds):
         ranks.barrier()
-        alone.append(seconds(whole) if whole else 0.0)
+        alone.append(seconds(whole) if whole else torch.zeros(2))
         ranks.barrier()
-        together.append(float(ranks.gather(torch.tensor([seconds(half)])).max()))
+        together.append(ranks.gather(seconds(half)[None]).amax(dim=0))
     if ranks.is_first:
-        print(median(alone[1:]), median(together[1:]))
+        middles = [torch.stack(turns[1:]).median(dim=0).values for turns in (alone, together)]  # the first warms up
+        print(*torch.cat(middles).tolist())
     leave()
 
 
-def seconds(learner: Learner) -> float:
-    """Time a step."""
-    started = perf_counter()
+def seconds(learner: Learner) -> Tensor:
+    """Time a step, by the clock and of CPU."""
+    started, started_cpu = perf_counter(), process_time()
     learner.step()
-    return perf_counter() - started
+    return torch.tensor([perf_counter() - started, process_time() - started_cpu])
 
 
 if __name__ == "__main__":
