@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sharding import Dataset, publish
+from trainer.evaluation import KS
 from trainer.trained import TrainedModel
 
+from . import unseen
 from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
 from .peer import NAME, live_metrics
 from .runs import Run
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
-from .variants import Benchmark, Variant
+from .variants import CONTROL, Benchmark, Variant
 
 # Of encoder and heads. Each form of the model is tried with each rate, without MLM, for a third of the steps.
 RATES = (1e-4, 3e-4, 1e-3)
@@ -44,6 +46,7 @@ class Comparison:
         yield self._figures()
         if self.benchmark.labels == "seen":
             yield self._bands()
+            yield self._unseen(Variant(CONTROL))
         if self.benchmark.asked:
             yield self._given(self.benchmark.asked)
 
@@ -106,6 +109,13 @@ class Comparison:
         """Name a run for each seed, with the learning rate that was given or is best on dev."""
         lr = self.lr or max(RATES, key=lambda lr: self._tried(variant.form, lr))
         return [self.run(variant, self.steps_of(variant), lr, seed) for seed in range(self.seeds)]
+
+    def _unseen(self, variant: Variant) -> str:
+        run = self._tuned(variant)[0]
+        ranker = TrainedModel.load(run.folder).ranker
+        return markdown(
+            ["recall among unseen labels, at", *map(str, KS)], unseen.rows(ranker, run.config, self.dataset)
+        )
 
     def _given(self, variant: Variant) -> str:
         rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in self._worth(run)]

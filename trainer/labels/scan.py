@@ -94,7 +94,13 @@ class _Learning:
             self._learn(rows, vectors_CE, logits_QC, (query_N, column_N), scale)
         elif len(column_N):
             kept, column_N = column_N.unique(return_inverse=True)
-            self._learn(rows.start + kept, vectors_CE[kept], logits_QC[:, kept], (query_N, column_N), scale)
+            self._learn(
+                (rows.start + kept).to(self.table.vectors_RE.device),
+                vectors_CE[kept],
+                logits_QC[:, kept],
+                (query_N, column_N),
+                scale,
+            )
 
     def _learn(
         self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: tuple[Tensor, Tensor], scale: float

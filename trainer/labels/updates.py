@@ -39,7 +39,7 @@ class RowUpdates:
     def magnitude(self) -> Tensor:
         """Return a number that is finite exactly when every gradient held here is."""
         held = [gradient for _, gradient in self._cloze] + ([] if self._buffer is None else [self._buffer])
-        return torch.stack([gradient.magnitude() for gradient in held]).sum()
+        return torch.stack([gradient.magnitude().cpu() for gradient in held]).sum()  # they may be on two devices
 
     def apply(self, lr: float, step: int) -> None:
         """Finish the step."""
