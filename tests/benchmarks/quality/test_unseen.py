@@ -31,6 +31,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.ranks
 @pytest.mark.skipif(not SOURCE.is_dir(), reason=f"{SOURCE} is not there: set LMMTC_DATA")
 def test_training_on_other_labels_does_not_lose_what_texts_say_of_unseen_ones(dataset: Dataset, tmp_path: Path) -> None:
