@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-# glibc gives what is freed back at once: the peak is what lives, and not how it was scattered.
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+# glibc gives what is freed back at once, slowly: the peak is what lives, and not how it was scattered.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 
-def said_by(module: str, *arguments: object) -> str:
-    """Run a module in a fresh process and return what it prints."""
+def said_by(module: str, *arguments: object, environment: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Run a module in a fresh process, with these variables set, and return what it prints."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    surroundings = os.environ | ENVIRONMENT
+    surroundings = {**os.environ, **environment}
     return subprocess.run(command, env=surroundings, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 

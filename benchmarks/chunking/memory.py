@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from ..memory import forget_peak, resident, said_by
+from ..memory import GIVE_BACK, forget_peak, resident, said_by
 from .contenders import CONTENDERS
 from .task import make_task
 
@@ -14,7 +14,7 @@ WARM_UP_LABELS = 64
 
 def peak_of(contender: str, labels: int, chunk: int) -> int:
     """Return the bytes that a step takes at most beyond the process that has warmed up; rows' gradients left out."""
-    return int(said_by("benchmarks.chunking.memory", contender, labels, chunk))
+    return int(said_by("benchmarks.chunking.memory", contender, labels, chunk, environment=GIVE_BACK))
 
 
 def measure(contender: str, labels: int, chunk: int) -> int:

@@ -29,7 +29,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     if chosen.large:
-        print_use("ours adagrad, bf16 rows", LARGE)
+        print_peak("ours adagrad, bf16 rows", LARGE)
     elif chosen.gpu:
         print_gpu_table()
     else:
@@ -39,14 +39,14 @@ def main() -> None:
 def decisive_cells(*, full: bool) -> dict[str, float]:
     """Measure the ratios that the project promises."""
     few = race(FEW, list(CONTENDERS))
-    adam_peak, ours_peak = (print_use(name, FEW) for name in ("naive adam", "ours adagrad"))
+    adam_peak, ours_peak = (print_peak(name, FEW) for name in ("naive adam", "ours adagrad"))
     many = race(MANY, list(CONTENDERS) if full else OURS)
     floor = Ours(make_task(1000), "rowwise_adagrad").floor() * (MANY // 1000)
     return {
         "speedup_vs_naive_sgd_100k": few["naive sgd"] / few["ours sgd"],
         "speedup_vs_naive_adam_100k": few["naive adam"] / few["ours adagrad"],
         "memory_vs_naive_adam_100k": ours_peak / adam_peak,
-        "peak_over_floor_1m": print_use("ours adagrad", MANY) / floor,
+        "peak_over_floor_1m": print_peak("ours adagrad", MANY) / floor,
         "matmul_fraction_sgd_1m": many["matmuls"] / many["ours sgd"],
         "matmul_fraction_adagrad_1m": many["matmuls"] / many["ours adagrad"],
         "ranks2_speedup": speedup(MANY, ROUNDS),
@@ -78,8 +78,8 @@ def seconds(learner: Contender) -> float:
     return perf_counter() - started
 
 
-def print_use(name: str, labels: int) -> int:
-    """Run in a fresh process; print seconds and peak, and return the peak."""
+def print_peak(name: str, labels: int) -> int:
+    """Run in a fresh process; print its peak and seconds, and return the peak."""
     use = use_of(name, labels)
     print(f"{labels:,} labels, {name}: peak {use.peak / 1e9:.3f} GB, {use.seconds:.2f} s a step", flush=True)
     return use.peak

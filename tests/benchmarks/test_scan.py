@@ -63,9 +63,10 @@ def test_the_floor_leaves_rows_alone(task: Task) -> None:
     assert torch.equal(vectors_LE, task.vectors())
 
 
-def test_the_peak_of_a_process_holds_rows_and_state() -> None:
-    labels = 20_000
-    rows = 4 * labels * 256
-    # Rows, and chunks of 8192 of them: logits, errors and gradients. Adam: gradients and two moments beside rows.
-    assert rows <= use_of("ours adagrad", labels).peak < 3 * rows
-    assert use_of("naive adam", labels).peak >= 4 * rows
+def test_the_peak_of_a_process_is_rows_and_state_and_little_else() -> None:
+    labels = 200_000
+    rows = 2 * labels * 256
+    # Chunks take a few MB; small tensors that outlive their chunk would scatter the heap and double the peak.
+    assert rows <= use_of("ours sgd, bf16 rows", labels).peak < 1.25 * rows
+    # Vectors, their gradient and two moments, fp32.
+    assert use_of("naive adam", labels).peak >= 4 * 2 * rows

@@ -11,13 +11,15 @@ class RunningBest:
     """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
 
     Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known. Of
-    the others, what is above the last place waits until it is worth a merge: as many as there are places.
+    the others, what is above the last place waits until it is worth a merge: as many as there are places. It waits in
+    memory that is kept: small new tensors between large ones of every chunk would scatter the heap.
     """
 
     def __init__(self, queries: int, k: int, like: Tensor) -> None:
         self._scores_QK = like.new_full((queries, k), -torch.inf)
         self._ids_QK = torch.full_like(self._scores_QK, -1, dtype=torch.long)
-        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []  # queries, scores and ids, each [N]
+        waiting_N = self._ids_QK.flatten()
+        self._waiting = torch.empty_like(waiting_N), self._scores_QK.flatten().clone(), torch.empty_like(waiting_N)
         self._num_waiting = 0
 
     def take(self, logits_QC: Tensor, labels: RowRange, excluded: LabelPairs) -> None:
@@ -25,24 +27,28 @@ class RunningBest:
         if bool((logits_QC.amax(dim=1) <= self._scores_QK[:, -1]).all()):
             return
         query_N, column_N = self._contenders(logits_QC, excluded.within(labels)).nonzero(as_tuple=True)
-        self._waiting.append((query_N, logits_QC[query_N, column_N], column_N + labels.start))
-        self._num_waiting += len(query_N)
-        if self._num_waiting >= self._scores_QK.numel():
-            self._merge()
+        found = query_N, logits_QC[query_N, column_N], column_N + labels.start
+        stop = self._num_waiting + len(query_N)
+        if stop >= self._scores_QK.numel():
+            self._merge(*found)
+            return
+        for kept, new in zip(self._waiting, found, strict=True):
+            kept[self._num_waiting : stop] = new
+        self._num_waiting = stop
 
     def result(self) -> tuple[Tensor, Tensor]:
         """Return scores and ids of all that was taken."""
-        self._merge()
+        self._merge(*(kept[:0] for kept in self._waiting))
         return self._scores_QK, self._ids_QK
 
-    def _merge(self) -> None:
-        if not self._num_waiting:
-            return
-        scores, ids = self._padded(*(torch.cat(parts) for parts in zip(*self._waiting, strict=True)))
+    def _merge(self, *found: Tensor) -> None:
+        """Merge in what waits and what was found behind it: queries, scores and ids, each [N]."""
+        waiting = (kept[: self._num_waiting] for kept in self._waiting)
+        scores, ids = self._padded(*(torch.cat(parts) for parts in zip(waiting, found, strict=True)))
         scores, ids = torch.cat([self._scores_QK, scores], dim=1), torch.cat([self._ids_QK, ids], dim=1)
         order_QK = scores.argsort(dim=1, descending=True, stable=True)[:, : self._scores_QK.shape[1]]
         self._scores_QK, self._ids_QK = scores.gather(1, order_QK), ids.gather(1, order_QK)
-        self._waiting, self._num_waiting = [], 0
+        self._num_waiting = 0
 
     def _contenders(self, logits_QC: Tensor, excluded: tuple[Tensor, Tensor]) -> Tensor:
         """Mark what beats the last place; where places are free, what is among the best of its own chunk."""

@@ -79,15 +79,16 @@ class _Learning:
         self.weights_Q = task.weights_Q.to(queries_QE) / task.normaliser
         self.weighted_QE = queries_QE * self.weights_Q[:, None]
         self.loss, self._sum_QE = queries_QE.new_zeros(()), torch.zeros_like(queries_QE)
-        self._asked = [queries_QE.new_empty(0)]
+        self._asked_N = queries_QE.new_empty(len(task.asked.within(table.range)[0]))
+        self._num_told = 0
 
     def result(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss, the gradient of the queries and the logits that were asked for."""
-        return self.loss, self._sum_QE * self.weights_Q[:, None], torch.cat(self._asked)
+        return self.loss, self._sum_QE * self.weights_Q[:, None], self._asked_N
 
     def take(self, labels: RowRange, vectors_CE: Tensor, logits_QC: Tensor, number: int) -> None:
         """Learn from a chunk; where its negatives are left out, only the rows of its positives are touched."""
-        self._asked.append(logits_QC[self.task.asked.within(labels)])
+        self._tell(logits_QC, self.task.asked.within(labels))
         rows, scale = labels.within(self.table.range), self.task.negatives(number)
         query_N, column_N = self.task.positives.within(labels)
         if scale:
@@ -101,6 +102,12 @@ class _Learning:
                 (query_N, column_N),
                 scale,
             )
+
+    def _tell(self, logits_QC: Tensor, asked: tuple[Tensor, Tensor]) -> None:
+        """Keep the logits that are asked for; a tensor a chunk, even an empty one, would scatter the heap."""
+        if len(asked[0]):
+            told, self._num_told = self._num_told, self._num_told + len(asked[0])
+            self._asked_N[told : self._num_told] = logits_QC[asked]
 
     def _learn(
         self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: tuple[Tensor, Tensor], scale: float
