@@ -2,21 +2,22 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
-from time import perf_counter
 
 import torch
 
-from . import matmuls
-from .contenders import CONTENDERS, Contender, Ours, recall
+from .clock import seconds
+from .contenders import CONTENDERS, Ours, recall
 from .gpu import print_gpu_table
+from .matmuls import multiply
 from .memory import use_of
 from .ranks import speedup
 from .task import Task, make_task
 
-ROUNDS = 7
 FEW, MANY, LARGE = 100_000, 1_000_000, 3_000_000
+ROUNDS = {FEW: 25, MANY: 7}
 OURS = [name for name in CONTENDERS if name.startswith("ours")]
 
 
@@ -49,33 +50,24 @@ def decisive_cells(*, full: bool) -> dict[str, float]:
         "peak_over_floor_1m": print_peak("ours adagrad", MANY) / floor,
         "matmul_fraction_sgd_1m": many["matmuls"] / many["ours sgd"],
         "matmul_fraction_adagrad_1m": many["matmuls"] / many["ours adagrad"],
-        "ranks2_speedup": speedup(MANY, ROUNDS),
+        "ranks2_speedup": speedup(MANY, ROUNDS[MANY]),
         "topk_recall_exact": exactness(make_task(MANY)),
     }
 
 
 def race(labels: int, names: Sequence[str]) -> dict[str, float]:
-    """Run contenders and the bare matrix products in turn; return their median seconds, without the first round."""
+    """Run contenders and the bare matrix products in turn; return their median seconds by the clock."""
     task = make_task(labels)
-    learners = {name: CONTENDERS[name](task) for name in names}
-    vectors_LE = task.vectors()
-    times: dict[str, list[float]] = {name: [] for name in ("matmuls", *names)}
-    for _ in range(1 + ROUNDS):
-        times["matmuls"].append(matmuls.seconds(task.queries_QE, vectors_LE))
-        for name, learner in learners.items():
-            times[name].append(seconds(learner))
-    medians = {name: median(column[1:]) for name, column in times.items()}
-    for name, middle in medians.items():
-        spread = f"{min(times[name][1:]):.3f} to {max(times[name][1:]):.3f}"
-        print(f"{labels:,} labels, {name}: {middle:.3f} s a step ({spread})", flush=True)
+    work: dict[str, Callable[[], object]] = {"matmuls": partial(multiply, task.queries_QE, task.vectors())}
+    work |= {name: CONTENDERS[name](task).step for name in names}
+    rounds = [[seconds(step) for step in work.values()] for _ in range(1 + ROUNDS[labels])]
+    medians: dict[str, float] = {}
+    for name, times in zip(work, zip(*rounds[1:], strict=True), strict=True):  # the first round warms up
+        clock, cpu = zip(*times, strict=True)
+        medians[name] = median(clock)
+        spread = f"{min(clock):.3f} to {max(clock):.3f}; of CPU {median(cpu):.3f}"
+        print(f"{labels:,} labels, {name}: {medians[name]:.3f} s a step ({spread})", flush=True)
     return medians
-
-
-def seconds(learner: Contender) -> float:
-    """Time a step."""
-    started = perf_counter()
-    learner.step()
-    return perf_counter() - started
 
 
 def print_peak(name: str, labels: int) -> int:

@@ -4,11 +4,11 @@ import gc
 import json
 import sys
 from dataclasses import asdict, dataclass
-from time import perf_counter
 
 import torch
 
 from ..memory import forget_peak, resident, said_by
+from .clock import seconds
 from .contenders import CONTENDERS
 from .task import make_task
 
@@ -38,9 +38,8 @@ def measure(contender: str, labels: int) -> Use:
     gc.collect()
     forget_peak()
     learner.step()
-    started = perf_counter()
-    learner.step()
-    return Use(resident("VmHWM") - before, perf_counter() - started)
+    took, _ = seconds(learner.step)
+    return Use(resident("VmHWM") - before, took)
 
 
 if __name__ == "__main__":

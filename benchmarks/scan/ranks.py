@@ -6,16 +6,15 @@ Both gather queries, scan, merge shortlists and fetch the rows of what was found
 import os
 import subprocess
 import sys
-from time import perf_counter, process_time
 
 import torch
-from torch import Tensor
 
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK, Ranks, join, leave
 from trainer.labels import LabelSide, RowRange, RowUpdates, row_optimizer
 from trainer.model import Normaliser, Proposal
 
+from .clock import seconds
 from .contenders import CHUNK, table_of
 from .task import BEST, LR, Task, make_task
 
@@ -81,20 +80,13 @@ def main(labels: int, rounds: int) -> None:
     alone, together = [], []
     for _ in range(1 + rounds):
         ranks.barrier()
-        alone.append(seconds(whole) if whole else torch.zeros(2))
+        alone.append(torch.tensor(seconds(whole.step) if whole else (0.0, 0.0)))
         ranks.barrier()
-        together.append(ranks.gather(seconds(half)[None]).amax(dim=0))
+        together.append(ranks.gather(torch.tensor([seconds(half.step)])).amax(dim=0))
     if ranks.is_first:
         middles = [torch.stack(turns[1:]).median(dim=0).values for turns in (alone, together)]  # the first warms up
         print(*torch.cat(middles).tolist())
     leave()
-
-
-def seconds(learner: Learner) -> Tensor:
-    """Time a step, by the clock and of CPU."""
-    started, started_cpu = perf_counter(), process_time()
-    learner.step()
-    return torch.tensor([perf_counter() - started, process_time() - started_cpu])
 
 
 if __name__ == "__main__":

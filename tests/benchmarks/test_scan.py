@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.scan.contenders import CONTENDERS, Naive, Ours, Step, recall
-from benchmarks.scan.matmuls import seconds
+from benchmarks.scan.matmuls import multiply
 from benchmarks.scan.memory import use_of
 from benchmarks.scan.ranks import Learner
 from benchmarks.scan.task import Task, make_task
@@ -59,7 +59,7 @@ def test_recall_counts_what_is_among_the_best_or_ties_with_the_last_of_them() ->
 
 def test_the_floor_leaves_rows_alone(task: Task) -> None:
     vectors_LE = task.vectors()
-    assert seconds(task.queries_QE, vectors_LE, CHUNK) > 0
+    multiply(task.queries_QE, vectors_LE, CHUNK)
     assert torch.equal(vectors_LE, task.vectors())
 
 
