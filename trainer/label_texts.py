@@ -23,7 +23,7 @@ from .data import pad_texts
 from .labels import LabelTable, RowRange
 from .model import TextEncoder, encoder_config, pool
 
-NORM = 1.0  # of a row; a query is some 4 long, so a text's own label gains about 2 on its prior
+NORM = 1.0  # of a row; MiniLM's queries are some 4 long, so a label gains up to 4 on its prior
 _BLOCK = 8192  # labels that are kept together
 _BATCH = 64
 _SAMPLE = 4096  # texts that the mean is taken of

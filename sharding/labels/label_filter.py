@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UnknownLabelError
-from ..sources import read_lines
+from ..sources import read_pairs
 from .vocabulary import Vocabulary
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -30,8 +30,7 @@ class LabelFilter:
         """
         labels: dict[str, list[int]] = defaultdict(list)
         places: dict[str, str] = {}
-        for where, line in read_lines(path):
-            record, label = _pair(where, line)
+        for where, record, label in read_pairs(path, "a record id", "a label"):
             try:
                 labels[record].append(vocabulary.id_of(label))
             except UnknownLabelError as error:
@@ -49,11 +48,3 @@ class LabelFilter:
     def of(self, records: Sequence[str]) -> list[NDArray[np.int64]]:
         """Give the label ids of each record, ascending."""
         return [self.labels.get(record, _NONE) for record in records]
-
-
-def _pair(where: str, line: bytes) -> tuple[str, str]:
-    try:
-        record, label = line.decode().split("\t", maxsplit=1)
-    except ValueError:
-        raise DataError(f"{where}: {line[:60]!r}: must be a record id, a TAB and a label, in UTF-8") from None
-    return record, label

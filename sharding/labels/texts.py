@@ -1,9 +1,10 @@
 """Decides how the texts of labels are read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DataError
-from ..sources import read_lines
+from ..sources import read_pairs
 
 
 def read_label_texts(path: Path) -> dict[str, str]:
@@ -11,8 +12,7 @@ def read_label_texts(path: Path) -> dict[str, str]:
 
     A label whose text is empty has none.
     """
-    read = (_label_text(where, line) for where, line in read_lines(path))
-    return {label: text for label, text in read if text}
+    return {label: text for _, label, text in _pairs(path) if text}
 
 
 def read_new_labels(path: Path) -> dict[str, str | None]:
@@ -21,8 +21,7 @@ def read_new_labels(path: Path) -> dict[str, str | None]:
     DataError when there is none, or names the line that is none or whose label came before.
     """
     labels: dict[str, str | None] = {}
-    for where, line in read_lines(path):
-        label, text = _label_text(where, line)
+    for where, label, text in _pairs(path):
         if label in labels:
             raise DataError(f"{where}: label {label!r}: stands on an earlier line already")
         labels[label] = text or None
@@ -31,9 +30,5 @@ def read_new_labels(path: Path) -> dict[str, str | None]:
     return labels
 
 
-def _label_text(where: str, line: bytes) -> tuple[str, str]:
-    try:
-        label, text = line.decode().split("\t", maxsplit=1)
-    except ValueError:
-        raise DataError(f"{where}: {line[:60]!r}: must be a label, a TAB and its text, in UTF-8") from None
-    return label, text
+def _pairs(path: Path) -> Iterator[tuple[str, str, str]]:
+    return read_pairs(path, "a label", "its text")

@@ -2,3 +2,4 @@
 
 from .jsonl import read_records as read_records
 from .lines import read_lines as read_lines
+from .lines import read_pairs as read_pairs

@@ -68,11 +68,6 @@ class LabelTable:
         return LabelTable(self.vectors_RE.to(device), self.biases_R2.to(device), self.trained_R.to(device), self.range)
 
     @property
-    def width(self) -> int:
-        """X, columns of a row that travels."""
-        return self.vectors_RE.shape[1] + 2
-
-    @property
     def dtype(self) -> torch.dtype:
         """What is computed in: fp32 where vectors are kept in bf16."""
         return torch.promote_types(self.vectors_RE.dtype, torch.float32)
