@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
@@ -31,6 +32,19 @@ class Record:
     given: tuple[tuple[str, bool], ...] = ()
 
 
+@dataclass(frozen=True)
+class FieldNames:
+    """What a source calls the parts of a record."""
+
+    id: str = "id"
+    text: str = "text"
+    labels: str = "labels"
+    split: str = "split"
+
+
+_USUAL = FieldNames()
+
+
 @dataclass
 class Rejections:
     """What happens to records that cannot be used: the first one ends the run, or each is counted and left out."""
@@ -44,25 +58,31 @@ class Rejections:
         self.count += 1
 
 
-def parse_record(line: bytes, *, labelled: bool = True) -> Record:
-    """Read one JSON object with 'id', 'text', 'labels' and perhaps 'split'; other keys are ignored.
+def parse_record(line: bytes, *, labelled: bool = True, names: FieldNames = _USUAL) -> Record:
+    """Read one JSON object with an id, a text, labels and perhaps a split; other keys than `names` are ignored.
 
     Only a record that is not `labelled` may lack its labels, and only there 'given' is read. A BadRecordError says what
     is wrong; where, only the caller knows.
     """
+    fields = parse_object(line)
+    return Record(
+        string_of(fields, names.id),
+        string_of(fields, names.text),
+        _labels(fields, names.labels) if labelled or names.labels in fields else (),
+        split_of(fields, names.split),
+        () if labelled else _given(fields),
+    )
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """Read one JSON object; BadRecordError when it is none."""
     try:
         fields = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise BadRecordError(f"not a JSON object in UTF-8: {error}") from None
     if not isinstance(fields, dict):
         raise BadRecordError(f"is {_shown(fields)}: must be a JSON object")
-    return Record(
-        _string(fields, "id"),
-        _string(fields, "text"),
-        _labels(fields) if labelled or "labels" in fields else (),
-        _split(fields),
-        () if labelled else _given(fields),
-    )
+    return fields
 
 
 def shard_schema(vocabulary_size: int) -> pa.Schema:
@@ -73,42 +93,47 @@ def shard_schema(vocabulary_size: int) -> pa.Schema:
     )
 
 
-def _string(fields: dict[str, Any], key: str) -> str:
+def string_of(fields: Mapping[str, Any], key: str) -> str:
+    """Give a field that must be a string; BadRecordError otherwise."""
     value = fields.get(key)
-    if not _is_text(value):
-        raise _fault(fields, key, "a string")
+    if not is_text(value):
+        raise fault(fields, key, "a string")
     return value
 
 
-def _labels(fields: dict[str, Any]) -> tuple[str, ...]:
-    labels = fields.get("labels")
-    if not isinstance(labels, list) or not all(map(_is_text, labels)):
-        raise _fault(fields, "labels", "a list of strings")
-    return tuple(labels)
+def split_of(fields: Mapping[str, Any], key: str) -> str | None:
+    """Give a field that must name a split, None where it is absent; BadRecordError otherwise."""
+    if key in fields and fields[key] not in SPLITS:
+        raise fault(fields, key, "one of " + ", ".join(SPLITS))
+    return fields.get(key)
 
 
-def _split(fields: dict[str, Any]) -> str | None:
-    if "split" in fields and fields["split"] not in SPLITS:
-        raise _fault(fields, "split", "one of " + ", ".join(SPLITS))
-    return fields.get("split")
-
-
-def _given(fields: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
-    given = fields.get("given", {})
-    if not isinstance(given, dict) or not all(_is_text(label) and isinstance(given[label], bool) for label in given):
-        raise _fault(fields, "given", "an object of labels and true or false")
-    return tuple(given.items())
-
-
-def _is_text(value: Any) -> TypeGuard[str]:
+def is_text(value: Any) -> TypeGuard[str]:
+    """Tell whether a value is a string that can be stored and tokenized."""
     return isinstance(value, str) and not _HALF_SURROGATE.search(value)
 
 
-def _fault(fields: dict[str, Any], key: str, rule: str) -> BadRecordError:
+def fault(fields: Mapping[str, Any], key: str, rule: str) -> BadRecordError:
+    """Say which field breaks a rule, with its value."""
     found = f"is {_shown(fields[key])}" if key in fields else "is missing"
     return BadRecordError(f"'{key}' {found}: must be {rule}")
 
 
+def _labels(fields: dict[str, Any], key: str) -> tuple[str, ...]:
+    labels = fields.get(key)
+    if not isinstance(labels, list) or not all(map(is_text, labels)):
+        raise fault(fields, key, "a list of strings")
+    return tuple(labels)
+
+
+def _given(fields: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+    given = fields.get("given", {})
+    if not isinstance(given, dict) or not all(is_text(label) and isinstance(given[label], bool) for label in given):
+        raise fault(fields, "given", "an object of labels and true or false")
+    return tuple(given.items())
+
+
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
+    # What a table or a damaged file holds need not be JSON.
+    text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
