@@ -1,0 +1,60 @@
+"""Decides how Parquet files become records."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow.parquet import ParquetFile
+
+from ..errors import BadRecordError
+from ..records import Record
+from .columns import arrow_file, chosen_columns, records_of
+from .files import files_with
+from .source import Piece, Source, SourceSettings
+
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Parquet(Source):
+    """Columns of id, text, labels and split; positions are row numbers, and files are cut between row groups."""
+
+    def pieces(self, target_bytes: int) -> list[Piece]:
+        return [piece for file, path in enumerate(self.files) for piece in _cut(file, path, target_bytes)]
+
+    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+        path = self.files[piece.file]
+        with arrow_file(path), ParquetFile(path) as parquet:
+            columns = chosen_columns(self, piece.file, parquet.schema_arrow)
+            groups = [group for group, start, _, _ in _groups(parquet) if piece.start <= start < piece.stop]
+            row = piece.start
+            # Workers read at the same time, each its own piece: threads inside them would only compete.
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE, groups, columns, use_threads=False):
+                yield from records_of(self, piece.file, row, batch.to_pydict())
+                row += batch.num_rows
+
+
+def find_parquet(paths: Sequence[Path], settings: SourceSettings) -> Parquet | None:
+    """Find .parquet files."""
+    files = files_with((".parquet",), paths, chosen=settings.kind is not None)
+    return Parquet(files, settings) if files else None
+
+
+def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:
+    start = size = 0
+    with arrow_file(path), ParquetFile(path) as parquet:
+        for _, _, stop, num_bytes in _groups(parquet):
+            size += num_bytes
+            if size >= target_bytes or stop == parquet.metadata.num_rows:
+                yield Piece(file, start, stop)
+                start, size = stop, 0
+
+
+def _groups(parquet: ParquetFile) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (number, first row, row behind the last, bytes before compression) of each row group that has rows."""
+    start = 0
+    for number in range(parquet.num_row_groups):
+        group = parquet.metadata.row_group(number)
+        if group.num_rows:
+            yield number, start, start + group.num_rows, group.total_byte_size
+            start += group.num_rows
