@@ -1,0 +1,80 @@
+"""Decides how WebDataset tars become records: which members are decoded, all by this file, and which are refused."""
+
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadRecordError, DataError
+from ..records import Record, parse_object
+from ..storage import inside
+from .fields import record_of
+from .files import files_with
+from .lines import decoded
+from .source import Piece, Source, SourceSettings, attempt
+
+_DECODED = frozenset({"json", "txt", "cls"})
+# What other readers of these files would unpickle.
+_REFUSED = frozenset({"pyd", "pickle", "pkl", "pt", "pth"})
+_LARGEST_MEMBER = 64 << 20
+
+
+@dataclass(frozen=True)
+class Tar(Source):
+    """Samples with .json, .txt and .cls members, as far as they are there; positions count samples, no file is cut."""
+
+    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+        path = self.files[piece.file]
+        split = self.split_of(piece.file)
+        try:
+            _check_members(path)
+            for position, sample in enumerate(_samples(path)):
+                yield position, attempt(_record, sample, self.settings, split)
+        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def find_tar(paths: Sequence[Path], settings: SourceSettings) -> Tar | None:
+    """Find .tar files."""
+    files = files_with((".tar",), paths, chosen=settings.kind is not None)
+    return Tar(files, settings) if files else None
+
+
+def _check_members(path: Path) -> None:
+    with tarfile.open(path, "r:") as archive:
+        for member in archive:
+            inside(path, member.name)
+            if fault := _fault(member):
+                raise DataError(f"{path}: member {member.name!r} {fault}: write the archive again without it")
+
+
+def _fault(member: tarfile.TarInfo) -> str | None:
+    if not (member.isreg() or member.isdir()):
+        return "is a link or a device: members must be files"
+    if refused := _REFUSED.intersection(member.name.lower().split(".")):
+        return f"is of the kind .{min(refused)}, which can run code when it is decoded"
+    if member.size > _LARGEST_MEMBER:
+        return f"has {member.size} bytes: must have at most {_LARGEST_MEMBER}"
+    return None
+
+
+def _samples(path: Path) -> Iterator[Mapping[str, Any]]:
+    # The library imports torch, a second that only those who read tars should wait.
+    from webdataset.tariterators import group_by_keys, tar_file_expander  # noqa: PLC0415
+
+    def is_decoded(name: str) -> bool:
+        return name.lower().rpartition(".")[2] in _DECODED
+
+    with path.open("rb") as file:
+        members = tar_file_expander([{"url": str(path), "stream": file}], select_files=is_decoded)
+        yield from group_by_keys(members)
+
+
+def _record(sample: Mapping[str, Any], settings: SourceSettings, split: str | None) -> Record:
+    fields = parse_object(sample["json"]) if "json" in sample else {}
+    if "txt" in sample:
+        fields[settings.text_field] = decoded(sample["txt"])
+    if "cls" in sample:
+        fields[settings.labels_field] = [decoded(sample["cls"]).strip()]
+    return record_of(fields, settings, sample["__key__"], split)
