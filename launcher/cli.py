@@ -72,6 +72,21 @@ def verify(dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shar
 
 
 @app.command()
+def inspect(
+    dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shard` has written.")],
+    split: Annotated[str, typer.Option(help="Split of the shard that is shown.")] = "train",
+    shard: Annotated[
+        int | None, typer.Option(min=0, help="Show records of this shard of the split, numbered from 0.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Records that are shown of it.")] = 10,
+) -> None:
+    """Show what a data set holds, or records of one of its shards: texts, labels and tokens."""
+    from .commands import inspect as command  # noqa: PLC0415
+
+    command.run(dataset, split, shard, rows)
+
+
+@app.command()
 def evaluate(  # noqa: PLR0917  # typer reads the options from here
     run: RunArgument,
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,

@@ -10,12 +10,15 @@ from .errors import LmmtcError as LmmtcError
 from .errors import ManifestError as ManifestError
 from .errors import StreamMismatchError as StreamMismatchError
 from .errors import UnknownLabelError as UnknownLabelError
+from .formats import unpack as unpack
 from .keyed import hash64 as hash64
 from .keyed import uniform as uniform
 from .labels import ChunkPlan as ChunkPlan
 from .labels import LabelFilter as LabelFilter
 from .labels import Vocabulary as Vocabulary
 from .labels import read_new_labels as read_new_labels
+from .manifest import FileInfo as FileInfo
+from .manifest import Kind as Kind
 from .manifest import Manifest as Manifest
 from .manifest import ShardInfo as ShardInfo
 from .order import ORDER_VERSION as ORDER_VERSION
@@ -26,6 +29,7 @@ from .partition import StreamState as StreamState
 from .planning import plan_chunks as plan_chunks
 from .records import Record as Record
 from .records import Rejections as Rejections
+from .shards import write_shard_files as write_shard_files
 from .sources import read_records as read_records
 from .storage import inside as inside
 from .storage import publish as publish

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from .formats import write_shard
 from .gathering import gather
 from .keyed import hash64
 from .labels import Vocabulary
 from .manifest import ShardInfo
 from .records import SPLITS, Record, shard_schema
-from .storage import sha256, xxh3_128
+from .shards import write_shard_files
 from .tokenizing import TextTokenizer
 
 _SHUFFLE = 34
@@ -55,15 +54,4 @@ def write_shards(
 
 
 def _write(folder: Path, stem: str, rows: pa.RecordBatch) -> ShardInfo:
-    unnamed = folder / stem
-    write_shard(unnamed, rows)
-    checksum = xxh3_128(unnamed)
-    # The name follows from the content, so that a name never means two contents to a cache.
-    path = unnamed.rename(folder / f"{stem}-{checksum[:16]}.arrow")
-    return ShardInfo(
-        path=path.relative_to(folder).as_posix(),
-        rows=rows.num_rows,
-        bytes=path.stat().st_size,
-        xxh3_128=checksum,
-        sha256=sha256(path),
-    )
+    return write_shard_files(folder, stem, rows, ("arrow",))

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .errors import ManifestError
 from .order import ORDER_VERSION
@@ -16,18 +16,33 @@ MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels.arrow"
 TOKENIZER_FOLDER = "tokenizer"
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+Kind = Literal["arrow", "webdataset"]
+KINDS: tuple[Kind, ...] = get_args(Kind)  # what is read where there are both comes first
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file's path in the data set, its size in bytes, and its checksums in hex."""
+
+    path: str
+    bytes: int
+    xxh3_128: str
+    sha256: str
 
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A shard's path in the data set, its size in rows and bytes, and its checksums in hex."""
+    """A shard: its records, their tokens, and its files.
 
-    path: str
+    files: by format, the same rows in the same order in each. index: the sidecar, see `formats.Index`.
+    """
+
     rows: int
-    bytes: int
-    xxh3_128: str
-    sha256: str
+    tokens: int
+    files: Mapping[Kind, FileInfo]
+    index: FileInfo
 
 
 @dataclass(frozen=True)
@@ -70,17 +85,24 @@ class Manifest:
         _check_version(path, "order_version", content, ORDER_VERSION)
         if content.get("dataset_id") != _dataset_id(content):
             raise ManifestError(f"{path}: dataset_id does not match the content: the file was changed, convert again")
-        return _parse(content)
+        return _parse(path, content)
 
-    def files(self) -> Iterator[str]:
-        """Name every file that reading needs, relative to the data set."""
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The formats that all shards are there in."""
+        shards = [shard for split in self.splits.values() for shard in split]
+        return tuple(kind for kind in KINDS if all(kind in shard.files for shard in shards))
+
+    def files(self, kind: Kind) -> Iterator[str]:
+        """Name every file that reading one format needs, relative to the data set."""
         yield self.labels.path
         for shards in self.splits.values():
-            yield from (shard.path for shard in shards)
+            for shard in shards:
+                yield from (shard.files[kind].path, shard.index.path)
 
-    def check_files(self, folder: Path) -> None:
-        """Raise a ManifestError that names the files which are not there."""
-        missing = [name for name in self.files() if not inside(folder, name).is_file()]
+    def check_files(self, folder: Path, kind: Kind) -> None:
+        """Raise a ManifestError that names the files of a format which are not there."""
+        missing = [name for name in self.files(kind) if not inside(folder, name).is_file()]
         if missing:
             raise ManifestError(f"{folder / MANIFEST_FILE}: {len(missing)} of its files missing, first {missing[0]}")
 
@@ -111,10 +133,17 @@ def _check_version(path: Path, key: str, content: dict[str, Any], known: int) ->
         )
 
 
-def _parse(content: dict[str, Any]) -> Manifest:
+def _parse(path: Path, content: dict[str, Any]) -> Manifest:
     tokenizer: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in content["tokenizer"].items()
     }
-    splits = {name: tuple(ShardInfo(**shard) for shard in shards) for name, shards in content["splits"].items()}
+    splits = {name: tuple(_shard(path, shard) for shard in shards) for name, shards in content["splits"].items()}
     labels = LabelsInfo(**content["labels"])
     return Manifest(**{**content, "splits": splits, "tokenizer": TokenizerSpec(**tokenizer), "labels": labels})
+
+
+def _shard(path: Path, content: dict[str, Any]) -> ShardInfo:
+    if unknown := sorted(content["files"].keys() - set(KINDS)):
+        raise ManifestError(f"{path}: shard format {unknown[0]!r}: this version of lmmtc reads {', '.join(KINDS)}")
+    files = {kind: FileInfo(**file) for kind, file in content["files"].items()}
+    return ShardInfo(content["rows"], content["tokens"], files, FileInfo(**content["index"]))

@@ -57,6 +57,10 @@ class TextTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids[:max_tokens] for encoding in encodings]
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Turn ids back into a text as people read it, which need not be the one that they came from."""
+        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
 
 def _load(path: Path) -> Tokenizer:
     if not path.is_file():

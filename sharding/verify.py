@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from .formats import ArrowShard
+from .errors import CorruptShardError
+from .formats import ArrowShard, Index, WebdatasetShard, member_name, walk_tar
 from .labels import Vocabulary
-from .manifest import TOKENIZER_FOLDER, LabelsInfo, Manifest, ShardInfo
+from .manifest import TOKENIZER_FOLDER, FileInfo, Kind, LabelsInfo, Manifest, ShardInfo
 from .storage import inside, sha256, xxh3_128
 from .tokenizing import TOKENIZER_FILE
 
@@ -26,7 +29,10 @@ class Report:
 
 
 def verify(folder: Path) -> Report:
-    """Compare every file with the manifest, to the last byte and the last id; only a damaged manifest is an error."""
+    """Compare every file with the manifest, to the last byte and the last id; only a damaged manifest is an error.
+
+    Formats of the same shard must hold the same rows, and each tar what its sidecar says.
+    """
     manifest = Manifest.load(folder)
     shards = [shard for split in manifest.splits.values() for shard in split]
     problems = [
@@ -46,14 +52,72 @@ def _label_problems(folder: Path, info: LabelsInfo) -> Iterator[str]:
 
 
 def _shard_problems(folder: Path, manifest: Manifest, info: ShardInfo) -> Iterator[str]:
-    damage = list(_byte_problems(folder, info.path, bytes=info.bytes, xxh3_128=info.xxh3_128, sha256=info.sha256))
-    yield from damage
-    # A damaged file is not opened: the offsets in it may point anywhere.
-    if not damage:
-        rows = ArrowShard.open(inside(folder, info.path)).rows
-        yield from _difference(info.path, "rows", rows.num_rows, info.rows)
-        yield from _id_problems(info.path, rows, "labels", manifest.labels.count)
-        yield from _id_problems(info.path, rows, "tokens", manifest.tokenizer.vocabulary_size)
+    opened: dict[Kind, pa.RecordBatch] = {}
+    damage = {file.path: list(_file_problems(folder, file)) for file in (*info.files.values(), info.index)}
+    for problems in damage.values():
+        yield from problems
+    for kind, file in info.files.items():
+        # A damaged file is not opened: the offsets in it may point anywhere.
+        if damage[file.path] or damage[info.index.path]:
+            continue
+        try:
+            index = Index.open(inside(folder, info.index.path))
+            if kind == "webdataset":
+                yield from _tar_problems(folder, file.path, index)
+            opened[kind] = rows = _rows(inside(folder, file.path), index, kind)
+        except CorruptShardError as error:
+            yield str(error)
+        else:
+            yield from _row_problems(file.path, rows, info, manifest)
+            yield from _length_problems(file.path, rows, info.index.path, index)
+    if len(opened) == 2:
+        yield from _format_problems(info, **opened)
+
+
+def _rows(path: Path, index: Index, kind: Kind) -> pa.RecordBatch:
+    return (ArrowShard.open(path) if kind == "arrow" else WebdatasetShard.open(path, index)).rows
+
+
+def _row_problems(name: str, rows: pa.RecordBatch, info: ShardInfo, manifest: Manifest) -> Iterator[str]:
+    yield from _difference(name, "rows", rows.num_rows, info.rows)
+    yield from _difference(name, "tokens", len(rows["tokens"].flatten()), info.tokens)
+    yield from _id_problems(name, rows, "labels", manifest.labels.count)
+    yield from _id_problems(name, rows, "tokens", manifest.tokenizer.vocabulary_size)
+
+
+def _length_problems(name: str, rows: pa.RecordBatch, index_name: str, index: Index) -> Iterator[str]:
+    lengths = rows["tokens"].value_lengths().to_numpy()
+    if not np.array_equal(lengths, index.tokens):
+        yield f"{index_name}: its numbers of tokens are not those of the records in {name}"
+
+
+def _tar_problems(folder: Path, name: str, index: Index) -> Iterator[str]:
+    """Walk a tar, and stop at the first member that is not the one of which the sidecar tells."""
+    said = (
+        [] if index.members is None else zip(index.members.offset.tolist(), index.members.bytes.tolist(), strict=True)
+    )
+    expected = ((member_name(row), offset, size, True) for row, (offset, size) in enumerate(said))
+    walked = ((info.name, info.offset_data, info.size, info.isreg()) for info in walk_tar(inside(folder, name)))
+    for number, (found, wanted) in enumerate(zip_longest(walked, expected)):
+        if found != wanted:
+            yield f"{name}: member {number} is {_member(found)}: its sidecar says {_member(wanted)}"
+            return
+
+
+def _member(facts: tuple[str, int, int, bool] | None) -> str:
+    if facts is None:
+        return "none"
+    name, offset, size, regular = facts
+    return f"{name!r} ({'a file' if regular else 'not a file'}, {size} bytes at {offset})"
+
+
+def _format_problems(info: ShardInfo, arrow: pa.RecordBatch, webdataset: pa.RecordBatch) -> Iterator[str]:
+    if not arrow.equals(webdataset):
+        yield f"{info.files['webdataset'].path}: does not hold the records of {info.files['arrow'].path}"
+
+
+def _file_problems(folder: Path, file: FileInfo) -> Iterator[str]:
+    return _byte_problems(folder, file.path, bytes=file.bytes, xxh3_128=file.xxh3_128, sha256=file.sha256)
 
 
 def _byte_problems(folder: Path, name: str, **expected: Any) -> Iterator[str]:

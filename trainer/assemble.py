@@ -44,7 +44,7 @@ def assemble(
     extra_hooks: Sequence[Hook] = (),
 ) -> TrainingRun:
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
-    dataset = Dataset.open(config.data.dataset)
+    dataset = Dataset.open(config.data.dataset, config.data.format)
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
     newest = store.newest()

@@ -14,6 +14,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "run.folder",
     "run.threads",
     "data.dataset",
+    "data.format",
     "model.encoder",
     "train.micro_batch",
     "train.zero_stage",

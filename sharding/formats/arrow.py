@@ -12,12 +12,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import CorruptShardError
+from .mapping import map_file
 
 
 def write_shard(path: Path, rows: pa.RecordBatch) -> None:
     """Write the rows of one shard."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
-        writer.write_batch(rows)
+    with pa.OSFile(str(path), "wb") as sink:
+        _write(sink, rows)
+
+
+def encode_arrow(rows: pa.RecordBatch) -> pa.Buffer:
+    """Make the bytes that `write_shard` writes."""
+    sink = pa.BufferOutputStream()
+    _write(sink, rows)
+    return sink.getvalue()
 
 
 class ArrowShard:
@@ -25,12 +33,13 @@ class ArrowShard:
 
     def __init__(self, rows: pa.RecordBatch) -> None:
         self.rows = rows
+        self.num_rows = rows.num_rows
 
     @classmethod
     def open(cls, path: Path) -> "ArrowShard":
         """Map a shard; CorruptShardError when it is not a whole Arrow file of one record batch."""
         try:
-            file = pa.ipc.open_file(pa.memory_map(str(path)))
+            file = pa.ipc.open_file(map_file(path))
             if file.num_record_batches != 1:
                 raise CorruptShardError(f"shard {path}: holds {file.num_record_batches} record batches: must hold one")
             return cls(file.get_batch(0))
@@ -40,3 +49,8 @@ class ArrowShard:
     def take(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
         """Copy out rows, in the order asked for."""
         return self.rows.select(columns).take(pa.array(rows))
+
+
+def _write(sink: pa.NativeFile, rows: pa.RecordBatch) -> None:
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_batch(rows)

@@ -25,7 +25,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def with_a_label_too_many(dataset: Path, copy: Path, split: str) -> Path:
     """Copy a data set and let each shard of a split hold label 48, which is none; sizes stay as they were."""
     shutil.copytree(dataset, copy)
-    for info in Dataset.open(copy).manifest.splits[split]:
+    for shard in Dataset.open(copy).manifest.splits[split]:
+        info = shard.files["arrow"]
         rows = ArrowShard.open(copy / info.path).rows
         labels = rows["labels"].flatten().to_numpy().copy()
         labels[:] = 48

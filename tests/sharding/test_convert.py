@@ -88,7 +88,8 @@ def test_rows_are_shuffled_within_their_split(write_jsonl: Write, tmp_path: Path
 def test_shards_are_named_by_number_and_content(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
     manifest = convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder, shard_rows=20)
     for number, shard in enumerate(manifest.splits["train"]):
-        assert shard.path == f"train/{number:05}-{xxh3_128(tmp_path / 'out' / shard.path)[:16]}.arrow"
+        path = shard.files["arrow"].path
+        assert path == f"train/{number:05}-{xxh3_128(tmp_path / 'out' / path)[:16]}.arrow"
 
 
 def test_converting_again_is_fine_but_nothing_else_takes_the_place(

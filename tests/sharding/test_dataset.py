@@ -10,6 +10,13 @@ import pytest
 
 from sharding import CorruptShardError, DataError, Dataset, ManifestError
 from sharding.formats import ArrowShard, write_shard
+from sharding.manifest import KINDS
+from tests.rewriting import rewrite
+
+
+@pytest.fixture(scope="module")
+def both(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rewrite(dataset.path, tmp_path_factory.mktemp("both") / "both", *KINDS)
 
 
 @pytest.fixture
@@ -34,9 +41,49 @@ def test_labels_are_ids_of_the_vocabulary(dataset: Dataset) -> None:
 def test_shards_come_one_by_one_with_their_paths(dataset: Dataset) -> None:
     split = dataset.split("train")
     paths, pieces = zip(*split.shards(["id"]), strict=True)
-    assert list(paths) == [dataset.path / shard.path for shard in dataset.manifest.splits["train"]]
+    assert list(paths) == [dataset.path / shard.files["arrow"].path for shard in dataset.manifest.splits["train"]]
     found = [row for piece in pieces for row in piece["id"].to_pylist()]
     assert found == split.take(np.arange(split.num_records), ["id"])["id"].to_pylist()
+
+
+def test_lengths_are_told_without_the_records(copy: Path) -> None:
+    split = Dataset.open(copy).split("train")
+    rows = np.array([96, 3, 3, 50, 0])
+    texts = split.take(rows, ["tokens"])["tokens"].to_pylist()
+    unread = Dataset.open(copy).split("train")
+    for shard in (copy / "train").glob("?????-????????????????.arrow"):
+        shard.unlink()
+    assert unread.lengths(rows).tolist() == list(map(len, texts))
+    assert unread.lengths(rows).dtype == np.int64
+
+
+def test_arrow_is_read_where_there_is_a_choice(both: Path, dataset: Dataset, tmp_path: Path) -> None:
+    tar = rewrite(dataset.path, tmp_path / "tar", "webdataset")
+    opened = [Dataset.open(both), Dataset.open(both, "webdataset"), Dataset.open(tar)]
+    assert [found.kind for found in opened] == ["arrow", "webdataset", "webdataset"]
+
+
+def test_both_formats_are_one_data_set_of_the_same_records(both: Path) -> None:
+    arrow, tar = Dataset.open(both, "arrow"), Dataset.open(both, "webdataset")
+    assert arrow.manifest == tar.manifest
+    rows = np.array([96, 3, 3, 50, 0])
+    columns = ["text", "tokens", "id", "labels"]
+    assert arrow.split("train").take(rows, columns).equals(tar.split("train").take(rows, columns))
+    whole = [[rows for _, rows in opened.split("train").shards(columns)] for opened in (arrow, tar)]
+    assert whole[0] == whole[1]
+    assert {path.suffix for path, _ in tar.split("train").shards(columns)} == {".tar"}
+
+
+def test_a_format_that_is_not_there_is_refused_with_those_there_are(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match=r"format 'webdataset': .*numbers has only arrow"):
+        Dataset.open(dataset.path, "webdataset")
+
+
+def test_a_format_is_read_where_the_other_was_not_fetched(both: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy", ignore=shutil.ignore_patterns("?????-????????????????.arrow"))
+    assert Dataset.open(copy, "webdataset").split("test").take(np.array([0]), ["id"]).num_rows == 1
+    with pytest.raises(ManifestError, match=r"11 of its files missing, first t\w+/00000-\w+\.arrow"):
+        Dataset.open(copy)
 
 
 def test_an_unknown_split_is_refused_with_those_there_are(dataset: Dataset) -> None:
@@ -45,13 +92,13 @@ def test_an_unknown_split_is_refused_with_those_there_are(dataset: Dataset) -> N
 
 
 def test_a_data_set_with_a_missing_shard_does_not_open(copy: Path) -> None:
-    next((copy / "train").iterdir()).unlink()
+    next((copy / "train").glob("*.index.arrow")).unlink()
     with pytest.raises(ManifestError, match="1 of its files missing, first train/"):
         Dataset.open(copy)
 
 
 def test_a_truncated_shard_is_named_when_it_is_read(copy: Path) -> None:
-    [shard] = (copy / "test").iterdir()
+    shard = copy / Dataset.open(copy).manifest.splits["test"][0].files["arrow"].path
     size = shard.stat().st_size
     shard.write_bytes(shard.read_bytes()[:-8])
     split = Dataset.open(copy).split("test")
@@ -69,7 +116,7 @@ def test_a_shard_with_other_rows_than_its_manifest_says_is_refused(copy: Path) -
 
 def write_ids(copy: Path, split: str, column: str, number: int) -> Path:
     """Replace the last id of a split's last shard; its size stays what the manifest says."""
-    path = copy / Dataset.open(copy).manifest.splits[split][-1].path
+    path = copy / Dataset.open(copy).manifest.splits[split][-1].files["arrow"].path
     rows = ArrowShard.open(path).rows
     values = rows[column].flatten().to_numpy().copy()
     values[-1] = number

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
-from sharding import DataError, Manifest, ManifestError, ShardInfo, TokenizerSpec
+from sharding import DataError, FileInfo, Manifest, ManifestError, ShardInfo, TokenizerSpec
 from sharding.manifest import LabelsInfo
 
+ARROW = FileInfo("train/00000-abc.arrow", 1000, "aa", "bb")
+TAR = FileInfo("train/00000-def.tar", 2000, "ee", "ff")
+SHARD = ShardInfo(3, 30, {"arrow": ARROW}, FileInfo("train/00000-0.index.arrow", 100, "11", "22"))
+BOTH = replace(SHARD, files={"webdataset": TAR, "arrow": ARROW})
+
 MANIFEST = Manifest(
-    splits={"train": (ShardInfo("train/00000-abc.arrow", 3, 1000, "aa", "bb"),)},
+    splits={"train": (SHARD,)},
     tokenizer=TokenizerSpec("cc", 100, (1,), (2,), 3, 0, (0, 1, 2, 3)),
     labels=LabelsInfo("labels.arrow", 7, "dd"),
     max_tokens=512,
@@ -30,7 +35,7 @@ def test_a_manifest_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_the_id_hashes_everything_but_itself() -> None:
-    assert MANIFEST.dataset_id == "sha256:15e5978efdd3728b8a9f23c28ecf08c1129e037677263f4a767bd084346dcc44"
+    assert MANIFEST.dataset_id == "sha256:36488f610e04712bb228d22aee2d83eb97e9cd231ce794a0f619b1851d0e5c1a"
     assert replace(MANIFEST, dataset_id="other").identified() == MANIFEST
     assert replace(MANIFEST, max_tokens=511).identified().dataset_id != MANIFEST.dataset_id
 
@@ -45,8 +50,8 @@ def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["format_version", "order_version"])
 def test_an_unknown_version_is_refused_by_name(tmp_path: Path, key: str) -> None:
     MANIFEST.save(tmp_path)
-    rewrite(tmp_path, **{key: 2})
-    with pytest.raises(ManifestError, match=f"{key} = 2: this version of lmmtc reads 1"):
+    rewrite(tmp_path, **{key: 3})
+    with pytest.raises(ManifestError, match=f"{key} = 3: this version of lmmtc reads [12]"):
         Manifest.load(tmp_path)
 
 
@@ -62,13 +67,35 @@ def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
         Manifest.load(tmp_path)
 
 
-def test_missing_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "labels.arrow").touch()
-    with pytest.raises(ManifestError, match="1 of its files missing, first train/00000-abc"):
-        MANIFEST.check_files(tmp_path)
+def test_a_shard_may_be_there_in_several_formats(tmp_path: Path) -> None:
+    both = replace(MANIFEST, splits={"train": (BOTH,)}).identified()
+    both.save(tmp_path)
+    assert Manifest.load(tmp_path) == both
+    assert both.kinds == ("arrow", "webdataset")
+
+
+def test_a_format_counts_where_all_shards_have_it() -> None:
+    assert replace(MANIFEST, splits={"train": (SHARD,), "dev": (BOTH,)}).kinds == ("arrow",)
+
+
+def test_an_unknown_format_is_refused_by_name(tmp_path: Path) -> None:
+    parquet = replace(SHARD, files={"parquet": ARROW})  # type: ignore[dict-item]
+    replace(MANIFEST, splits={"train": (parquet,)}).identified().save(tmp_path)
+    with pytest.raises(ManifestError, match="shard format 'parquet': this version of lmmtc reads arrow, webdataset"):
+        Manifest.load(tmp_path)
+
+
+def test_missing_files_of_the_format_that_is_read_are_named(tmp_path: Path) -> None:
+    both = replace(MANIFEST, splits={"train": (BOTH,)})
+    for name in ("labels.arrow", TAR.path, SHARD.index.path):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    both.check_files(tmp_path, "webdataset")
+    with pytest.raises(ManifestError, match=r"1 of its files missing, first train/00000-abc\.arrow"):
+        both.check_files(tmp_path, "arrow")
 
 
 def test_a_manifest_cannot_name_files_elsewhere(tmp_path: Path) -> None:
     outside = replace(MANIFEST, labels=LabelsInfo("../labels.arrow", 7, "dd"))
     with pytest.raises(DataError, match="must be relative"):
-        outside.check_files(tmp_path)
+        outside.check_files(tmp_path, "arrow")

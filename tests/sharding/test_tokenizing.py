@@ -89,3 +89,10 @@ def test_a_missing_or_damaged_tokenizer_is_a_data_error(tmp_path: Path, tokenize
     shutil.copyfile(tokenizer_folder / "config.json", tmp_path / "tokenizer.json")
     with pytest.raises(DataError, match=r"tokenizer\.json: cannot be read"):
         TextTokenizer.from_folder(tmp_path)
+
+
+def test_ids_are_decoded_to_what_people_read(tokenizer_folder: Path) -> None:
+    tokenizer = TextTokenizer.from_folder(tokenizer_folder)
+    [ids] = tokenizer.encode_batch(["Seven unbelievable numbers"], 512)
+    assert tokenizer.decode(ids) == "seven unbelievable numbers"
+    assert tokenizer.decode([]) == ""

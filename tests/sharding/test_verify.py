@@ -1,12 +1,26 @@
 """Finding damage."""
 
+import re
 import shutil
+import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sharding import Dataset, Manifest, verify
+from sharding import Dataset, FileInfo, Manifest, ShardInfo, sha256, verify, xxh3_128
+from sharding.formats import encode_arrow, encode_tar, index_rows, pack
+from sharding.formats.index import Members
+from sharding.manifest import KINDS
+from sharding.shards import open_index, open_shard
+from tests.rewriting import rewrite
+
+
+@pytest.fixture(scope="module")
+def both(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rewrite(dataset.path, tmp_path_factory.mktemp("both") / "both", *KINDS)
 
 
 @pytest.fixture
@@ -27,7 +41,7 @@ def test_an_undamaged_data_set_has_no_problems(dataset: Dataset) -> None:
 
 
 def test_all_damage_is_reported_at_once(copy: Path) -> None:
-    missing, changed, cut = sorted((copy / "train").iterdir())[:3]
+    missing, changed, cut = sorted((copy / "train").glob("?????-????????????????.arrow"))[:3]
     missing.unlink()
     change_last_byte(changed)
     cut.write_bytes(cut.read_bytes()[:100])
@@ -61,3 +75,122 @@ def test_ids_and_rows_that_the_manifest_does_not_allow_are_reported(copy: Path) 
         "3 of its labels are too large",
         "10 of its tokens are too large",
     ]
+
+
+def test_both_formats_are_read_to_the_end(both: Path) -> None:
+    report = verify(both)
+    assert (report.problems, report.num_shards, report.num_records) == ((), 11, 102)
+
+
+def test_damage_to_any_file_of_a_shard_is_reported(both: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    for file in (*info.files.values(), info.index):
+        change_last_byte(copy / file.path)
+    found = sorted(problem.split(" = ")[0] for problem in verify(copy).problems)
+    names = [info.files["arrow"].path, info.files["webdataset"].path, info.index.path]
+    assert found == sorted(f"{name}: {checksum}" for name in names for checksum in ("sha256", "xxh3_128"))
+
+
+def replaced(folder: Path, file: FileInfo, content: bytes) -> FileInfo:
+    """Give a file another content and name it for the manifest as if it belonged there."""
+    path = folder / file.path
+    path.unlink()  # it is mapped
+    path.write_bytes(content)
+    return FileInfo(file.path, len(content), xxh3_128(path), sha256(path))
+
+
+def problems_with(folder: Path, info: ShardInfo) -> list[str]:
+    """Publish the data set with another shard as its only one of the test split."""
+    replace(Manifest.load(folder), splits={"test": (info,)}).identified().save(folder)
+    return list(verify(folder).problems)
+
+
+def test_formats_that_hold_other_records_are_reported(both: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    rows = open_shard(copy, info, "arrow").rows.take([1, 0, 2, 3, 4])
+    arrow, tar = info.files["arrow"], info.files["webdataset"]
+    swapped = replaced(copy, arrow, encode_arrow(rows).to_pybytes())
+    found = problems_with(copy, replace(info, files={"arrow": swapped, "webdataset": tar}))
+    assert found[-1] == f"{tar.path}: does not hold the records of {arrow.path}"
+
+
+def test_numbers_of_tokens_that_no_record_has_are_reported(both: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    index = open_index(copy, info)
+    sidecar = encode_arrow(index_rows(np.append(index.tokens[:-1], 9), index.members)).to_pybytes()
+    found = problems_with(copy, replace(info, tokens=info.tokens + 1, index=replaced(copy, info.index, sidecar)))
+    tar = copy / info.files["webdataset"].path
+    assert found == [
+        f"{info.files['arrow'].path}: tokens = {info.tokens}: the manifest says {info.tokens + 1}",
+        f"{info.index.path}: its numbers of tokens are not those of the records in {info.files['arrow'].path}",
+        f"shard {tar}: the header of a record is not what the sidecar says: see `lmmtc verify`, fetch both again",
+    ]
+
+
+def linked(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+    info.type, info.linkname, info.size = tarfile.SYMTYPE, "/etc/passwd", 0
+    tar.addfile(info)
+
+
+def climbing(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+    info.name, info.size = "../../evil.pkl", 0
+    tar.addfile(info)
+
+
+@pytest.mark.parametrize(
+    ("evil", "member"),
+    [(linked, "'000000000.bin' (not a file, 0 bytes at 512)"), (climbing, "'../../evil.pkl' (a file, 0 bytes at 512)")],
+)
+def test_members_of_which_the_sidecar_does_not_tell_are_reported_and_not_followed(
+    both: Path, tmp_path: Path, evil: Callable[[tarfile.TarFile, tarfile.TarInfo], None], member: str
+) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    file = info.files["webdataset"]
+    with tarfile.open(tmp_path / "evil.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        evil(tar, tarfile.TarInfo("000000000.bin"))
+        for number in range(20):
+            tar.addfile(tarfile.TarInfo(f"{number}"))
+    before = sorted(tmp_path.rglob("*"))
+    bad = replaced(copy, file, (tmp_path / "evil.tar").read_bytes())
+    first, *_ = problems_with(copy, replace(info, files={"webdataset": bad}))
+    members = open_index(copy, info).members
+    assert members is not None
+    assert first == (
+        f"{file.path}: member 0 is {member}: its sidecar says '000000000.bin' (a file, {members.bytes[0]} bytes at 512)"
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("kept", "complaint"),
+    [
+        ([0, 1, 2, 3, 4, 4], r"member 5 is '000000005\.bin' .*: its sidecar says none"),
+        ([0, 1, 2, 3], r"member 4 is none: its sidecar says '000000004\.bin' "),
+    ],
+)
+def test_a_member_more_or_less_than_the_sidecar_tells_of_is_reported(
+    both: Path, tmp_path: Path, kept: list[int], complaint: str
+) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    tar, _ = encode_tar(pack(open_shard(copy, info, "arrow").rows.take(kept)))
+    other = replaced(copy, info.files["webdataset"], bytes(tar))
+    first, *_ = problems_with(copy, replace(info, files={"webdataset": other}))
+    assert re.fullmatch(f"{other.path}: {complaint}.*", first)
+
+
+def test_a_sidecar_that_points_out_of_the_tar_is_reported(both: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(both, tmp_path / "copy")
+    [info] = Manifest.load(copy).splits["test"]
+    index = open_index(copy, info)
+    assert index.members is not None
+    offset = index.members.offset.copy()
+    offset[2] = 1 << 40
+    sidecar = encode_arrow(index_rows(index.tokens, Members(offset, index.members.bytes))).to_pybytes()
+    found = problems_with(copy, replace(info, index=replaced(copy, info.index, sidecar)))
+    assert f"at {1 << 40})" in found[0]
+    assert "tells of members outside, or not at a multiple of 512" in found[1]

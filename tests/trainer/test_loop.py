@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sharding import StreamState
+from sharding import Kind, StreamState
+from tests.rewriting import rewrite
 from tests.trainer.parts import tiny_config
 from trainer.assemble import assemble
 from trainer.config import Config
@@ -128,9 +129,29 @@ def test_a_stopped_and_resumed_run_ends_where_an_uninterrupted_one_does(
     assert on_ranks(run, 2, config("parts"), 3) == [("stopped", 0)] * 2
     assert on_ranks(run, 2, config("parts"), 5) == [("stopped", 3)] * 2
     assert on_ranks(run, 2, config("parts"), 0) == [("done", 8)] * 2
-    whole, parts = (sorted((tmp_path / name / "checkpoints/step-00000011").iterdir()) for name in ("whole", "parts"))
-    assert [path.name for path in whole] == [path.name for path in parts]
-    for one, other in zip(whole, parts, strict=True):
+    check_same_state(*(tmp_path / name / "checkpoints/step-00000011" for name in ("whole", "parts")))
+
+
+@pytest.mark.ranks
+def test_a_run_may_go_on_from_another_format_of_its_data_set(
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    both = rewrite(tiny_dataset, tmp_path / "both", "arrow", "webdataset")
+
+    def config(name: str, kind: Kind | None = None) -> Config:
+        return tiny_config(both, tiny_encoder, tmp_path / name, data={"format": kind}, train={"steps": 4})
+
+    assert on_ranks(run, 1, config("whole"), 0) == [("done", 0)]
+    assert on_ranks(run, 1, config("parts"), 2) == [("stopped", 0)]
+    assert on_ranks(run, 1, config("parts", "webdataset"), 0) == [("done", 2)]
+    check_same_state(*(tmp_path / name / "checkpoints/step-00000004" for name in ("whole", "parts")))
+
+
+def check_same_state(whole: Path, parts: Path) -> None:
+    """Compare two checkpoints to the bit."""
+    ones, others = sorted(whole.iterdir()), sorted(parts.iterdir())
+    assert [path.name for path in ones] == [path.name for path in others]
+    for one, other in zip(ones, others, strict=True):
         if one.suffix == ".safetensors":
             wanted, found = load_file(one), load_file(other)
             for name, array in wanted.items():

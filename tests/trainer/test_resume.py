@@ -17,7 +17,12 @@ def config(**sections: dict[str, Any]) -> Config:
 
 @pytest.mark.parametrize(
     "sections",
-    [{"train": {"zero_stage": 2, "micro_batch": 1}}, {"run": {"threads": 3}}, {"checkpoint": {"keep": 9}}],
+    [
+        {"train": {"zero_stage": 2, "micro_batch": 1}},
+        {"run": {"threads": 3}},
+        {"data": {"format": "webdataset"}},
+        {"checkpoint": {"keep": 9}},
+    ],
 )
 def test_what_leaves_the_numbers_alone_may_change(sections: dict[str, dict[str, Any]]) -> None:
     check_same_run(config(), config(**sections), "runs/one")

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sharding import Kind
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -35,6 +37,8 @@ class DataSection(Section):
 
     dataset: Path
     """Folder that `lmmtc shard` has written."""
+    format: Kind | None = None
+    """Which of its formats is read; unset: arrow where there is that, else webdataset. All hold the same records."""
     train_split: str = "train"
     """Split to learn from; label counts refer to it."""
     dev_split: str = "dev"

@@ -14,7 +14,7 @@ def test_an_undamaged_data_set_is_counted(lmmtc: Lmmtc, tiny_dataset: Path) -> N
 
 def test_a_flipped_byte_is_found_and_both_checksums_are_shown(lmmtc: Lmmtc, tiny_dataset: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
-    info = Dataset.open(copy).manifest.splits["train"][1]
+    info = Dataset.open(copy).manifest.splits["train"][1].files["arrow"]
     shard = copy / info.path
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sharding import CorruptShardError
-from sharding.formats import ArrowShard, write_shard
+from sharding.formats import ArrowShard, encode_arrow, write_shard
 
 ROWS = pa.record_batch({"id": ["a", "b", "c"], "labels": pa.array([[1], [], [2, 3]], pa.list_(pa.uint32()))})
 
@@ -41,3 +41,16 @@ def test_a_file_of_several_batches_is_refused(tmp_path: Path) -> None:
         writer.write_batch(ROWS)
     with pytest.raises(CorruptShardError, match="holds 2 record batches: must hold one"):
         ArrowShard.open(path)
+
+
+def test_the_bytes_are_the_same_in_memory_and_in_a_file(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard", ROWS)
+    assert encode_arrow(ROWS) == (tmp_path / "shard").read_bytes()
+
+
+def test_an_open_shard_is_no_open_file(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard", ROWS)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    shards = [ArrowShard.open(tmp_path / "shard") for _ in range(10)]
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+    assert [shard.num_rows for shard in shards] == [3] * 10

@@ -1,0 +1,69 @@
+"""Decides which files a shard consists of: one for each format, and a sidecar that says how long its records are.
+
+A file's name follows from its content, so that a name never means two contents to a cache.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import xxhash
+
+from .errors import CorruptShardError
+from .formats import ArrowShard, Index, Shard, WebdatasetShard, encode_arrow, encode_tar, index_rows, pack
+from .manifest import FileInfo, Kind, ShardInfo
+from .storage import inside, publish
+
+_SUFFIXES: dict[Kind, str] = {"arrow": ".arrow", "webdataset": ".tar"}
+
+
+def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequence[Kind]) -> ShardInfo:
+    """Publish at least one row, columns as in `shard_schema`, as a shard of the data set in `folder`.
+
+    stem: what its files' names begin with, such as "train/00003"; kinds: the formats, at least one. The same rows give
+    the same bytes and names. Takes twice the memory of the largest file.
+    """
+    files: dict[Kind, FileInfo] = {}
+    members = None
+    if "arrow" in kinds:
+        files["arrow"] = _publish(folder, stem, _SUFFIXES["arrow"], encode_arrow(rows))
+    if "webdataset" in kinds:
+        tar, members = encode_tar(pack(rows))
+        files["webdataset"] = _publish(folder, stem, _SUFFIXES["webdataset"], tar)
+    lengths = rows["tokens"].value_lengths().to_numpy()
+    index = _publish(folder, stem, ".index.arrow", encode_arrow(index_rows(lengths, members)))
+    return ShardInfo(rows.num_rows, int(lengths.sum()), files, index)
+
+
+def open_shard(folder: Path, info: ShardInfo, kind: Kind) -> Shard:
+    """Map a shard in one of its formats; CorruptShardError when it is not as large as the manifest says."""
+    path = _sized(folder, info.files[kind])
+    shard = ArrowShard.open(path) if kind == "arrow" else WebdatasetShard.open(path, open_index(folder, info))
+    if shard.num_rows != info.rows:
+        raise CorruptShardError(f"shard {path}: has {shard.num_rows} rows, its manifest says {info.rows}")
+    return shard
+
+
+def open_index(folder: Path, info: ShardInfo) -> Index:
+    """Map a shard's sidecar; CorruptShardError when it is not as large as the manifest says."""
+    path = _sized(folder, info.index)
+    index = Index.open(path)
+    if len(index.tokens) != info.rows:
+        raise CorruptShardError(f"sidecar {path}: has {len(index.tokens)} rows, its manifest says {info.rows}")
+    return index
+
+
+def _publish(folder: Path, stem: str, suffix: str, content: pa.Buffer | memoryview) -> FileInfo:
+    checksum = xxhash.xxh3_128_hexdigest(content)
+    name = f"{stem}-{checksum[:16]}{suffix}"
+    with publish(folder / name) as temporary:
+        temporary.write_bytes(content)
+    return FileInfo(name, len(memoryview(content)), checksum, hashlib.sha256(content).hexdigest())
+
+
+def _sized(folder: Path, info: FileInfo) -> Path:
+    path = inside(folder, info.path)
+    if (size := path.stat().st_size) != info.bytes:
+        raise CorruptShardError(f"shard {path}: has {size} bytes, its manifest says {info.bytes}: fetch it again")
+    return path
