@@ -34,32 +34,64 @@ Refine = Annotated[
 @app.command()
 def shard(  # noqa: PLR0917  # typer reads the options from here
     source: Annotated[
-        Path, typer.Argument(help="JSON lines (.jsonl or .jsonl.gz) with id, text, labels and maybe split.")
+        list[Path],
+        typer.Argument(help="Files or a folder: JSON lines, CSV, Parquet, tar, ...; docs/sources.md shows each."),
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the data set.")],
     tokenizer: Annotated[Path, typer.Option(help="Folder with a Hugging Face tokenizer.json.")],
+    kind: Annotated[str | None, typer.Option(help="What the source is, where its files do not tell.")] = None,
+    id_field: Annotated[str, typer.Option(help="Field or column of a record's name.")] = "id",
+    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
+    labels_field: Annotated[str, typer.Option(help="Field or column of the labels.")] = "labels",
+    split_field: Annotated[str, typer.Option(help="Field or column of the split.")] = "split",
+    label_separator: Annotated[str, typer.Option(help="Between labels in one field.")] = "|",
+    split: Annotated[
+        Literal["train", "dev", "test"] | None, typer.Option(help="Split of all records, whatever they say.")
+    ] = None,
+    feature_names: Annotated[
+        Path | None, typer.Option(help="Line i names feature i, where records are features.")
+    ] = None,
     label_texts: Annotated[Path | None, typer.Option(help="TSV file (may be .gz): label, tab, what it means.")] = None,
     vocabulary: Annotated[
         Path | None, typer.Option(help="labels.arrow of another data set, to keep its labels.")
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens kept of a text.")] = 512,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Records of a shard.")] = 16_384,
     seed: Annotated[int, typer.Option(help="Seed of the order in which records are written.")] = 0,
     on_bad_record: Annotated[
         Literal["raise", "skip"], typer.Option(help="Stop at a bad record, or count it.")
     ] = "raise",
+    shard_format: Annotated[
+        Literal["arrow", "webdataset", "both"], typer.Option("--format", help="Format of the shards.")
+    ] = "arrow",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one for each core.")] = None,
+    memory: Annotated[int, typer.Option(min=1, help="MiB of records and counts that all workers together hold.")] = 512,
+    dask: Annotated[
+        str | None, typer.Option(help="Scheduler of a Dask cluster that sees the same files, tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
-    """Turn a corpus into Arrow shards with a manifest, tokenised and shuffled."""
+    """Turn a corpus into shards with a manifest, tokenised and shuffled; started again, it goes on where it stopped."""
+    from sharding import SourceSettings  # noqa: PLC0415
+
     from .commands import shard as command  # noqa: PLC0415
 
     command.run(
         source,
         out,
         tokenizer,
+        settings=SourceSettings(
+            kind, id_field, text_field, labels_field, split_field, label_separator, split, feature_names
+        ),
         label_texts=label_texts,
         vocabulary=vocabulary,
         max_tokens=max_tokens,
+        shard_rows=shard_rows,
         seed=seed,
         on_bad_record=on_bad_record,
+        kinds=("arrow", "webdataset") if shard_format == "both" else (shard_format,),
+        workers=workers or os.cpu_count() or 1,
+        memory_mib=memory,
+        dask=dask,
     )
 
 
@@ -87,6 +119,17 @@ def inspect(
 
 
 @app.command()
+def merge(
+    dataset: Annotated[Path, typer.Argument(help="Published data set that grows.")],
+    others: Annotated[list[Path], typer.Argument(help="Data sets that were converted with its --vocabulary.")],
+) -> None:
+    """Append the shards of other data sets to a published one, without rewriting any."""
+    from .commands import merge as command  # noqa: PLC0415
+
+    command.run(dataset, others)
+
+
+@app.command()
 def evaluate(  # noqa: PLR0917  # typer reads the options from here
     run: RunArgument,
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
@@ -99,7 +142,9 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
     label_filter: Annotated[
         Path | None,
         typer.Option(
-            "--filter", help="TSV file (may be .gz): record id, tab, label: pairs that are neither predicted nor true."
+            "--filter",
+            help="TSV file (may be .gz): record id, tab, label: pairs that are neither predicted nor true; "
+            "default: what the source of the data set named.",
         ),
     ] = None,
     refine: Refine = 0,

@@ -1,6 +1,10 @@
-"""What a person at a terminal sees of work that takes long: one bar; of training also the last numbers."""
+"""What is seen of work that takes long: a bar at a terminal, of training with the last numbers; else JSON lines."""
 
-from collections.abc import Iterable
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -8,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -25,6 +30,46 @@ def followed(items: Iterable[Item], what: str, total: int | None = None, *, show
     console = Console(stderr=True)
     hidden = not (shown and console.is_terminal)
     return track(items, what, total=total, console=console, transient=True, disable=hidden)
+
+
+@contextmanager
+def rounds() -> Iterator[Callable[[int, int, str], None]]:
+    """Lend what shows (done, total, what is being done), one round after the other, with rate and time left."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _JsonLines()
+        return
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total, rate="")
+            elapsed = bars.tasks[tasks[what]].elapsed or 1
+            bars.update(tasks[what], completed=done, rate=f"{done / elapsed:,.0f}/s")
+
+        yield show
+
+
+class _JsonLines:
+    """Says every ten seconds how far a round has come."""
+
+    every_seconds = 10.0
+
+    def __init__(self) -> None:
+        self._round, self._started, self._said = "", 0.0, time.monotonic()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if what != self._round:
+            self._round, self._started = what, self._said
+        if now - self._said >= self.every_seconds:
+            rate = done / (now - self._started)
+            left = (total - done) / rate if rate else None
+            news = {"doing": what, "done": done, "total": total, "per_second": rate, "seconds_left": left}
+            print(json.dumps(news), file=sys.stderr, flush=True)  # noqa: T201  # the log of a machine without a terminal
+            self._said = now
 
 
 class TrainingBar:

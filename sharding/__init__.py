@@ -1,6 +1,6 @@
 """How a corpus is cut: records become shards, shards become the same stream of batches on any number of machines."""
 
-from .convert import convert as convert
+from .conversion import convert as convert
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
 from .errors import BadRecordError as BadRecordError
@@ -21,6 +21,7 @@ from .manifest import FileInfo as FileInfo
 from .manifest import Kind as Kind
 from .manifest import Manifest as Manifest
 from .manifest import ShardInfo as ShardInfo
+from .merging import merge as merge
 from .order import ORDER_VERSION as ORDER_VERSION
 from .order import Order as Order
 from .partition import Partition as Partition
@@ -30,6 +31,7 @@ from .planning import plan_chunks as plan_chunks
 from .records import Record as Record
 from .records import Rejections as Rejections
 from .shards import write_shard_files as write_shard_files
+from .sources import SourceSettings as SourceSettings
 from .sources import read_records as read_records
 from .storage import inside as inside
 from .storage import publish as publish

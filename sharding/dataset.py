@@ -110,6 +110,12 @@ class Dataset:
         """The labels, read at the first use."""
         return Vocabulary.load(inside(self.path, self.manifest.labels.path))
 
+    @property
+    def label_filter(self) -> Path | None:
+        """The file of pairs of record and label that are not judged, see `LabelFilter`, if the source named some."""
+        info = self.manifest.label_filter
+        return inside(self.path, info.path) if info else None
+
     def split(self, name: str) -> Split:
         """Give the records of a split; DataError names the splits that there are."""
         if name not in self.manifest.splits:

@@ -14,6 +14,7 @@ from .tokenizing import TokenizerSpec
 
 MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels.arrow"
+FILTER_FILE = "label-filter.tsv.gz"
 TOKENIZER_FOLDER = "tokenizer"
 
 FORMAT_VERSION = 2
@@ -44,6 +45,12 @@ class ShardInfo:
     files: Mapping[Kind, FileInfo]
     index: FileInfo
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "ShardInfo":
+        """Read what `asdict` made of one."""
+        files = {kind: FileInfo(**file) for kind, file in content["files"].items()}
+        return cls(content["rows"], content["tokens"], files, FileInfo(**content["index"]))
+
 
 @dataclass(frozen=True)
 class LabelsInfo:
@@ -56,13 +63,18 @@ class LabelsInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a data set holds. max_tokens: the most tokens stored of one text, special tokens not counted."""
+    """What a data set holds.
+
+    max_tokens: the most tokens stored of one text, special tokens not counted. label_filter: pairs of record and label
+    that are not judged, if the source named some.
+    """
 
     splits: dict[str, tuple[ShardInfo, ...]]
     tokenizer: TokenizerSpec
     labels: LabelsInfo
     max_tokens: int
     skipped_records: int
+    label_filter: FileInfo | None = None
     format_version: int = FORMAT_VERSION
     order_version: int = ORDER_VERSION
     dataset_id: str = ""
@@ -96,6 +108,8 @@ class Manifest:
     def files(self, kind: Kind) -> Iterator[str]:
         """Name every file that reading one format needs, relative to the data set."""
         yield self.labels.path
+        if self.label_filter:
+            yield self.label_filter.path
         for shards in self.splits.values():
             for shard in shards:
                 yield from (shard.files[kind].path, shard.index.path)
@@ -138,12 +152,16 @@ def _parse(path: Path, content: dict[str, Any]) -> Manifest:
         key: tuple(value) if isinstance(value, list) else value for key, value in content["tokenizer"].items()
     }
     splits = {name: tuple(_shard(path, shard) for shard in shards) for name, shards in content["splits"].items()}
-    labels = LabelsInfo(**content["labels"])
-    return Manifest(**{**content, "splits": splits, "tokenizer": TokenizerSpec(**tokenizer), "labels": labels})
+    parts: dict[str, Any] = {
+        "splits": splits,
+        "tokenizer": TokenizerSpec(**tokenizer),
+        "labels": LabelsInfo(**content["labels"]),
+        "label_filter": content["label_filter"] and FileInfo(**content["label_filter"]),
+    }
+    return Manifest(**{**content, **parts})
 
 
 def _shard(path: Path, content: dict[str, Any]) -> ShardInfo:
     if unknown := sorted(content["files"].keys() - set(KINDS)):
         raise ManifestError(f"{path}: shard format {unknown[0]!r}: this version of lmmtc reads {', '.join(KINDS)}")
-    files = {kind: FileInfo(**file) for kind, file in content["files"].items()}
-    return ShardInfo(content["rows"], content["tokens"], files, FileInfo(**content["index"]))
+    return ShardInfo.from_json(content)

@@ -38,6 +38,7 @@ def verify(folder: Path) -> Report:
     problems = [
         *_byte_problems(folder, f"{TOKENIZER_FOLDER}/{TOKENIZER_FILE}", sha256=manifest.tokenizer.sha256),
         *_label_problems(folder, manifest.labels),
+        *(_file_problems(folder, manifest.label_filter) if manifest.label_filter else ()),
     ]
     for shard in shards:
         problems += _shard_problems(folder, manifest, shard)

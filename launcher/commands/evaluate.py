@@ -46,6 +46,8 @@ def run(
         _check_labels(dataset, RunFolder(path))
         if label_filter:
             model = model.barring(_read_filter(label_filter, model, dataset))
+        elif dataset.label_filter:
+            model = model.barring(LabelFilter.read(dataset.label_filter, model.vocabulary))
         counts = model.vocabulary.counts
         judge = Judge(model.ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
         thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
@@ -53,7 +55,7 @@ def run(
     if not ranks.is_first:
         return
     judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
-    judged |= {"labels": labels, "filter": label_filter and str(label_filter)}
+    judged |= {"labels": labels, "filter": _name(label_filter or dataset.label_filter)}
     judged |= {"by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
@@ -90,6 +92,10 @@ def _read_filter(path: Path, model: TrainedModel, dataset: Dataset) -> LabelFilt
     label_filter = LabelFilter.read(path, model.vocabulary)
     label_filter.check(_record_ids(dataset), dataset.path)
     return label_filter
+
+
+def _name(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _record_ids(dataset: Dataset) -> Iterator[str]:

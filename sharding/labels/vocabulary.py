@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..errors import CorruptShardError, DataError, UnknownLabelError
@@ -28,12 +29,24 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counts: Mapping[str, int], texts: Mapping[str, str]) -> "Vocabulary":
-        """Order the counted labels from frequent to rare, then by name; texts of other labels are left out."""
-        names = sorted(counts, key=lambda name: (-counts[name], name))
+        """Rank counted labels, see `ranked`."""
+        columns = {"name": pa.array(counts.keys(), pa.string()), "count": pa.array(counts.values(), pa.int64())}
+        return cls.ranked(pa.table(columns), texts)
+
+    @classmethod
+    def ranked(cls, counts: pa.Table, texts: Mapping[str, str]) -> "Vocabulary":
+        """Order labels from frequent to rare, then by name; texts of other labels are left out.
+
+        counts: the columns name and count, each label once.
+        """
+        rows = counts.sort_by([("count", "descending"), ("name", "ascending")]).combine_chunks()
+        names = rows["name"].chunk(0) if rows.num_rows else pa.array([], pa.string())
         return cls(
-            names=pa.array(names, pa.string()),
-            texts=pa.array([texts.get(name) for name in names], pa.string()),
-            counts=np.array([counts[name] for name in names], dtype=np.int64),
+            names=names,
+            texts=pa.array(
+                [texts.get(name) for name in names.to_pylist()] if texts else [None] * len(names), pa.string()
+            ),
+            counts=rows["count"].to_numpy(),
         )
 
     @classmethod
@@ -54,10 +67,10 @@ class Vocabulary:
         with publish(path) as temporary:
             write_shard(temporary, rows)
 
-    def recounted(self, counts: Mapping[str, int]) -> "Vocabulary":
-        """Keep ids, names and texts, with new counts; a label that was not counted gets 0."""
-        new = np.array([counts.get(name, 0) for name in self.ids], dtype=np.int64)
-        return Vocabulary(self.names, self.texts, new)
+    def recounted(self, counts: pa.Table) -> "Vocabulary":
+        """Keep ids, names and texts, with new counts, from the columns name and count; 0 where a name is not there."""
+        rows_L = pc.index_in(self.names, value_set=counts["name"])
+        return Vocabulary(self.names, self.texts, counts["count"].take(rows_L).fill_null(0).to_numpy())
 
     def extended(self, texts: Mapping[str, str | None]) -> "Vocabulary":
         """Put labels without training records, {name: text or None}, behind all others; DataError names one known."""

@@ -49,7 +49,7 @@ def test_a_conversion_ends_with_counts_and_the_name_of_the_data(shard: Shard, so
 
 def test_a_missing_source_is_named(shard: Shard, source: Path, tmp_path: Path) -> None:
     said = shard()
-    assert (said.code, said.err) == (78, f"DataError: {source}: cannot be read: No such file or directory\n")
+    assert (said.code, said.err) == (78, f"DataError: {source}: no such file or folder\n")
     assert not list((tmp_path / "shards").glob("*"))
 
 

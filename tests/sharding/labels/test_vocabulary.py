@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def test_an_unknown_label_is_refused_with_the_nearest_names() -> None:
 
 
 def test_recounting_keeps_ids() -> None:
-    recounted = Vocabulary.build(COUNTS, {}).recounted({"unseen": 4, "rare": 2})
+    recounted = Vocabulary.build(COUNTS, {}).recounted(pa.table({"name": ["unseen", "rare"], "count": [4, 2]}))
     assert recounted.names.to_pylist() == ["often", "also rare", "rare", "unseen"]
     assert recounted.counts.tolist() == [0, 0, 2, 4]
 

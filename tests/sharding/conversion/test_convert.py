@@ -1,13 +1,25 @@
 """From a source to a published data set."""
 
 from collections.abc import Callable, Iterable
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sharding import BadRecordError, DataError, Dataset, Manifest, TextTokenizer, Vocabulary, convert, verify, xxh3_128
+from sharding import (
+    BadRecordError,
+    DataError,
+    Dataset,
+    Manifest,
+    TextTokenizer,
+    UnknownLabelError,
+    Vocabulary,
+    convert,
+    verify,
+    xxh3_128,
+)
 
 Write = Callable[[Iterable[Any]], Path]
 
@@ -105,21 +117,26 @@ def test_converting_again_is_fine_but_nothing_else_takes_the_place(
     assert {path.name for path in out.iterdir()} == {"labels.arrow", "manifest.json", "tokenizer", "train"}
 
 
-def test_a_failed_conversion_publishes_nothing(
+def test_a_failed_conversion_publishes_nothing_and_the_next_one_goes_on(
     write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Manifest, "save", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DataError, match="out: no space left on device: finished parts are kept: make room"):
         convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder)
     monkeypatch.undo()
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
     with pytest.raises(DataError, match="no such file"):
         Dataset.open(tmp_path / "out")
     convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder)
     assert verify(tmp_path / "out").problems == ()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "labels.arrow",
+        "manifest.json",
+        "tokenizer",
+        "train",
+    }
 
 
 def test_bad_records_follow_the_policy(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
@@ -156,6 +173,69 @@ def test_a_given_vocabulary_takes_no_other_texts(write_jsonl: Write, tmp_path: P
 
 
 def test_progress_is_told_up_to_the_end(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
-    told: list[tuple[int, int | None, str]] = []
+    told: list[tuple[int, int, str]] = []
     convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder, progress=lambda *news: told.append(news))
-    assert told[-1] == (25, 25, "encoding records")
+    assert [what for _, _, what in told] == ["counting labels", "encoding records", "writing shards"]
+    assert told[1:] == [(25, 25, "encoding records"), (25, 25, "writing shards")]
+
+
+def test_a_record_without_split_gets_one_by_its_id(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
+    numbers = [str(number) for number in range(300)]
+    convert(
+        write_jsonl({"id": number, "text": "", "labels": ["a"]} for number in numbers),
+        tmp_path / "out",
+        tokenizer_folder,
+    )
+    tenths = {number: int(md5(number.encode()).hexdigest(), 16) % 10 for number in numbers}  # noqa: S324 (no secret)
+    for split, wanted in (("test", {0}), ("dev", {1}), ("train", set(range(2, 10)))):
+        rows = Dataset.open(tmp_path / "out").split(split)
+        ids = rows.take(np.arange(rows.num_records), ["id"])["id"].to_pylist()
+        assert sorted(ids) == sorted(number for number in numbers if tenths[number] in wanted)
+
+
+def test_a_label_that_is_repeated_counts_once(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
+    source = write_jsonl([{"id": "1", "split": "train", "text": "", "labels": ["a", "b", "a"]}])
+    convert(source, tmp_path / "out", tokenizer_folder)
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.vocabulary.counts.tolist() == [1, 1]
+    assert dataset.split("train").take(np.array([0]), ["labels"])["labels"].to_pylist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("known", [["elsewhere"], ["a", "b"]])
+def test_a_label_outside_the_given_vocabulary_is_named_by_line(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path, known: list[str]
+) -> None:
+    Vocabulary.build(dict.fromkeys(known, 1), {}).save(tmp_path / "given.arrow")
+    source = write_jsonl([{"id": "1", "text": "", "labels": ["a", "b"]}, {"id": "2", "text": "", "labels": ["b", "c"]}])
+    line, label = (2, "c") if "a" in known else (1, "a")
+    with pytest.raises(UnknownLabelError, match=rf"corpus\.jsonl:{line}: label '{label}': not in the vocabulary"):
+        convert(source, tmp_path / "out", tokenizer_folder, vocabulary=tmp_path / "given.arrow")
+
+
+def test_skipped_records_are_told_by_line_the_first_three_of_a_piece(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    told: list[str] = []
+    source = write_jsonl([{"id": 4}, *records(count=2), 5, 6, 7])
+    manifest = convert(source, tmp_path / "out", tokenizer_folder, on_bad_record="skip", skipped=told.append)
+    assert manifest.skipped_records == 4
+    assert [line.split(": ")[0] for line in told] == ["corpus.jsonl:1", "corpus.jsonl:4", "corpus.jsonl:5"]
+    assert told[1] == "corpus.jsonl:4: is 5: must be a JSON object"
+
+
+def test_a_source_without_any_label_needs_the_vocabulary_of_another(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    source = write_jsonl([{"id": str(number), "text": "", "labels": []} for number in range(2)])
+    with pytest.raises(
+        DataError, match=r"corpus\.jsonl: none of its 2 records has a label: fill in their 'labels', or"
+    ):
+        convert(source, tmp_path / "out", tokenizer_folder)
+    Vocabulary.build({"a": 1}, {}).save(tmp_path / "given.arrow")
+    manifest = convert(source, tmp_path / "out", tokenizer_folder, vocabulary=tmp_path / "given.arrow")
+    assert sum(shard.rows for shards in manifest.splits.values() for shard in shards) == 2
+
+
+def test_a_source_without_usable_records_is_refused(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
+    with pytest.raises(DataError, match=r"corpus\.jsonl: holds no usable record \(2 skipped\)"):
+        convert(write_jsonl([1, 2]), tmp_path / "out", tokenizer_folder, on_bad_record="skip")

@@ -1,0 +1,155 @@
+"""Decides how a source becomes a data set: counted, encoded, cut into shards, and published as a whole.
+
+The same source and settings give the same bytes, and so the same dataset_id, whatever works on it. Three rounds, each
+of parts that any worker can do and that are never done twice:
+
+    pieces of the source -> label counts          -> vocabulary
+    pieces of the source -> runs, sorted by key   -> where to cut
+    stretches of keys    -> shards                -> manifest
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+
+from ..errors import DataError
+from ..labels import Vocabulary, read_label_texts
+from ..manifest import FORMAT_VERSION, Kind, Manifest
+from ..records import BadRecordPolicy
+from ..sources import Source, SourceSettings, open_source
+from ..storage import sha256
+from ..tokenizing import TextTokenizer
+from .job import Job
+from .publishing import release
+from .rounds import Rounds
+from .working import Progress, workers
+from .workspace import workspace
+
+MEMORY = 512 << 20
+_SMALLEST_PIECE, _LARGEST_PIECE, _PIECES = 16 << 20, 256 << 20, 256
+
+
+def _silent(*_: object) -> None:
+    pass
+
+
+def convert(
+    source: Path | Sequence[Path],
+    out: Path,
+    tokenizer_folder: Path,
+    *,
+    source_settings: SourceSettings | None = None,
+    label_texts: Path | None = None,
+    vocabulary: Path | None = None,
+    max_tokens: int = 512,
+    shard_rows: int = 16_384,
+    seed: int = 0,
+    on_bad_record: BadRecordPolicy = "raise",
+    kinds: Sequence[Kind] = ("arrow",),
+    num_workers: int = 1,
+    memory: int = MEMORY,
+    executor: Executor | None = None,
+    progress: Progress = _silent,
+    skipped: Callable[[str], None] = _silent,
+) -> Manifest:
+    """Convert a source into a data set in the folder `out`.
+
+    label_texts: a .tsv file with texts of labels. vocabulary: another data set's labels.arrow, whose ids and texts are
+    kept, and whose counts are kept unless the source has training labels. max_tokens: of one text, special tokens not
+    counted. kinds: formats of the shards. num_workers: processes of this machine, or those of `executor`, which may be
+    on others that see the same files. memory: bytes of records and counts that all workers together hold. skipped: is
+    told of the first bad records of each piece.
+
+    What was done before a kill, or before any error, is kept in `out` and not done again. Raises a DataError when the
+    source cannot be used, or when `out` holds another data set, which stays.
+    """
+    paths = [source] if isinstance(source, Path) else list(source)
+    recipe = _Recipe(label_texts, vocabulary, max_tokens, shard_rows, seed, on_bad_record, tuple(kinds))
+    opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
+    tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
+    pieces = tuple(opened.pieces(_piece_bytes(opened)))
+    plan = {
+        "recipe": recipe.content(),
+        "source": _content(opened),
+        "pieces": [astuple(piece) for piece in pieces],
+        "tokenizer": tokenizer.sha256,
+    }
+    with (
+        workspace(out, plan) as folder,
+        nullcontext(executor) if executor else workers(min(num_workers, len(pieces))) as pool,
+    ):
+        job = Job(
+            source=opened,
+            pieces=pieces,
+            folder=folder,
+            tokenizer_folder=tokenizer_folder,
+            kinds=recipe.kinds,
+            policy=on_bad_record,
+            strict=given is not None,
+            max_tokens=max_tokens,
+            seed=seed,
+            worker_bytes=memory // num_workers,
+        )
+        rounds = Rounds(job, pool, progress)
+        survey = rounds.survey(given)
+        for line in survey.shown:
+            skipped(line)
+        labels = rounds.vocabulary(survey, given, {**opened.label_texts(), **texts})
+        manifest = Manifest(
+            splits=rounds.shards(survey, shard_rows),
+            tokenizer=tokenizer,
+            labels=labels,
+            max_tokens=max_tokens,
+            skipped_records=survey.skipped,
+            label_filter=rounds.label_filter(),
+        ).identified()
+        published = release(job, out, manifest)
+    if published != manifest:
+        raise DataError(f"{out}: holds another data set already, {published.dataset_id}: choose another folder")
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What a data set is made of beside its source; all of it shows in its bytes."""
+
+    label_texts: Path | None
+    vocabulary: Path | None
+    max_tokens: int
+    shard_rows: int
+    seed: int
+    on_bad_record: BadRecordPolicy
+    kinds: tuple[Kind, ...]
+
+    def given(self) -> Vocabulary | None:
+        """Read the vocabulary that labels must be of, if there is one."""
+        if self.vocabulary and self.label_texts:
+            raise DataError(
+                f"label texts {self.label_texts}: the vocabulary {self.vocabulary} brings its own: give one of the two"
+            )
+        return Vocabulary.load(self.vocabulary) if self.vocabulary else None
+
+    def texts(self) -> dict[str, str]:
+        """Read what labels mean."""
+        return read_label_texts(self.label_texts) if self.label_texts else {}
+
+    def content(self) -> dict[str, object]:
+        """Name everything by content, not by place."""
+        files = {name: sha256(path) if path else None for name, path in asdict(self).items() if name in _FILES}
+        return {**asdict(self), **files, "format_version": FORMAT_VERSION}
+
+
+_FILES = ("label_texts", "vocabulary")
+
+
+def _content(source: Source) -> list[object]:
+    stats = [(str(file), file.stat()) for file in source.files]
+    return [repr(source), *([name, stat.st_size, stat.st_mtime_ns] for name, stat in stats)]
+
+
+def _piece_bytes(source: Source) -> int:
+    """Cut large sources into larger pieces: how many runs there are decides how often shards must look for rows."""
+    total = sum(file.stat().st_size for file in source.files)
+    return min(max(total // _PIECES, _SMALLEST_PIECE), _LARGEST_PIECE)

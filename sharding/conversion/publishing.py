@@ -1,0 +1,35 @@
+"""Decides how a finished data set becomes visible: its files move into place, then the manifest names them."""
+
+import shutil
+from pathlib import Path
+
+from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest
+from ..storage import publish, sync
+from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE
+from .job import Job
+
+
+def release(job: Job, out: Path, manifest: Manifest) -> Manifest:
+    """Publish, unless another data set is there; returns the manifest that `out` then has.
+
+    A kill in the middle leaves files that no manifest names, and the next try moves the others.
+    """
+    if (out / MANIFEST_FILE).exists():
+        return Manifest.load(out)
+    _copy_tokenizer(job.tokenizer_folder, job.shards / TOKENIZER_FOLDER)
+    # Hidden is what a kill left half written.
+    for file in sorted(path for path in job.shards.rglob("[!.]*") if path.is_file()):
+        place = out / file.relative_to(job.shards)
+        place.parent.mkdir(exist_ok=True)
+        file.replace(place)
+    for folder in (out, *(path for path in out.iterdir() if path.is_dir())):
+        sync(folder)
+    manifest.save(out)
+    return manifest
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    for name in (TOKENIZER_FILE, *SETTINGS_FILES):
+        if (source / name).is_file():
+            with publish(target / name) as temporary:
+                shutil.copyfile(source / name, temporary)

@@ -1,0 +1,81 @@
+"""Decides which records of a piece are used, and in which split: the same at each of the two readings."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BadRecordError, DataError, UnknownLabelError
+from ..labels import LabelLookup
+from ..records import Record
+from ..sources import Piece
+from .job import Job
+
+_RECORDS_AT_ONCE = 4096
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """Usable records of a piece, each with a split and with each label once; positions: int64, in their file."""
+
+    positions: NDArray[np.int64]
+    records: Sequence[Record]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of all records behind each other."""
+        return [label for record in self.records for label in record.labels]
+
+
+@dataclass
+class Rejected:
+    """What happened to unusable records of a piece: the first one ends the job, or all are counted and some shown."""
+
+    job: Job
+    piece: Piece
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, position: int, error: DataError) -> None:
+        """Raise, or count; the place in the source is put before what is wrong."""
+        if self.job.policy == "skip" and len(self.shown) == _SHOWN:
+            self.count += 1
+            return
+        located = type(error)(f"{self.job.source.where(self.piece.file, position)}: {error}")
+        if self.job.policy == "raise":
+            raise located
+        self.count += 1
+        self.shown.append(str(located))
+
+
+def read_groups(job: Job, piece: Piece, rejected: Rejected) -> Iterator[Group]:
+    """Yield the usable records of a piece in source order."""
+    lookup = LabelLookup.load(job.lookup) if job.strict else None
+    found = job.source.read(piece)
+    while some := list(islice(found, _RECORDS_AT_ONCE)):
+        usable = list(_usable(some, lookup, rejected))
+        if usable:
+            yield Group(np.array([position for position, _ in usable]), [record for _, record in usable])
+
+
+def _usable(
+    found: Sequence[tuple[int, Record | BadRecordError]], lookup: LabelLookup | None, rejected: Rejected
+) -> Iterator[tuple[int, Record]]:
+    for position, record in found:
+        if isinstance(record, BadRecordError):
+            rejected.add(position, record)
+        elif lookup and (lookup.ids(record.labels) < 0).any():
+            unknown = next(label for label in record.labels if lookup.ids([label])[0] < 0)
+            rejected.add(position, UnknownLabelError(f"label {unknown!r}: not in the vocabulary that was given"))
+        else:
+            labels = tuple(dict.fromkeys(record.labels))
+            yield position, replace(record, labels=labels, split=record.split or _split_of(record.id))
+
+
+def _split_of(record_id: str) -> str:
+    digest = hashlib.md5(record_id.encode(), usedforsecurity=False).hexdigest()
+    return {0: "test", 1: "dev"}.get(int(digest, 16) % 10, "train")

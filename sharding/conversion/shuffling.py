@@ -1,0 +1,57 @@
+"""Decides which records share a shard: equal stretches of all keys, cut out of all runs and sorted once more."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..shards import write_shard_files
+from .encoding import KEY
+from .job import Job
+
+_BITS = 64
+END = (1 << _BITS) - 1
+
+
+def cut_points(keys: Sequence[NDArray[np.uint64]], ranks: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Find the least number that at least so many keys are below, for each of `ranks`.
+
+    keys: any number of sorted arrays, which are searched and never merged: next to nothing of them is read.
+    """
+    low, high = np.zeros(len(ranks), np.uint64), np.full(len(ranks), END, np.uint64)
+    for _ in range(_BITS):
+        middle = low + (high - low) // np.uint64(2)
+        below = sum((np.searchsorted(part, middle) for part in keys), start=np.zeros(len(ranks), np.int64))
+        enough = below >= ranks
+        low, high = np.where(enough, low, middle + np.uint64(1)), np.where(enough, middle, high)
+    return high
+
+
+def shard_bounds(files: Sequence[Path], records: int, shard_rows: int) -> list[int]:
+    """Cut the keys of a split such that every shard but the last has `shard_rows` records; returns all ends."""
+    ranks = np.arange(shard_rows, records, shard_rows)
+    keys = [rows[KEY].to_numpy() for file in files for rows in _runs(file)]
+    return [0, *cut_points(keys, ranks).tolist(), END]
+
+
+def write_one(job: Job, split: str, files: Sequence[Path], number: int, low: int, high: int) -> dict[str, Any]:
+    """Collect the records with keys in [low, high), sort and write them."""
+    parts = [part for file in files for rows in _runs(file) if (part := _between(rows, low, high)).num_rows]
+    rows = pa.concat_batches(parts)
+    order = np.argsort(rows[KEY].to_numpy(), kind="stable")
+    shard = rows.drop_columns([KEY]).take(pa.array(order))
+    return asdict(write_shard_files(job.shards, f"{split}/{number:05}", shard, job.kinds))
+
+
+def _runs(file: Path) -> Iterator[pa.RecordBatch]:
+    opened = pa.ipc.open_file(pa.memory_map(str(file)))
+    yield from map(opened.get_batch, range(opened.num_record_batches))
+
+
+def _between(rows: pa.RecordBatch, low: int, high: int) -> pa.RecordBatch:
+    start, stop = np.searchsorted(rows[KEY].to_numpy(), np.array([low, high], np.uint64))
+    return rows.slice(start, (rows.num_rows if high == END else stop) - start)

@@ -1,0 +1,76 @@
+"""Decides how the parts of a conversion are worked off: each once, by any executor, and never again after a kill."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from ..errors import DataError
+from ..storage import publish
+
+# Called with (done, total, what is being done).
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of work whose result is a JSON object, kept in `result`; size: what it adds to the progress."""
+
+    result: Path
+    function: Callable[..., dict[str, Any]]
+    arguments: tuple[Any, ...]
+    size: int
+
+
+def work_off(parts: Sequence[Part], executor: Executor, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
+    """Yield the results of all parts in their order; what an earlier try has finished is not done again."""
+    done, total = 0, sum(part.size for part in parts)
+    try:
+        for part, result in zip(parts, executor.map(_result, parts), strict=True):
+            done += part.size
+            progress(done, total, what)
+            yield result
+    except BrokenExecutor:
+        raise DataError(
+            f"{what}: a worker was killed, perhaps for its memory: finished parts are kept: start again, maybe with "
+            "fewer workers"
+        ) from None
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor]:
+    """Lend processes of this machine; a single worker is this process."""
+    if count == 1:
+        with ThreadPoolExecutor(1, thread_name_prefix="convert") as executor:
+            yield executor
+        return
+    # Started afresh: a fork would copy whatever threads and locks this process holds.
+    with ProcessPoolExecutor(count, get_context("spawn"), _begin) as executor:
+        yield executor
+
+
+def _begin() -> None:
+    """Keep a worker to one core, there being as many as were asked for, and end it with the process that wants it."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _result(part: Part) -> dict[str, Any]:
+    if not part.result.is_file():
+        made = part.function(*part.arguments)
+        with publish(part.result) as temporary:
+            temporary.write_text(json.dumps(made), encoding="utf-8")
+    return json.loads(part.result.read_text(encoding="utf-8"))
