@@ -97,7 +97,10 @@ class Manifest:
         _check_version(path, "order_version", content, ORDER_VERSION)
         if content.get("dataset_id") != _dataset_id(content):
             raise ManifestError(f"{path}: dataset_id does not match the content: the file was changed, convert again")
-        return _parse(path, content)
+        manifest = _parse(path, content)
+        if not manifest.kinds:
+            raise ManifestError(f"{path}: no format has all of its shards: convert again")
+        return manifest
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

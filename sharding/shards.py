@@ -13,9 +13,11 @@ import xxhash
 from .errors import CorruptShardError
 from .formats import ArrowShard, Index, Shard, WebdatasetShard, encode_arrow, encode_tar, index_rows, pack
 from .manifest import FileInfo, Kind, ShardInfo
+from .records import shard_schema
 from .storage import inside, publish
 
 _SUFFIXES: dict[Kind, str] = {"arrow": ".arrow", "webdataset": ".tar"}
+_SCHEMAS = (shard_schema(1 << 16), shard_schema(1 << 32))
 
 
 def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequence[Kind]) -> ShardInfo:
@@ -24,6 +26,7 @@ def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequ
     stem: what its files' names begin with, such as "train/00003"; kinds: the formats, at least one. The same rows give
     the same bytes and names. Takes twice the memory of the largest file.
     """
+    assert kinds
     files: dict[Kind, FileInfo] = {}
     members = None
     if "arrow" in kinds:
@@ -37,9 +40,9 @@ def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequ
 
 
 def open_shard(folder: Path, info: ShardInfo, kind: Kind) -> Shard:
-    """Map a shard in one of its formats; CorruptShardError when it is not as large as the manifest says."""
+    """Map a shard in one of its formats; CorruptShardError when it is not what the manifest says, or no shard."""
     path = _sized(folder, info.files[kind])
-    shard = ArrowShard.open(path) if kind == "arrow" else WebdatasetShard.open(path, open_index(folder, info))
+    shard = _arrow(path) if kind == "arrow" else WebdatasetShard.open(path, open_index(folder, info))
     if shard.num_rows != info.rows:
         raise CorruptShardError(f"shard {path}: has {shard.num_rows} rows, its manifest says {info.rows}")
     return shard
@@ -52,6 +55,15 @@ def open_index(folder: Path, info: ShardInfo) -> Index:
     if len(index.tokens) != info.rows:
         raise CorruptShardError(f"sidecar {path}: has {len(index.tokens)} rows, its manifest says {info.rows}")
     return index
+
+
+def _arrow(path: Path) -> ArrowShard:
+    shard = ArrowShard.open(path)
+    if shard.rows.schema not in _SCHEMAS:
+        found = ", ".join(f"{field.name} ({field.type})" for field in shard.rows.schema)
+        wanted = ", ".join(f"{field.name} ({field.type})" for field in _SCHEMAS[0])
+        raise CorruptShardError(f"shard {path}: has the columns {found}: must have {wanted}, tokens perhaps of 32 bits")
+    return shard
 
 
 def _publish(folder: Path, stem: str, suffix: str, content: pa.Buffer | memoryview) -> FileInfo:

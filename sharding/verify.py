@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from .errors import CorruptShardError
-from .formats import ArrowShard, Index, WebdatasetShard, member_name, walk_tar
+from .formats import Index, member_name, walk_tar
 from .labels import Vocabulary
 from .manifest import TOKENIZER_FOLDER, FileInfo, Kind, LabelsInfo, Manifest, ShardInfo
+from .shards import open_index, open_shard
 from .storage import inside, sha256, xxh3_128
 from .tokenizing import TOKENIZER_FILE
 
@@ -62,25 +63,20 @@ def _shard_problems(folder: Path, manifest: Manifest, info: ShardInfo) -> Iterat
         if damage[file.path] or damage[info.index.path]:
             continue
         try:
-            index = Index.open(inside(folder, info.index.path))
+            index = open_index(folder, info)
             if kind == "webdataset":
                 yield from _tar_problems(folder, file.path, index)
-            opened[kind] = rows = _rows(inside(folder, file.path), index, kind)
+            opened[kind] = open_shard(folder, info, kind).rows
         except CorruptShardError as error:
             yield str(error)
         else:
-            yield from _row_problems(file.path, rows, info, manifest)
-            yield from _length_problems(file.path, rows, info.index.path, index)
+            yield from _row_problems(file.path, opened[kind], info, manifest)
+            yield from _length_problems(file.path, opened[kind], info.index.path, index)
     if len(opened) == 2:
         yield from _format_problems(info, **opened)
 
 
-def _rows(path: Path, index: Index, kind: Kind) -> pa.RecordBatch:
-    return (ArrowShard.open(path) if kind == "arrow" else WebdatasetShard.open(path, index)).rows
-
-
 def _row_problems(name: str, rows: pa.RecordBatch, info: ShardInfo, manifest: Manifest) -> Iterator[str]:
-    yield from _difference(name, "rows", rows.num_rows, info.rows)
     yield from _difference(name, "tokens", len(rows["tokens"].flatten()), info.tokens)
     yield from _id_problems(name, rows, "labels", manifest.labels.count)
     yield from _id_problems(name, rows, "tokens", manifest.tokenizer.vocabulary_size)

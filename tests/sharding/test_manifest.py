@@ -78,6 +78,13 @@ def test_a_format_counts_where_all_shards_have_it() -> None:
     assert replace(MANIFEST, splits={"train": (SHARD,), "dev": (BOTH,)}).kinds == ("arrow",)
 
 
+def test_shards_without_a_format_in_common_are_refused(tmp_path: Path) -> None:
+    other = replace(SHARD, files={"webdataset": TAR})
+    replace(MANIFEST, splits={"train": (SHARD, other)}).identified().save(tmp_path)
+    with pytest.raises(ManifestError, match=r"manifest\.json: no format has all of its shards: convert again"):
+        Manifest.load(tmp_path)
+
+
 def test_an_unknown_format_is_refused_by_name(tmp_path: Path) -> None:
     parquet = replace(SHARD, files={"parquet": ARROW})  # type: ignore[dict-item]
     replace(MANIFEST, splits={"train": (parquet,)}).identified().save(tmp_path)

@@ -79,6 +79,19 @@ def test_a_shard_of_other_rows_than_the_manifest_says_is_refused(tmp_path: Path,
         open_shard(tmp_path, more, "webdataset")
 
 
+def test_another_arrow_file_in_the_place_of_a_shard_is_refused_with_its_columns(
+    tmp_path: Path, info: ShardInfo
+) -> None:
+    index = info.index
+    with pytest.raises(CorruptShardError) as caught:
+        open_shard(tmp_path, replace(info, files={"arrow": index}), "arrow")
+    assert str(caught.value) == (
+        f"shard {tmp_path / index.path}: has the columns tokens (uint32), offset (uint64), bytes (uint32): must have "
+        "id (string), text (string), labels (list<item: uint32>), tokens (list<item: uint16>), "
+        "tokens perhaps of 32 bits"
+    )
+
+
 def test_a_sidecar_without_a_tar_cannot_open_one(tmp_path: Path, info: ShardInfo) -> None:
     other = write_shard_files(tmp_path / "other", "train/00003", FEW, ("arrow",))
     (tmp_path / other.index.path).write_bytes((tmp_path / "other" / other.index.path).read_bytes())

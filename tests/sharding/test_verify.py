@@ -60,21 +60,35 @@ def test_all_damage_is_reported_at_once(copy: Path) -> None:
     ]
 
 
-def test_ids_and_rows_that_the_manifest_does_not_allow_are_reported(copy: Path) -> None:
+def test_ids_and_numbers_that_the_manifest_does_not_allow_are_reported(copy: Path) -> None:
     manifest = Manifest.load(copy)
     [shard] = manifest.splits["test"]
     replace(
         manifest,
-        splits={"test": (replace(shard, rows=4),)},
+        splits={"test": (replace(shard, tokens=9),)},
         labels=replace(manifest.labels, count=7),
         tokenizer=replace(manifest.tokenizer, vocabulary_size=1),
     ).identified().save(copy)
     assert [problem.split(": ", 1)[1].split(", first")[0] for problem in verify(copy).problems] == [
         "labels = 10: the manifest says 7",
-        "rows = 5: the manifest says 4",
+        "tokens = 10: the manifest says 9",
         "3 of its labels are too large",
         "10 of its tokens are too large",
     ]
+
+
+def test_a_shard_of_fewer_rows_than_the_manifest_says_is_reported(copy: Path) -> None:
+    [info] = Manifest.load(copy).splits["test"]
+    [problem] = problems_with(copy, replace(info, rows=6))
+    assert problem == f"sidecar {copy / info.index.path}: has 5 rows, its manifest says 6"
+
+
+def test_a_file_that_is_no_shard_is_reported(copy: Path) -> None:
+    [info] = Manifest.load(copy).splits["test"]
+    file = info.files["arrow"]
+    labels = replaced(copy, file, (copy / "labels.arrow").read_bytes())
+    [problem] = problems_with(copy, replace(info, files={"arrow": labels}))
+    assert problem.startswith(f"shard {copy / file.path}: has the columns name (string), text (string), count (int64):")
 
 
 def test_both_formats_are_read_to_the_end(both: Path) -> None:

@@ -1,5 +1,6 @@
 """Records of a tar, read by its sidecar and by the library whose format it is."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,20 @@ def test_a_sidecar_of_other_records_is_noticed(tar: Path, sidecar: Index) -> Non
     assert shard.take(np.array([2]), ["id"])["id"].to_pylist() == ["ç"]
     with pytest.raises(CorruptShardError, match="the header of a record is not what the sidecar says"):
         shard.take(np.array([0]), ["id"])
+
+
+@given(st.dictionaries(st.integers(0, 10_239), st.integers(0, 255), max_size=3), st.integers(-(2**63), 2**63 - 1))
+def test_whatever_is_damaged_rows_are_whole_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, damage: dict[int, int], offset: int
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "shard.tar"
+    content, members = encode_tar(pack(FEW))
+    for place, value in damage.items():
+        content[place] = value
+    path.write_bytes(content)
+    members.offset[1] = offset if len(damage) == 3 else members.offset[1]
+    with suppress(CorruptShardError):
+        WebdatasetShard.open(path, index(FEW, members)).rows.validate(full=True)
 
 
 def test_letters_that_are_not_utf_8_are_noticed(tar: Path, sidecar: Index) -> None:
