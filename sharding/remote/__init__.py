@@ -1,0 +1,5 @@
+"""Data sets that live elsewhere: how their files are reached, and kept on this machine while they are needed."""
+
+from .counts import FetchCounts as FetchCounts
+from .counts import Fetched as Fetched
+from .patience import Patience as Patience
