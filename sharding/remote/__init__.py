@@ -3,3 +3,5 @@
 from .counts import FetchCounts as FetchCounts
 from .counts import Fetched as Fetched
 from .patience import Patience as Patience
+from .store import Store as Store
+from .store import open_store as open_store
