@@ -5,5 +5,6 @@ from .counts import FetchCounts as FetchCounts
 from .counts import Fetched as Fetched
 from .patience import Patience as Patience
 from .pins import Pin as Pin
+from .prefetch import Prefetcher as Prefetcher
 from .store import Store as Store
 from .store import open_store as open_store
