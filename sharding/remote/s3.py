@@ -24,8 +24,9 @@ from .patience import OutOfPatienceError, PassingError, Patience, insist
 Answer = TypeVar("Answer")
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_PASSING_STATUS = {"408", "429"}
-_INSTANCE_ROLE = "169.254.169.254"
+_PASSING_STATUS = {"408", "409", "429"}  # 409: another writes under the same condition at this moment
+# What a machine is asked for the keys of its role, when there are no others.
+_MACHINE = "/latest/api/token"
 
 
 class S3Store:
@@ -122,7 +123,7 @@ class S3Store:
         S3Store._process = os.getpid()
 
     def _reason(self, error: Exception) -> str:
-        if _INSTANCE_ROLE in str(error):
+        if _MACHINE in str(error):
             return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         if isinstance(error, OutOfPatienceError):
             return f"{error}: check the network and AWS_ENDPOINT_URL"

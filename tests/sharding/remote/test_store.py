@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_a_manifest_is_published_once_and_again_only_as_it_is(any_store: Store, 
 
 
 @pytest.mark.parametrize("any_store", KINDS, indirect=True)
+def test_of_many_who_publish_at_once_one_succeeds(any_store: Store, tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(8)]
+    for file in files:
+        file.write_text(file.name)
+
+    def succeeds(file: Path) -> bool:
+        try:
+            any_store.write("manifest.json", file, if_none_match=True)
+        except DataError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(files)) as threads:
+        published = [file.name for file, won in zip(files, threads.map(succeeds, files), strict=True) if won]
+    assert [any_store.read("manifest.json", 0, 1).decode()] == published
+
+
+@pytest.mark.parametrize("any_store", KINDS, indirect=True)
 @pytest.mark.parametrize("name", ["../up", "/etc/passwd", "a/../../up"])
 def test_a_name_from_a_manifest_cannot_leave_the_store(any_store: Store, name: str) -> None:
     with pytest.raises(DataError, match="must be relative to"):
@@ -104,6 +123,17 @@ def test_wrong_credentials_are_an_error_at_once_that_tells_no_secret(
             ask()
         assert "a-secret" not in "".join(traceback.format_exception(caught.value))
     assert store.counts.now.retries == 0
+
+
+def test_a_machine_without_keys_and_without_a_role_says_so(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")  # where a role would be asked for
+    with pytest.raises(DataError, match="x: no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_P"):
+        open_store(s3, patience=FAST).size("x")
 
 
 def test_a_server_that_is_not_there_is_asked_eight_times(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
