@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 from sharding import RecordBatch, StreamGuards
+from sharding.remote import FetchCounts, Fetched
 
 from .checkpoint import CheckpointMeta, CheckpointStore, RunState
 from .config import Config
@@ -49,6 +50,26 @@ class Reporting:
     def at_end(self, position: Position) -> None:
         """Say where training ended."""
         self.events.write("end", step=position.step)
+
+
+@dataclass
+class FetchReporting:
+    """What a remote data set cost becomes metrics on each rank, after every step and at the end."""
+
+    telemetry: Telemetry
+    counts: FetchCounts
+    reported: Fetched = field(default_factory=Fetched)
+
+    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+        """Export what has been added since the last time."""
+        self.at_end(position)
+
+    def at_end(self, position: Position) -> None:
+        """Export what has been added since the last time."""
+        now, before = self.counts.now, asdict(self.reported)
+        for name, amount in asdict(now).items():
+            self.telemetry.add(f"stream_{name}_total", amount - before[name])
+        self.reported = now
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ PER_RANK = (
     ),
     Metric("last_step_timestamp_seconds", "gauge", "Unix time at which the last optimizer step ended; 0 before any."),
     Metric("nonfinite_steps_total", "counter", "Steps skipped because a loss or a gradient was not finite."),
+    Metric("stream_bytes_total", "counter", "Bytes read from a remote data set, failed downloads included."),
+    Metric("stream_fetches_total", "counter", "Files of a remote data set that this process downloaded."),
+    Metric("stream_hits_total", "counter", "Files of a remote data set that were found in the cache."),
+    Metric("stream_retries_total", "counter", "Requests to a remote data set that were made again."),
+    Metric("stream_checksum_failures_total", "counter", "Downloads that were not what the manifest says."),
+    Metric("stream_wait_seconds_total", "counter", "Time in which the stream of records stood waiting for a file."),
     Metric(
         "rank_info",
         "gauge",

@@ -1,0 +1,10 @@
+"""Data sets that live elsewhere: how their files are reached, and kept on this machine while they are needed."""
+
+from .cache import Cache as Cache
+from .counts import FetchCounts as FetchCounts
+from .counts import Fetched as Fetched
+from .patience import Patience as Patience
+from .pins import Pin as Pin
+from .prefetch import Prefetcher as Prefetcher
+from .store import Store as Store
+from .store import open_store as open_store

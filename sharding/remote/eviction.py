@@ -1,0 +1,42 @@
+"""Decides which files of a cache make room for a new one: those that were used longest ago, never one in use.
+
+The order of records is known ahead, so a file could also be judged by its next use. That is not needed: training reads
+each shard in one stretch an epoch, so what is left behind is next wanted an epoch later, and of those the one used
+longest ago is as good a choice as any until the next epoch's order is drawn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file of a cache. last_used: any clock; in_use: by whichever process of this machine."""
+
+    name: str
+    bytes: int
+    last_used: float
+    in_use: bool
+
+
+def to_evict(files: Sequence[CachedFile], needed: int, limit: int) -> list[CachedFile]:
+    """Choose files so that the rest and `needed` bytes more fit into `limit` bytes; no more of them than that takes.
+
+    Raises DataError, which names the limit that would do, when what is in use leaves too little room.
+    """
+    in_use = sum(file.bytes for file in files if file.in_use)
+    if in_use + needed > limit:
+        raise DataError(
+            f"{in_use} of {limit} bytes are in use and {needed} more are needed: "
+            f"the limit must be at least {in_use + needed} bytes"
+        )
+    excess = sum(file.bytes for file in files) + needed - limit
+    chosen = []
+    for file in sorted((file for file in files if not file.in_use), key=lambda file: file.last_used):
+        if excess <= 0:
+            break
+        chosen.append(file)
+        excess -= file.bytes
+    return chosen

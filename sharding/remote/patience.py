@@ -1,0 +1,70 @@
+"""Decides how often, and for how long, a request that failed is made again."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import TypeVar
+
+from ..errors import LmmtcError
+
+Answer = TypeVar("Answer")
+
+# Not the generator that training seeds: ranks with one seed would all pause equally long, and meet again.
+_DRAW = SystemRandom()
+
+
+class PassingError(LmmtcError):
+    """A request failed in a way that may pass: the next one may succeed."""
+
+
+class OutOfPatienceError(LmmtcError):
+    """A request failed until the tries or the time were used up; says how many and the last reason."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """The limits of one request for at most a few MiB; all times in seconds.
+
+    tries: how often it is made; base and cap: the pause before try n + 1 is drawn evenly from 0 to
+    min(cap, base * 2 ** (n - 1)); deadline: after it, no pause is begun; request: one try, its whole answer included;
+    connect: until a connection stands.
+    """
+
+    tries: int = 8
+    base: float = 0.2
+    cap: float = 20.0
+    deadline: float = 120.0
+    request: float = 30.0
+    connect: float = 5.0
+
+    def longest_pause(self, failures: int) -> float:
+        """Bound the pause after so many failures, from 1 on."""
+        return min(self.cap, self.base * 2 ** (failures - 1))
+
+
+def insist(
+    call: Callable[[], Answer],
+    patience: Patience,
+    *,
+    on_retry: Callable[[], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """Call until it answers; a PassingError is a reason to try again, any other error is not.
+
+    Raises OutOfPatienceError.
+    """
+    start = clock()
+    failures = 0
+    while True:
+        try:
+            return call()
+        except PassingError as error:
+            failures += 1
+            pause = _DRAW.uniform(0, patience.longest_pause(failures))
+            spent = clock() - start
+            if failures == patience.tries or spent + pause > patience.deadline:
+                raise OutOfPatienceError(f"failed {failures} times in {spent:.0f} s, at last: {error}") from None
+        on_retry()
+        sleep(pause)

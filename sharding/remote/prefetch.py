@@ -1,0 +1,51 @@
+"""Decides what is downloaded before it is needed: the files that were asked for, in that order, a few at a time."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from .cache import Cache
+from .pins import Pin
+
+
+class Prefetcher:
+    """Downloads in threads, and keeps each file pinned until it is taken and its taker releases it.
+
+    What is asked for ahead must fit into the cache beside what is in use. For one taker; threads: downloads at once.
+    """
+
+    def __init__(self, cache: Cache, threads: int = 4) -> None:
+        self._cache = cache
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")
+        self._asked: dict[str, Future[Pin]] = {}
+
+    def ask(self, name: str, size: int, xxh3_128: str) -> None:
+        """Have a file downloaded after those that were asked for before; twice without effect."""
+        if xxh3_128 not in self._asked:
+            self._asked[xxh3_128] = self._threads.submit(self._cache.pinned, name, size, xxh3_128)
+
+    def take(self, name: str, size: int, xxh3_128: str) -> Pin:
+        """Wait for a file, asked for or not; raises as `Cache.pinned` does."""
+        asked = self._asked.pop(xxh3_128, None)
+        start = perf_counter()
+        try:
+            return asked.result() if asked else self._cache.pinned(name, size, xxh3_128)
+        finally:
+            self._cache.store.counts.add(wait_seconds=perf_counter() - start)
+
+    def close(self) -> None:
+        """Begin no further download, wait for those under way, and release what nobody took."""
+        self._threads.shutdown(cancel_futures=True)
+        for future in self._asked.values():
+            if not future.cancelled() and not future.exception():
+                future.result().release()
+        self._asked.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

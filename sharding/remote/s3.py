@@ -1,0 +1,157 @@
+"""Decides how a bucket answers as a store: which failures pass, and what is said of those that do not.
+
+The client is obstore's, not pyarrow's: its time limit holds for a whole answer, so that one byte a second cannot hold a
+reader, or the end of a process, for ever; and it writes under a condition. Its own retries are off: ours are counted.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.store import S3Store as Client
+
+from ..errors import DataError
+from ..storage import inside
+from .counts import FetchCounts
+from .credentials import s3_settings
+from .patience import OutOfPatienceError, PassingError, Patience, insist
+
+Answer = TypeVar("Answer")
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_PASSING_STATUS = {"408", "409", "429"}  # 409: another writes under the same condition at this moment
+# What a machine is asked for the keys of its role, when there are no others.
+_MACHINE = "/latest/api/token"
+
+
+class S3Store:
+    """The objects below a prefix of a bucket, as a `Store`."""
+
+    # The client's threads are the process's, and do not live on in a fork: there, it would wait for ever.
+    _process: ClassVar[int | None] = None
+
+    def __init__(self, bucket: str, prefix: str, client: Client, patience: Patience, counts: FetchCounts) -> None:
+        self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+        self.counts = counts
+        self._bucket = bucket
+        self._prefix = prefix
+        self._client = client
+        self._patience = patience
+
+    @classmethod
+    def connect(
+        cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: Patience, counts: FetchCounts
+    ) -> "S3Store":
+        """Make a client of what the environment says; no request is made yet."""
+        settings: Any = s3_settings(environment)
+        client = Client(
+            bucket,
+            config=settings,
+            client_options={
+                "allow_http": settings.get("endpoint", "").startswith("http://"),
+                "connect_timeout": timedelta(seconds=patience.connect),
+                "timeout": timedelta(seconds=patience.request),
+            },
+            retry_config={"max_retries": 0},
+        )
+        return cls(bucket, prefix, client, patience, counts)
+
+    def size(self, name: str) -> int:
+        """Give the bytes of an object; DataError when there is none."""
+        return self._ask(name, lambda key: obstore.head(self._client, key)["size"])
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """Read bytes from `start` up to `stop`; DataError when they are not to be had."""
+
+        def get(key: str) -> bytes:
+            content = bytes(obstore.get_range(self._client, key, start=start, end=stop))
+            self.counts.add(bytes=len(content))
+            if len(content) != stop - start:
+                raise PassingError(f"the answer has {len(content)} bytes: {stop - start} were asked for")
+            return content
+
+        return self._ask(name, get) if stop > start else b""
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """Name the objects in the folder `prefix` and below, in order."""
+        start = len(self._prefix) + 1 if self._prefix else 0
+        return self._ask(
+            prefix,
+            lambda key: sorted(
+                item["path"][start:] for items in obstore.list(self._client, key or None) for item in items
+            ),
+        )
+
+    def write(self, name: str, path: Path, *, if_none_match: bool = False) -> None:
+        """Upload a file, as `Store.write` says."""
+        size = path.stat().st_size
+        try:
+            self._ask(
+                name,
+                lambda key: obstore.put(self._client, key, path, mode="create" if if_none_match else "overwrite"),
+            )
+        except AlreadyExistsError:
+            # Also the end of a write whose first answer was lost.
+            if self.size(name) != size or self.read(name, 0, size) != path.read_bytes():
+                raise DataError(
+                    f"{self.url}/{name}: is there already, with another content: choose another prefix"
+                ) from None
+
+    def _ask(self, name: str, request: Callable[[str], Answer]) -> Answer:
+        self._check_process()
+        key = inside(Path(self._prefix), name).as_posix() if name else self._prefix
+        try:
+            return insist(
+                lambda: _sorted_out(lambda: request(key)),
+                self._patience,
+                on_retry=lambda: self.counts.add(retries=1),
+            )
+        except AlreadyExistsError:
+            raise
+        except (OutOfPatienceError, FileNotFoundError, BaseError, ValueError) as error:
+            # Without its cause: that one quotes the server's whole answer.
+            raise DataError(f"s3://{self._bucket}/{key}: {self._reason(error)}") from None
+
+    def _check_process(self) -> None:
+        if (S3Store._process or os.getpid()) != os.getpid():
+            raise DataError(f"{self.url}: cannot be read in a fork: start processes by spawn or forkserver")
+        S3Store._process = os.getpid()
+
+    def _reason(self, error: Exception) -> str:
+        if _MACHINE in str(error):
+            return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        if isinstance(error, OutOfPatienceError):
+            return f"{error}: check the network and AWS_ENDPOINT_URL"
+        match _status(error):
+            case "401" | "403":
+                return f"access denied: these credentials must be allowed to use bucket {self._bucket}, and be correct"
+            case "404":
+                return f"no such object, or no bucket {self._bucket}: check the address"
+            case _:
+                return f"{_first_line(error)}: check the address and AWS_REGION"
+
+
+def _sorted_out(request: Callable[[], Answer]) -> Answer:
+    try:
+        return request()
+    except GenericError as error:
+        status = _status(error)
+        if status and not status.startswith("5") and status not in _PASSING_STATUS:
+            raise
+        raise PassingError(_first_line(error)) from None
+
+
+def _status(error: Exception) -> str | None:
+    # The client has classes for some of them, but not in every one of its calls.
+    found = _STATUS.search(str(error))
+    return found and found[1]
+
+
+def _first_line(error: Exception) -> str:
+    # What follows is the server's answer and the client's own notes.
+    return str(error).partition("\n")[0].partition(": <")[0]

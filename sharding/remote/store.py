@@ -1,0 +1,67 @@
+"""Decides where a data set lives: an address becomes a store, the same to its reader whatever is behind it."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from ..errors import DataError
+from .counts import FetchCounts
+from .local import LocalStore
+from .patience import Patience
+from .s3 import S3Store
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+class Store(Protocol):
+    """Files under names like train/00000.arrow; every DataError names the file by its whole address."""
+
+    url: str
+    counts: FetchCounts
+
+    def size(self, name: str) -> int:
+        """Give the bytes of a file; DataError when there is none."""
+        ...
+
+    def read(self, name: str, start: int, stop: int) -> bytes:
+        """Read bytes from `start` up to `stop`, at most a few MiB; DataError when they are not to be had."""
+        ...
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """Name the files in the folder `prefix` and below, in order."""
+        ...
+
+    def write(self, name: str, path: Path, *, if_none_match: bool = False) -> None:
+        """Copy a local file into the store: others see it whole or not at all.
+
+        if_none_match: raise a DataError when the name is taken by another content; of several writers at once, one
+        succeeds. The same content counts as written, so that a publication can be repeated.
+        """
+        ...
+
+
+def open_store(url: str, *, patience: Patience | None = None, counts: FetchCounts | None = None) -> Store:
+    """Open s3://bucket/prefix, file:///folder or a path; nothing is asked of the store yet.
+
+    counts: where its bytes and retries are added. Raises DataError for another scheme, for an S3 address without a
+    bucket, and for one that holds a password: addresses end up in logs.
+    """
+    counts = counts or FetchCounts()
+    match = _SCHEME.match(url)
+    if not match:
+        return LocalStore(Path(url), counts)
+    parts = urlsplit(url)
+    scheme = match[1].lower()
+    if "@" in parts.netloc or (scheme == "s3" and (parts.query or parts.fragment)):
+        raise DataError(
+            f"store {scheme}://{parts.netloc.rpartition('@')[2]}...: must be scheme://place/path and nothing else: "
+            "credentials belong in the environment or in ~/.aws"
+        )
+    if scheme == "file" and not parts.netloc:
+        return LocalStore(Path(unquote(parts.path)), counts)
+    if scheme != "s3" or not parts.netloc:
+        raise DataError(f"store {url!r}: must be s3://bucket/prefix, file:///folder or a path")
+    return S3Store.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or Patience(), counts)
