@@ -42,6 +42,11 @@ class Split:
         rows = gather(lambda i, rows: self._take(i, rows, columns), self.shard_rows, positions)
         return pa.Table.from_batches([rows])
 
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the stored tokens of at least one record by row number, special tokens not counted: same shape."""
+        lengths = gather(self._lengths, self.shard_rows, rows)
+        return lengths["tokens"].to_numpy().astype(np.int64)
+
     def shards(self, columns: Sequence[str]) -> Iterator[tuple[Path, pa.RecordBatch]]:
         """Yield the path and the rows of one shard after the other, each mapped for as long as its rows are held."""
         for info in self._shards:
@@ -53,6 +58,10 @@ class Split:
             path = inside(self._folder, self._shards[number].path)
             check_ids(path, column, taken[column].flatten().to_numpy(), self._ends[column])
         return taken
+
+    def _lengths(self, number: int, rows: NDArray[np.int64]) -> pa.RecordBatch:
+        offsets = self._shard(number).rows["tokens"].offsets.to_numpy()
+        return pa.record_batch({"tokens": offsets[rows + 1] - offsets[rows]})
 
     def _shard(self, number: int) -> ArrowShard:
         if number not in self._open:
