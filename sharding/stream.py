@@ -1,14 +1,14 @@
 """Decides which records a rank gets next: shuffled without end for training, once in file order for evaluation."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from .dataset import Dataset, Split
-from .order import ORDER_VERSION, Order, default_window
+from .order import ORDER_VERSION, Order
 from .partition import Partition, StreamGuards, StreamState
 
 COLUMNS = ("tokens", "labels")
@@ -59,15 +59,14 @@ class TrainStream:
         columns: Sequence[str] = COLUMNS,
     ) -> None:
         self._split = dataset.split(split)
-        # Lanes keep ranks within few shards; lanes shorter than a shard would only narrow the shuffle.
-        lanes = min(lanes, len(self._split.shard_rows))
         self._columns = columns
+        self._first_order = Order.of_shards(self._split.shard_rows, seed=seed, lanes=lanes, window=window)
         self.guards = StreamGuards(
             dataset_id=dataset.manifest.dataset_id,
             order_version=ORDER_VERSION,
             seed=seed,
-            lanes=lanes,
-            window=window or default_window(self._split.shard_rows),
+            lanes=self._first_order.lanes,
+            window=self._first_order.window,
             split=split,
         )
         self.partition = Partition(
@@ -75,24 +74,18 @@ class TrainStream:
             global_batch=global_batch,
             world_size=world_size,
             rank=rank,
-            lanes=lanes,
+            lanes=self.guards.lanes,
         )
 
     def batches(self, state: StreamState) -> Iterator[tuple[RecordBatch, StreamState]]:
         """Yield this rank's batch of each step from `state` on, with the state after that step."""
         state = self.partition.settle(state)
         while True:
-            order = self._order(state.epoch)
+            order = replace(self._first_order, epoch=state.epoch)
             for _ in range(self.partition.steps_left(state)):
                 batch = self._batch(order, self.partition.positions(state))
                 state = self.partition.after(state)
                 yield batch, state
-
-    def _order(self, epoch: int) -> Order:
-        guards = self.guards
-        return Order(
-            shard_rows=self._split.shard_rows, seed=guards.seed, epoch=epoch, lanes=guards.lanes, window=guards.window
-        )
 
     def _batch(self, order: Order, positions: NDArray[np.int64]) -> RecordBatch:
         table = self._split.take(order.rows(positions), self._columns)
