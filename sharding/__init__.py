@@ -1,5 +1,7 @@
 """How a corpus is cut: records become shards, shards become the same stream of batches on any number of machines."""
 
+from .budget import Budget as Budget
+from .budget_stream import BudgetStream as BudgetStream
 from .convert import convert as convert
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
@@ -35,6 +37,7 @@ from .storage import sync as sync
 from .storage import xxh3_128 as xxh3_128
 from .stream import COLUMNS as COLUMNS
 from .stream import RecordBatch as RecordBatch
+from .stream import StepStream as StepStream
 from .stream import TrainStream as TrainStream
 from .stream import sequential as sequential
 from .tokenizing import TextTokenizer as TextTokenizer
