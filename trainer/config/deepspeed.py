@@ -7,8 +7,13 @@ from .schema import Config
 
 
 def accumulation_steps(config: Config, world_size: int) -> int:
-    """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank."""
+    """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank.
+
+    With a budget of tokens, this rank's share of the micro-batches of a step, which are the same for every world size.
+    """
     total, limit = config.train.global_batch, config.train.micro_batch
+    if config.train.micro_tokens is not None:
+        return _share(total // limit, world_size)
     if total % world_size:
         raise ConfigError(
             f"train.global_batch = {total}: must be a multiple of the world size {world_size}, "
@@ -16,6 +21,15 @@ def accumulation_steps(config: Config, world_size: int) -> int:
         )
     share = total // world_size
     return next(steps for steps in range(1, share + 1) if share % steps == 0 and share // steps <= limit)
+
+
+def _share(micro_batches: int, world_size: int) -> int:
+    if micro_batches % world_size:
+        raise ConfigError(
+            f"train.global_batch / train.micro_batch = {micro_batches} micro-batches a step: must be a multiple of the "
+            f"world size {world_size}, so that every rank takes equally many"
+        )
+    return micro_batches // world_size
 
 
 def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
