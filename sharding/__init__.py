@@ -25,6 +25,7 @@ from .order import Order as Order
 from .partition import Partition as Partition
 from .partition import StreamGuards as StreamGuards
 from .partition import StreamState as StreamState
+from .partition import accumulation as accumulation
 from .planning import plan_chunks as plan_chunks
 from .records import Record as Record
 from .records import Rejections as Rejections

@@ -6,20 +6,26 @@ ranks take no part in it: they share the micro-batches of a step. The price: a s
 lengths, and the records of a micro-batch lie in all shards that the pool touches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
+from .keyed import hash64
+from .order import Order
 from .permutation import permute
 
+_DEAL = 35
 _POOL = 16_384
 # The last step of a pool lacks half of its micro-batches on average: with so many steps, that is little.
 _LEAST_STEPS = 16
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
+
+# Tells of records, by row number, how many tokens the model reads, special tokens counted.
+Lengths = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +62,35 @@ class Budget:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """The micro-batches of one step, longest records first, as places in the pool; without places: nothing is left."""
+    """The micro-batches of one step, longest records first, as positions; one without positions: nothing is left."""
 
-    micro_batches: tuple[Places, ...]
+    micro_batches: tuple[Positions, ...]
 
     @property
     def num_records(self) -> int:
         """Records of all its micro-batches."""
         return sum(map(len, self.micro_batches))
 
-    def share(self, world_size: int, rank: int) -> tuple[Places, ...]:
+    def share(self, world_size: int, rank: int) -> tuple[Positions, ...]:
         """Take a rank's micro-batches: those that ranks run at the same time are neighbours in length."""
         return self.micro_batches[rank::world_size]
+
+
+@dataclass(frozen=True)
+class PooledOrder:
+    """The plans of an epoch, pool by pool. lengths: of the rows of the order."""
+
+    order: Order
+    budget: Budget
+    lengths: Lengths
+
+    def steps(self, pool: int) -> tuple[PlannedStep, ...]:
+        """Plan a pool, 0 being the first, whose positions are in [pool * budget.pool, the next pool's first)."""
+        start = pool * self.budget.pool
+        positions = np.arange(start, min(start + self.budget.pool, sum(self.order.shard_rows)))
+        key = hash64(_DEAL, self.order.seed, self.order.epoch, pool)
+        plan = plan_pool(self.lengths(self.order.rows(positions)), self.budget, key)
+        return tuple(PlannedStep(tuple(places + start for places in step.micro_batches)) for step in plan)
 
 
 def check_share(budget: Budget, world_size: int) -> None:
@@ -80,9 +103,9 @@ def check_share(budget: Budget, world_size: int) -> None:
 
 
 def plan_pool(lengths: NDArray[np.int64], budget: Budget, key: NDArray[np.uint64]) -> tuple[PlannedStep, ...]:
-    """Plan the steps of a pool from the lengths of its records, special tokens counted: each place comes once.
+    """Plan the steps of a pool from the lengths of its records: each place in it comes once.
 
-    Every step has `budget.micro_batches`; what is lacking in the last has no places.
+    Every step has `budget.micro_batches`; those that are lacking in the last are empty.
     """
     micro_batches = _cut(lengths, budget)
     size = budget.micro_batches
@@ -92,7 +115,7 @@ def plan_pool(lengths: NDArray[np.int64], budget: Budget, key: NDArray[np.uint64
     return tuple(PlannedStep(_filled([micro_batches[number] for number in step], size)) for step in steps)
 
 
-def _cut(lengths: NDArray[np.int64], budget: Budget) -> list[Places]:
+def _cut(lengths: NDArray[np.int64], budget: Budget) -> list[Positions]:
     """Cut from the longest down: the first record of a micro-batch then says how many fit."""
     by_length = np.argsort(lengths, kind="stable")
     micro_batches, stop = [], len(lengths)
@@ -104,6 +127,6 @@ def _cut(lengths: NDArray[np.int64], budget: Budget) -> list[Places]:
     return micro_batches
 
 
-def _filled(micro_batches: Sequence[Places], size: int) -> tuple[Places, ...]:
+def _filled(micro_batches: Sequence[Positions], size: int) -> tuple[Positions, ...]:
     nothing = np.empty(0, dtype=np.int64)
     return (*micro_batches, *[nothing] * (size - len(micro_batches)))

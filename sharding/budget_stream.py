@@ -9,15 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .budget import Budget, PlannedStep, check_share, plan_pool
-from .dataset import Dataset
+from .budget import Budget, Lengths, PlannedStep, PooledOrder, check_share
+from .dataset import Dataset, Split
 from .errors import DataError, StreamMismatchError
-from .keyed import hash64
 from .order import ORDER_VERSION, Order
 from .partition import StreamGuards, StreamState
 from .stream import COLUMNS, RecordBatch
-
-_DEAL = 35
+from .tokenizing import TokenizerSpec
 
 
 class BudgetStream:
@@ -47,9 +45,8 @@ class BudgetStream:
             raise DataError(f"split {split!r} of {dataset.path}: has no records to learn from")
         self._first_order = Order.of_shards(self._split.shard_rows, seed=seed, lanes=lanes, window=window)
         self._world_size, self._rank, self._columns = world_size, rank, columns
-        tokenizer = dataset.manifest.tokenizer
-        self._special_tokens = len(tokenizer.prefix) + len(tokenizer.suffix)
         self._budget = budget
+        self._lengths = lengths_read(self._split, dataset.manifest.tokenizer, budget.max_tokens)
         self.guards = StreamGuards(
             dataset_id=dataset.manifest.dataset_id,
             order_version=ORDER_VERSION,
@@ -69,19 +66,10 @@ class BudgetStream:
             state = self._settle(state)
             order = replace(self._first_order, epoch=state.epoch)
             number, done = divmod(state.consumed, self._budget.pool)
-            start = state.consumed - done
-            for step in _behind(self.plan(order, number), done):
+            for step in _behind(PooledOrder(order, self._budget, self._lengths).steps(number), done):
                 own = step.share(self._world_size, self._rank)
                 state = self._settle(StreamState(order.epoch, state.consumed + step.num_records))
-                yield tuple(self._batch(order, start + places) for places in own), state
-
-    def plan(self, order: Order, number: int) -> tuple[PlannedStep, ...]:
-        """Plan a pool of an epoch, 0 being the first: the same on every rank."""
-        start = number * self._budget.pool
-        stop = min(start + self._budget.pool, self._split.num_records)
-        lengths = self._split.lengths(order.rows(np.arange(start, stop))) + self._special_tokens
-        key = hash64(_DEAL, order.seed, order.epoch, number)
-        return plan_pool(np.minimum(lengths, self._budget.max_tokens), self._budget, key)
+                yield tuple(self._batch(order, positions) for positions in own), state
 
     def _settle(self, state: StreamState) -> StreamState:
         return state if state.consumed < self._split.num_records else StreamState(state.epoch + 1)
@@ -97,6 +85,12 @@ class BudgetStream:
         """One record without a value in any column: no tokens, no labels."""
         schema = self._split.take(np.zeros(1, dtype=np.int64), self._columns).schema
         return pa.table([pa.nulls(1, field.type) for field in schema], schema)
+
+
+def lengths_read(split: Split, tokenizer: TokenizerSpec, max_tokens: int) -> Lengths:
+    """Count tokens as a model reads them: with special tokens, and at most `max_tokens`."""
+    special_tokens = len(tokenizer.prefix) + len(tokenizer.suffix)
+    return lambda rows: np.minimum(split.lengths(rows) + special_tokens, max_tokens)
 
 
 def _behind(plan: Sequence[PlannedStep], consumed: int) -> Sequence[PlannedStep]:

@@ -60,6 +60,11 @@ class StreamGuards:
         return cls(**{**value, "budget": budget and Budget(**budget)})
 
 
+def accumulation(share: int, most: int) -> int:
+    """Count the fewest equal micro-batches of at most `most` records that a rank's share of a step can be cut into."""
+    return next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= most)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Partition:
     """One rank's share of every global batch; DataError when the ranks cannot share it evenly."""

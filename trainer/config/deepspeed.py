@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sharding import accumulation
+
 from ..errors import ConfigError
 from .schema import Config
 
@@ -19,8 +21,7 @@ def accumulation_steps(config: Config, world_size: int) -> int:
             f"train.global_batch = {total}: must be a multiple of the world size {world_size}, "
             "so that every rank takes equally many records"
         )
-    share = total // world_size
-    return next(steps for steps in range(1, share + 1) if share % steps == 0 and share // steps <= limit)
+    return accumulation(total // world_size, limit)
 
 
 def _share(micro_batches: int, world_size: int) -> int:
@@ -34,11 +35,11 @@ def _share(micro_batches: int, world_size: int) -> int:
 
 def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
     """Every key that matters is written: DeepSpeed's own defaults (clipping at 1.0, say) never act unseen."""
-    accumulation = accumulation_steps(config, world_size)
+    steps = accumulation_steps(config, world_size)
     return {
         "train_batch_size": config.train.global_batch,
-        "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // accumulation,
-        "gradient_accumulation_steps": accumulation,
+        "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // steps,
+        "gradient_accumulation_steps": steps,
         "gradient_clipping": config.train.clip,
         "zero_optimization": {"stage": config.train.zero_stage},
         "zero_allow_untested_optimizer": True,
