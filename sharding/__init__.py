@@ -27,8 +27,12 @@ from .partition import StreamGuards as StreamGuards
 from .partition import StreamState as StreamState
 from .partition import accumulation as accumulation
 from .planning import plan_chunks as plan_chunks
+from .reading import Reading as Reading
 from .records import Record as Record
 from .records import Rejections as Rejections
+from .simulation import Cluster as Cluster
+from .simulation import Simulation as Simulation
+from .simulation import Simulator as Simulator
 from .sources import read_records as read_records
 from .storage import inside as inside
 from .storage import publish as publish

@@ -17,6 +17,7 @@ from .keyed import hash64
 from .order import Order
 from .permutation import permute
 
+# Saved states rely on plans as they do on the order: another way to make one is a new ORDER_VERSION.
 _DEAL = 35
 _POOL = 16_384
 # The last step of a pool lacks half of its micro-batches on average: with so many steps, that is little.

@@ -25,7 +25,7 @@ finally:
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert set(COMMANDS) == {"shard", "verify", "evaluate", "predict", "export", "extend", "setup"}
+    assert set(COMMANDS) == {"shard", "verify", "simulate", "evaluate", "predict", "export", "extend", "setup"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -24,24 +24,10 @@ from sharding import (
     convert,
 )
 
-NUM_RECORDS = 83
+NUM_RECORDS = 83  # of the fixture `texts`
 WORLD_SIZES = (1, 2, 3, 6)  # what six micro-batches can be shared by
 BUDGET = Budget(micro_tokens=60, micro_records=5, micro_batches=6, max_tokens=20, pool=37)
 Step = list[tuple[RecordBatch, ...]]
-
-
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> Dataset:
-    """83 records of 0 to 28 tokens in 9 shards; a text says its number again and again."""
-    folder = tmp_path_factory.mktemp("texts")
-    source = folder / "texts.jsonl"
-    with source.open("w") as file:
-        for number in range(NUM_RECORDS):
-            text = " ".join([str(number)] * (number * 11 % 29))
-            record = {"id": str(number), "split": "train", "text": text, "labels": [f"ends in {number % 10}"]}
-            file.write(json.dumps(record) + "\n")
-    convert(source, folder / "shards", tokenizer_folder, shard_rows=10)
-    return Dataset.open(folder / "shards")
 
 
 def stream(texts: Dataset, budget: Budget = BUDGET, world_size: int = 1, rank: int = 0) -> BudgetStream:

@@ -158,7 +158,7 @@ class TrainSection(Section):
     micro_batch: Positive
     """Records of one rank at a time, at most; gradients are accumulated as often as that takes."""
     micro_tokens: Positive | None = None
-    """Tokens of one rank at a time, padding counted, at most; unset: equally many records each time, as they come."""
+    """Text tokens of one rank at a time, padding counted, at most; unset: equally many records, as they come."""
     lr: Rate = 5e-5
     """Peak learning rate of encoder and heads (AdamW)."""
     warmup: Share = 0.1
