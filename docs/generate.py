@@ -1,6 +1,7 @@
 """Writes docs/configuration.md and docs/metrics.md from the code that decides them: `python docs/generate.py`."""
 
 from collections.abc import Iterator
+from inspect import getdoc
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -46,7 +47,7 @@ def _row(metric: Metric) -> str:
 
 
 def _section(name: str, section: type[BaseModel]) -> str:
-    return f"\n## [{name}]\n\n{section.__doc__}\n\n" + "\n".join(_keys(section)) + "\n"
+    return f"\n## [{name}]\n\n{getdoc(section)}\n\n" + "\n".join(_keys(section)) + "\n"
 
 
 def _keys(section: type[BaseModel]) -> Iterator[str]:

@@ -130,6 +130,48 @@ def merge(
 
 
 @app.command()
+def simulate(  # noqa: PLR0917  # typer reads the options from here
+    dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shard` has written.")],
+    nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")],
+    ranks_per_node: Annotated[int, typer.Option(min=1, help="Ranks of each, which share its cache.")],
+    batch: Annotated[int, typer.Option(min=1, help="Records of one step (train.global_batch).")],
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Most records of a rank at a time (train.micro_batch); default: its share of the step."
+        ),
+    ] = None,
+    micro_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Simulate a budget of tokens as well (train.micro_tokens).")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens read of a text (model.max_tokens); default: all that are stored.")
+    ] = None,
+    cache_gb: Annotated[float | None, typer.Option(min=0, help="Tell whether a cache of so many GB is enough.")] = None,
+    lanes: Annotated[int, typer.Option(min=1, help="Lanes of the order (data.lanes).")] = 64,
+    split: Annotated[str, typer.Option(help="Records that are read.")] = "train",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell what an epoch would ask of a cluster: steps, shards held, cache, bytes fetched, padding."""
+    from sharding import Cluster  # noqa: PLC0415
+
+    from .commands import simulate as command  # noqa: PLC0415
+
+    command.run(
+        dataset,
+        Cluster(nodes, ranks_per_node),
+        split=split,
+        batch=batch,
+        micro_batch=micro_batch,
+        micro_tokens=micro_tokens,
+        max_tokens=max_tokens,
+        lanes=lanes,
+        cache_gb=cache_gb,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def evaluate(  # noqa: PLR0917  # typer reads the options from here
     run: RunArgument,
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,

@@ -1,5 +1,7 @@
 """How a corpus is cut: records become shards, shards become the same stream of batches on any number of machines."""
 
+from .budget import Budget as Budget
+from .budget_stream import BudgetStream as BudgetStream
 from .conversion import convert as convert
 from .dataset import Dataset as Dataset
 from .dataset import Split as Split
@@ -27,10 +29,15 @@ from .order import Order as Order
 from .partition import Partition as Partition
 from .partition import StreamGuards as StreamGuards
 from .partition import StreamState as StreamState
+from .partition import accumulation as accumulation
 from .planning import plan_chunks as plan_chunks
+from .reading import Reading as Reading
 from .records import Record as Record
 from .records import Rejections as Rejections
 from .shards import write_shard_files as write_shard_files
+from .simulation import Cluster as Cluster
+from .simulation import Simulation as Simulation
+from .simulation import Simulator as Simulator
 from .sources import SourceSettings as SourceSettings
 from .sources import read_records as read_records
 from .storage import inside as inside
@@ -41,6 +48,7 @@ from .storage import sync as sync
 from .storage import xxh3_128 as xxh3_128
 from .stream import COLUMNS as COLUMNS
 from .stream import RecordBatch as RecordBatch
+from .stream import StepStream as StepStream
 from .stream import TrainStream as TrainStream
 from .stream import sequential as sequential
 from .tokenizing import TextTokenizer as TextTokenizer

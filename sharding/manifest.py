@@ -45,6 +45,10 @@ class ShardInfo:
     files: Mapping[Kind, FileInfo]
     index: FileInfo
 
+    def bytes_read(self, kind: Kind) -> int:
+        """Count the bytes that reading one format takes, the sidecar's among them."""
+        return self.files[kind].bytes + self.index.bytes
+
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ShardInfo":
         """Read what `asdict` made of one."""

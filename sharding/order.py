@@ -37,6 +37,19 @@ class Order:
     lanes: int = 64
     window: int
 
+    @classmethod
+    def of_shards(
+        cls, shard_rows: tuple[int, ...], *, seed: int, epoch: int = 0, lanes: int = 64, window: int | None = None
+    ) -> "Order":
+        """Take at most `lanes` lanes: shorter than a shard, they would only narrow the shuffle."""
+        return cls(
+            shard_rows=shard_rows,
+            seed=seed,
+            epoch=epoch,
+            lanes=min(lanes, len(shard_rows)),
+            window=window or default_window(shard_rows),
+        )
+
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Map positions in [0, number of records) to row numbers, same shape."""
         return self._rows_of_line(self._line_of_positions(positions))

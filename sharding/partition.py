@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .budget import Budget
 from .errors import DataError, StreamMismatchError
 
 
@@ -26,7 +27,10 @@ class StreamState:
 
 @dataclass(frozen=True)
 class StreamGuards:
-    """What must be equal before and after a resume for a state to mean the same records."""
+    """What must be equal before and after a resume for a state to mean the same records.
+
+    budget: None where every step has equally many records.
+    """
 
     dataset_id: str
     order_version: int
@@ -34,6 +38,7 @@ class StreamGuards:
     lanes: int
     window: int
     split: str
+    budget: Budget | None = None
 
     def check(self, saved: "StreamGuards") -> None:
         """Accept a state that was saved under `saved`; StreamMismatchError names the first field that differs."""
@@ -50,7 +55,14 @@ class StreamGuards:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "StreamGuards":
-        return cls(**value)
+        # What was saved before there were budgets was saved without one.
+        budget = value.get("budget")
+        return cls(**{**value, "budget": budget and Budget(**budget)})
+
+
+def accumulation(share: int, most: int) -> int:
+    """Count the fewest equal micro-batches of at most `most` records that a rank's share of a step can be cut into."""
+    return next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= most)
 
 
 @dataclass(frozen=True, kw_only=True)

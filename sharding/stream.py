@@ -1,14 +1,15 @@
 """Decides which records a rank gets next: shuffled without end for training, once in file order for evaluation."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from .dataset import Dataset, Split
-from .order import ORDER_VERSION, Order, default_window
+from .order import ORDER_VERSION, Order
 from .partition import Partition, StreamGuards, StreamState
 
 COLUMNS = ("tokens", "labels")
@@ -39,10 +40,21 @@ class RecordBatch:
         return lists.flatten().to_numpy(), offsets - offsets[0]
 
 
+class StepStream(Protocol):
+    """What training reads: one rank's micro-batches of step after step, and what a saved state depends on."""
+
+    guards: StreamGuards
+
+    def steps(self, state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
+        """Yield the micro-batches of each step from `state` on, equally many, with the state after that step."""
+        ...
+
+
 class TrainStream:
     """The endless shuffled stream of a split, cut into this rank's batches; to resume takes a StreamState.
 
-    lanes: at most so many; columns: of the shards, see `shard_schema`. Raises a DataError when the batch does not fit.
+    accumulation: micro-batches of a rank in a step. lanes: at most so many; columns: of the shards, see `shard_schema`.
+    Raises a DataError when the batch does not fit.
     """
 
     def __init__(
@@ -54,20 +66,20 @@ class TrainStream:
         global_batch: int,
         world_size: int = 1,
         rank: int = 0,
+        accumulation: int = 1,
         lanes: int = 64,
         window: int | None = None,
         columns: Sequence[str] = COLUMNS,
     ) -> None:
         self._split = dataset.split(split)
-        # Lanes keep ranks within few shards; lanes shorter than a shard would only narrow the shuffle.
-        lanes = min(lanes, len(self._split.shard_rows))
-        self._columns = columns
+        self._columns, self._accumulation = columns, accumulation
+        self._first_order = Order.of_shards(self._split.shard_rows, seed=seed, lanes=lanes, window=window)
         self.guards = StreamGuards(
             dataset_id=dataset.manifest.dataset_id,
             order_version=ORDER_VERSION,
             seed=seed,
-            lanes=lanes,
-            window=window or default_window(self._split.shard_rows),
+            lanes=self._first_order.lanes,
+            window=self._first_order.window,
             split=split,
         )
         self.partition = Partition(
@@ -75,24 +87,26 @@ class TrainStream:
             global_batch=global_batch,
             world_size=world_size,
             rank=rank,
-            lanes=lanes,
+            lanes=self.guards.lanes,
         )
+        assert global_batch // world_size % accumulation == 0, "micro-batches of one size"
 
     def batches(self, state: StreamState) -> Iterator[tuple[RecordBatch, StreamState]]:
         """Yield this rank's batch of each step from `state` on, with the state after that step."""
         state = self.partition.settle(state)
         while True:
-            order = self._order(state.epoch)
+            order = replace(self._first_order, epoch=state.epoch)
             for _ in range(self.partition.steps_left(state)):
                 batch = self._batch(order, self.partition.positions(state))
                 state = self.partition.after(state)
                 yield batch, state
 
-    def _order(self, epoch: int) -> Order:
-        guards = self.guards
-        return Order(
-            shard_rows=self._split.shard_rows, seed=guards.seed, epoch=epoch, lanes=guards.lanes, window=guards.window
-        )
+    def steps(self, state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
+        """Yield the same in micro-batches of one size."""
+        for records, after in self.batches(state):
+            size = len(records.weights) // self._accumulation
+            starts = range(0, len(records.weights), size)
+            yield tuple(records.slice(start, start + size) for start in starts), after
 
     def _batch(self, order: Order, positions: NDArray[np.int64]) -> RecordBatch:
         table = self._split.take(order.rows(positions), self._columns)

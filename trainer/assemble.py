@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
-from sharding import ChunkPlan, Dataset, StreamState, TrainStream, sequential
+from sharding import Budget, BudgetStream, ChunkPlan, Dataset, StepStream, StreamState, TrainStream, sequential
 
 from .checkpoint import CheckpointStore, RunState
 from .config import Config, accumulation_steps, deepspeed_config
@@ -124,16 +125,6 @@ def _tell(events: EventLog, done: int, total: int) -> None:
 
 def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, tokens: int) -> Loader:
     """Build this rank's stream of micro-batches, with so many tokens of a text."""
-    stream = TrainStream(
-        dataset,
-        config.data.train_split,
-        seed=config.run.seed,
-        global_batch=config.train.global_batch,
-        world_size=ranks.world_size,
-        rank=ranks.rank,
-        lanes=config.data.lanes,
-        columns=columns(config.data),
-    )
     collate = Collator(
         dataset.manifest.tokenizer,
         len(dataset.vocabulary),
@@ -145,7 +136,25 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine,
         own_labels=own_labels(config.data, dataset.vocabulary),
         injection=Injection.of(config.cloze.inject, dataset.vocabulary.counts) if config.cloze.inject else None,
     )
-    return Loader(stream, collate, accumulation_steps(config, ranks.world_size), engine.device)
+    return Loader(_stream(config, dataset, ranks, tokens), collate, engine.device)
+
+
+def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> StepStream:
+    train, split = config.train, config.data.train_split
+    shared: dict[str, Any] = {
+        "seed": config.run.seed,
+        "world_size": ranks.world_size,
+        "rank": ranks.rank,
+        "lanes": config.data.lanes,
+        "columns": columns(config.data),
+    }
+    if train.micro_tokens is None:
+        accumulation = accumulation_steps(config, ranks.world_size)
+        return TrainStream(dataset, split, global_batch=train.global_batch, accumulation=accumulation, **shared)
+    budget = Budget.of_batch(
+        train.micro_tokens, global_batch=train.global_batch, micro_batch=train.micro_batch, max_tokens=tokens
+    )
+    return BudgetStream(dataset, split, budget, **shared)
 
 
 def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sharding import DataError, Dataset, StreamMismatchError, TrainStream
+from sharding import DataError, Dataset, StepStream, StreamMismatchError
 
 from .checkpoint import CheckpointMeta, RunState, load_state
 from .config import Config, check_config
@@ -16,7 +16,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "data.dataset",
     "data.format",
     "model.encoder",
-    "train.micro_batch",
+    "train.micro_batch",  # with train.micro_tokens it makes other steps, and the stream's guards refuse it
     "train.zero_stage",
     "train.nonfinite_limit",
     "cloze.driver",
@@ -26,7 +26,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
 MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
 
-def resume(folder: Path, state: RunState, config: Config, stream: TrainStream) -> Position:
+def resume(folder: Path, state: RunState, config: Config, stream: StepStream) -> Position:
     """Load a checkpoint and say where it ends. A collective.
 
     Raises ConfigError or StreamMismatchError, with nothing loaded, when it belongs to other settings or other records.

@@ -25,7 +25,10 @@ finally:
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert set(COMMANDS) == {"shard", "verify", "inspect", "merge", "evaluate", "predict", "export", "extend", "setup"}
+    assert set(COMMANDS) == {
+        *("shard", "verify", "inspect", "merge", "simulate"),
+        *("evaluate", "predict", "export", "extend", "setup"),
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -51,3 +51,17 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) ->
             file.write(json.dumps(record) + "\n")
     convert(source, folder / "numbers", tokenizer_folder, shard_rows=10)
     return Dataset.open(folder / "numbers")
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> Dataset:
+    """83 records of 0 to 28 tokens in 9 shards; a text says its number again and again."""
+    folder = tmp_path_factory.mktemp("texts")
+    source = folder / "texts.jsonl"
+    with source.open("w") as file:
+        for number in range(83):
+            text = " ".join([str(number)] * (number * 11 % 29))
+            record = {"id": str(number), "split": "train", "text": text, "labels": [f"ends in {number % 10}"]}
+            file.write(json.dumps(record) + "\n")
+    convert(source, folder / "shards", tokenizer_folder, shard_rows=10)
+    return Dataset.open(folder / "shards")

@@ -32,6 +32,13 @@ def test_a_split_gives_rows_in_the_order_asked_for(dataset: Dataset) -> None:
     assert split.take(asked, ["id"])["id"].to_pylist() == [everything[row] for row in asked]
 
 
+def test_lengths_are_those_of_the_tokens_in_the_order_asked_for(dataset: Dataset) -> None:
+    split, asked = dataset.split("train"), np.array([96, 3, 3, 50, 0])
+    lengths = split.lengths(asked)
+    assert lengths.dtype == np.int64
+    assert lengths.tolist() == [len(tokens) for tokens in split.take(asked, ["tokens"])["tokens"].to_pylist()]
+
+
 def test_labels_are_ids_of_the_vocabulary(dataset: Dataset) -> None:
     table = dataset.split("test").take(np.arange(5), ["id", "labels"])
     names = [dataset.vocabulary.names_of(labels) for labels in table["labels"].to_pylist()]

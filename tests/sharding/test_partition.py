@@ -1,5 +1,6 @@
 """Shares of ranks, and where a stream goes on."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -31,6 +32,19 @@ def test_ranks_share_a_global_batch_without_gap_or_overlap(shape: tuple[int, int
     shares = [partition.positions(state) for partition in partitions]
     assert {len(share) for share in shares} == {batch // world_size}
     assert sorted(np.concatenate(shares).tolist()) == list(range(state.consumed, state.consumed + batch))
+
+
+def test_shares_never_change() -> None:
+    shares = [
+        Partition(num_records=1000, global_batch=36, world_size=3, rank=rank, lanes=8).positions(StreamState(1, start))
+        for start in (0, 180)
+        for rank in range(3)
+    ]
+    assert shares[0].tolist() == [0, 8, 16, 24, 32, 1, 9, 17, 25, 33, 2, 10]
+    assert (
+        hashlib.sha256(np.concatenate(shares).astype("<i8").tobytes()).hexdigest()
+        == "5819b5d0690eeb4d38c7fd5075636d7b9eb37f0a0ec5b61ba179b312f56be260"
+    )
 
 
 def test_ranks_keep_to_their_own_lanes() -> None:

@@ -1,5 +1,6 @@
 """The keyed permutation: a bijection that looks like chance."""
 
+import hashlib
 from math import factorial
 
 import numpy as np
@@ -25,6 +26,20 @@ def looks_fair(counts: np.ndarray, degrees: int) -> bool:
 def test_every_size_and_key_gives_a_bijection(size: int, key: int) -> None:
     image = permute(np.arange(size), size, np.uint64(key))
     np.testing.assert_array_equal(np.sort(image), np.arange(size))
+
+
+def test_permutations_never_change() -> None:
+    assert [permute(np.arange(size), size, 5).tolist() for size in (1, 2, 5, 9)] == [
+        [0],
+        [0, 1],
+        [2, 3, 4, 1, 0],
+        [1, 8, 2, 4, 6, 0, 5, 7, 3],
+    ]
+    image = permute(np.arange(1003), 1003, np.uint64(17)).astype("<i8")
+    assert (
+        hashlib.sha256(image.tobytes()).hexdigest()
+        == "df4d7cb9cef4fec63e9cf994a37665fccc22db063db251104e20d27e67e5f601"
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 9)), min_size=1))

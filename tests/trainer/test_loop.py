@@ -114,14 +114,21 @@ def with_dropout(encoder: Path, folder: Path) -> Path:
 
 
 @pytest.mark.ranks
+@pytest.mark.parametrize(
+    "batches", [{"micro_batch": 4}, {"micro_batch": 4, "micro_tokens": 60}], ids=["records", "budgets of tokens"]
+)
 def test_a_stopped_and_resumed_run_ends_where_an_uninterrupted_one_does(
-    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
+    on_ranks: Callable[..., list[Any]],
+    tiny_dataset: Path,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    batches: dict[str, int],
 ) -> None:
     encoder = with_dropout(tiny_encoder, tmp_path / "encoder")
 
     def config(name: str) -> Config:
-        # Eleven steps of 16 records pass the end of an epoch of 160.
-        train = {"steps": 11, "micro_batch": 4, "zero_stage": 2}
+        # Eleven steps of 16 records pass the end of an epoch of 160. With budgets, all is one pool.
+        train = {"steps": 11, "zero_stage": 2} | batches
         evaluation = {"every_steps": 4, "records": 10, "batch": 4}
         return tiny_config(tiny_dataset, encoder, tmp_path / name, train=train, evaluation=evaluation)
 

@@ -2,29 +2,44 @@
 
 from typing import Any
 
+from sharding import accumulation
+
 from ..errors import ConfigError
 from .schema import Config
 
 
 def accumulation_steps(config: Config, world_size: int) -> int:
-    """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank."""
+    """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank.
+
+    With a budget of tokens, this rank's share of the micro-batches of a step, which are the same for every world size.
+    """
     total, limit = config.train.global_batch, config.train.micro_batch
+    if config.train.micro_tokens is not None:
+        return _share(total // limit, world_size)
     if total % world_size:
         raise ConfigError(
             f"train.global_batch = {total}: must be a multiple of the world size {world_size}, "
             "so that every rank takes equally many records"
         )
-    share = total // world_size
-    return next(steps for steps in range(1, share + 1) if share % steps == 0 and share // steps <= limit)
+    return accumulation(total // world_size, limit)
+
+
+def _share(micro_batches: int, world_size: int) -> int:
+    if micro_batches % world_size:
+        raise ConfigError(
+            f"train.global_batch / train.micro_batch = {micro_batches} micro-batches a step: must be a multiple of the "
+            f"world size {world_size}, so that every rank takes equally many"
+        )
+    return micro_batches // world_size
 
 
 def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
     """Every key that matters is written: DeepSpeed's own defaults (clipping at 1.0, say) never act unseen."""
-    accumulation = accumulation_steps(config, world_size)
+    steps = accumulation_steps(config, world_size)
     return {
         "train_batch_size": config.train.global_batch,
-        "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // accumulation,
-        "gradient_accumulation_steps": accumulation,
+        "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // steps,
+        "gradient_accumulation_steps": steps,
         "gradient_clipping": config.train.clip,
         "zero_optimization": {"stage": config.train.zero_stage},
         "zero_allow_untested_optimizer": True,

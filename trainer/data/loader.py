@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sharding import RecordBatch, StreamState, TrainStream
+from sharding import RecordBatch, StepStream, StreamState
 
 from .batch import TextBatch
 
@@ -21,11 +21,10 @@ class StepData:
 
 @dataclass(frozen=True)
 class Loader:
-    """Cuts a rank's share of each global batch into micro-batches."""
+    """Makes tensors of what a stream yields."""
 
-    stream: TrainStream
+    stream: StepStream
     collate: Callable[[RecordBatch, int], TextBatch]
-    accumulation: int
     device: torch.device
 
     def steps(self, state: StreamState, done: int = 0) -> Iterator[StepData]:
@@ -39,7 +38,5 @@ class Loader:
                 yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)
 
     def _prepare(self, state: StreamState, done: int) -> Iterator[StepData]:
-        for step, (records, after) in enumerate(self.stream.batches(state), start=done + 1):
-            size = len(records.weights) // self.accumulation
-            parts = (records.slice(index * size, (index + 1) * size) for index in range(self.accumulation))
+        for step, (parts, after) in enumerate(self.stream.steps(state), start=done + 1):
             yield StepData(tuple(self.collate(part, step) for part in parts), after)

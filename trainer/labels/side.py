@@ -39,7 +39,7 @@ class LabelSide:
 
     def rank_labels(self, batch: TextBatch, query_BE: Tensor) -> tuple[Proposal, Fetched]:
         """Propose candidates without learning anything."""
-        return self._propose(batch, query_BE, None)
+        return self._propose(batch, query_BE, self._most_records(batch), None)
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
@@ -48,25 +48,33 @@ class LabelSide:
 
         If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
         """
-        weights_L = self.positive_weights_L
+        weights_L, most = self.positive_weights_L, self._most_records(batch)
         task = ScanTask(
-            positives=self._all_pairs(batch, batch.label_records(), batch.labels),
-            asked=self._all_pairs(batch, *batch.asked()),
-            weights_Q=self.ranks.gather(batch.weights_B),
+            positives=self._all_pairs(most, batch.label_records(), batch.labels),
+            asked=self._all_pairs(most, *batch.asked()),
+            weights_Q=self.ranks.gather(_lengthened(batch.weights_B, most)),
             normaliser=normaliser.records,
             sink=sink,
             positive_weights_R=weights_L if weights_L is None else weights_L[self.table.range.as_slice()],
             negatives=partial(self.sampling.weight, step),
         )
-        return self._propose(batch, query_BE, task)
+        return self._propose(batch, query_BE, most, task)
 
-    def _propose(self, batch: TextBatch, query_BE: Tensor, task: ScanTask | None) -> tuple[Proposal, Fetched]:
-        queries_QE = self.ranks.gather(query_BE.to(self.table.dtype))
-        found = self._scan(queries_QE, self._all_pairs(batch, *batch.excluded()), task)
-        scores_BK, ids_BK = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
+    def _most_records(self, batch: TextBatch) -> int:
+        """Agree on the records of the rank that has most of them: what others gather is padded to as many."""
+        own_1 = torch.tensor([len(batch.weights_B)], device=batch.weights_B.device)
+        return int(self.ranks.gather(own_1).max())
+
+    def _propose(
+        self, batch: TextBatch, query_BE: Tensor, most: int, task: ScanTask | None
+    ) -> tuple[Proposal, Fetched]:
+        queries_QE = self.ranks.gather(_lengthened(query_BE.to(self.table.dtype), most))
+        found = self._scan(queries_QE, self._all_pairs(most, *batch.excluded()), task)
+        merged = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
+        scores_BK, ids_BK = (part_BK[: len(query_BE)] for part_BK in merged)
         recalled = self._targets(batch, ids_BK).sum()
         if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
-            scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N)
+            scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
         fetched = Fetched.fetch(torch.cat([batch.revealed_BV, ids_BK], dim=1), self.num_labels, self.table, self.ranks)
         return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
 
@@ -77,18 +85,18 @@ class LabelSide:
             found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
         return replace(found, loss=found.loss * torch.nan)
 
-    def _all_pairs(self, batch: TextBatch, record_N: Tensor, label_N: Tensor) -> LabelPairs:
+    def _all_pairs(self, most: int, record_N: Tensor, label_N: Tensor) -> LabelPairs:
         """Gather pairs (record, label) of all ranks; records become places among the gathered queries."""
-        pairs = torch.stack([record_N + self.ranks.rank * len(batch.weights_B), label_N], dim=1)
+        pairs = torch.stack([record_N + self.ranks.rank * most, label_N], dim=1)
         pairs = self.ranks.gather_ragged(pairs)
         return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
 
     def _with_asked(
-        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, asked: LabelPairs, own_N: Tensor
+        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, asked: LabelPairs, own_N: Tensor, most: int
     ) -> tuple[Tensor, Tensor]:
         """Add labels that the batch asks about and the shortlist misses, with the scores that the scan gave them."""
         added_BA = missed(batch.asked_BGA, ids_BK)
-        records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None] + self.ranks.rank * len(ids_BK)
+        records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None] + self.ranks.rank * most
         places_BA = asked.find(records_B1, added_BA, self.num_labels)
         scores_N = torch.cat([self.ranks.gather_ragged(own_N), own_N.new_tensor([-torch.inf])])
         scores = torch.cat([scores_BK, scores_N[places_BA.masked_fill(added_BA < 0, -1)]], dim=1)
@@ -112,7 +120,7 @@ class LabelSide:
             revealed=Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV),
             recalled=recalled,
             loss=found.loss,
-            query_gradient_BE=gradient_WBE.sum(dim=0),
+            query_gradient_BE=gradient_WBE.sum(dim=0)[: len(ids_BK)],
             weights_BK=self._weights(ids_BK, targets_BK),
         )
 
@@ -121,3 +129,8 @@ class LabelSide:
         if self.positive_weights_L is None:
             return None
         return torch.where(targets_BK, self.positive_weights_L[ids_BK.clamp(min=0)], 1.0)
+
+
+def _lengthened(part: Tensor, length: int) -> Tensor:
+    """Append zeros until a part [n, ...] has so many entries: a query that is made up weighs nothing."""
+    return torch.cat([part, part.new_zeros(length - len(part), *part.shape[1:])])

@@ -30,6 +30,25 @@ def test_ranks_that_cannot_share_the_batch_are_refused() -> None:
         accumulation_steps(config_of(global_batch=16, micro_batch=16), 3)
 
 
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 5))
+def test_a_budget_of_tokens_leaves_the_micro_batches_of_a_step_alone_and_shares_them(
+    accumulation: int, world_size: int, limit: int
+) -> None:
+    total = accumulation * world_size * limit
+    config = config_of(global_batch=total, micro_batch=limit, micro_tokens=100)
+    assert accumulation_steps(config, world_size) == accumulation
+    assert deepspeed_config(config, world_size)["train_micro_batch_size_per_gpu"] == limit
+
+
+def test_ranks_that_cannot_share_the_micro_batches_of_a_step_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        accumulation_steps(config_of(global_batch=24, micro_batch=4, micro_tokens=100), 4)
+    assert str(caught.value) == (
+        "train.global_batch / train.micro_batch = 6 micro-batches a step: must be a multiple of the world size 4, "
+        "so that every rank takes equally many"
+    )
+
+
 @pytest.mark.parametrize("clip", [0.0, 1.0, 0.3])
 def test_clipping_is_always_written_for_deepspeed_would_clip_at_one(clip: float) -> None:
     told = deepspeed_config(config_of(global_batch=8, micro_batch=8, clip=clip), 1)

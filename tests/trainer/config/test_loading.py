@@ -91,6 +91,13 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
             ["mlm.own_pass=true", "cloze.attention=joint", "cloze.slots=all"],
             "mlm.own_pass = true: under joint attention labels and masked text are one sequence",
         ),
+        (
+            ["train.micro_tokens=4096", "train.global_batch=48", "train.micro_batch=32"],
+            (
+                "train.global_batch = 48: with train.micro_tokens it must be a multiple of train.micro_batch = 32, "
+                "because a step is as many micro-batches"
+            ),
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(path: Path, overrides: list[str], words: str) -> None:

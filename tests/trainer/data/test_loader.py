@@ -17,9 +17,9 @@ ACCUMULATION = 4
 def loader(tiny_dataset: Path) -> Loader:
     """Rank 1 of 2, eight of sixteen records a step."""
     dataset = Dataset.open(tiny_dataset)
-    stream = TrainStream(dataset, "train", seed=3, global_batch=16, world_size=2, rank=1)
+    stream = TrainStream(dataset, "train", seed=3, global_batch=16, world_size=2, rank=1, accumulation=ACCUMULATION)
     collate = Collator(dataset.manifest.tokenizer, len(dataset.vocabulary), 16)
-    return Loader(stream, collate, ACCUMULATION, torch.device("cpu"))
+    return Loader(stream, collate, torch.device("cpu"))
 
 
 def assert_equal(one: TextBatch, other: TextBatch) -> None:
@@ -28,6 +28,7 @@ def assert_equal(one: TextBatch, other: TextBatch) -> None:
 
 
 def test_micro_batches_are_the_ranks_records_in_order(loader: Loader) -> None:
+    assert isinstance(loader.stream, TrainStream)
     steps = zip(loader.steps(StreamState()), loader.stream.batches(StreamState()), strict=True)
     for data, (records, state) in islice(steps, 3):
         assert data.state == state
@@ -52,6 +53,6 @@ def test_a_failure_while_preparing_reaches_the_caller(loader: Loader) -> None:
     def fail(_records: object, _step: int) -> TextBatch:
         raise OSError("the disk is gone")
 
-    broken = Loader(loader.stream, fail, ACCUMULATION, loader.device)
+    broken = Loader(loader.stream, fail, loader.device)
     with pytest.raises(OSError, match="the disk is gone"):
         next(broken.steps(StreamState()))

@@ -14,6 +14,7 @@ from tests.trainer.engine.plainly import Result, train_plainly
 from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
+from trainer.step import StepReport
 
 OnRanks = Callable[..., list[Any]]
 
@@ -132,6 +133,42 @@ def test_two_ranks_train_as_one_does_in_every_form(
     ((alone, _),) = on_ranks(train, 1, tiny_config(tiny_dataset, tiny_encoder, **sections))
     for together, _ in on_ranks(train, 2, tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": 2}, **sections)):
         assert_equal_training(together, alone, before)
+
+
+def train_with_budget(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[StepReport], list[list[int]]]:
+    parts = Parts.build(config, ranks)
+    reports = parts.train(config.train.steps)
+    sizes = [[int(batch.records()) for batch in step] for step in parts.batches(config.train.steps)]
+    return parts.numbers(), reports, sizes
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        pytest.param({}, id="shortlist"),
+        pytest.param({"cloze": {"inject": 1}}, id="asked labels"),
+        pytest.param({"cloze": {"slots": "all"}}, id="all slots"),
+    ],
+)
+def test_two_ranks_with_a_budget_of_tokens_train_as_one_does(
+    on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, sections: dict[str, dict[str, Any]]
+) -> None:
+    def config(**train: Any) -> Config:
+        # Six micro-batches a step; the fourth step lacks some, the fifth begins an epoch.
+        budget = {"steps": 5, "global_batch": 60, "micro_batch": 10, "micro_tokens": 90}
+        return tiny_config(tiny_dataset, tiny_encoder, train=budget | train, **sections)
+
+    ((before, _, _),) = on_ranks(train_with_budget, 1, config(lr=1e-30))
+    ((alone, wanted, _),) = on_ranks(train_with_budget, 1, config())
+    ranks = on_ranks(train_with_budget, 2, config(zero_stage=2))
+    assert any(one != other for one, other in zip(*(sizes for _, _, sizes in ranks), strict=True))
+    assert sum(report.counts.records for report in wanted[:4]) == 160
+    assert [0 in sizes for sizes in ranks[1][2]] == [False, False, False, True, False]
+    for together, reports, _ in ranks:
+        assert_equal_training(together, alone, before)
+        assert [report.counts for report in reports] == [report.counts for report in wanted]
+        for report, one in zip(reports, wanted, strict=True):
+            assert report.losses == pytest.approx(one.losses, rel=1e-5)
 
 
 def scan_in(ranks: Ranks, config: Config) -> dict[str, np.ndarray]:

@@ -39,8 +39,10 @@ def queries() -> Tensor:
 
 
 def own_records(ranks: Ranks) -> slice:
+    """Give the first rank fewer records than its share, and the last what is left."""
     share = RECORDS // ranks.world_size
-    return slice(ranks.rank * share, (ranks.rank + 1) * share)
+    edges = [0, *(rank * share - 1 for rank in range(1, ranks.world_size)), RECORDS]
+    return slice(edges[ranks.rank], edges[ranks.rank + 1])
 
 
 def batch(own: slice) -> TextBatch:
