@@ -41,8 +41,7 @@ def run(
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks)
-        trained_on = model.config.data
-        dataset = Dataset.open(dataset_path) if dataset_path else Dataset.open(trained_on.dataset, trained_on.format)
+        dataset = Dataset.open(dataset_path) if dataset_path else model.config.data.open()
         _check_labels(dataset, RunFolder(path))
         if label_filter:
             model = model.barring(_read_filter(label_filter, model, dataset))

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 class Pin:
-    """A whole file in a cache, which stays there until it is released, by hand or by the end of a `with`.
+    """A whole file in a cache, which stays there until it is released: by hand, by a `with`, or when nobody has it.
 
     Whoever maps the file may release the pin at once, and keeps the content: only the bound on the cache is then no
     bound on the disk, because an evicted file that is mapped keeps its blocks.
@@ -22,6 +22,9 @@ class Pin:
     def release(self) -> None:
         """Let the file be evicted; the second time without effect."""
         self._file.close()
+
+    def __del__(self) -> None:
+        self.release()
 
     def __enter__(self) -> Path:
         return self.path

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sharding import Kind
+from sharding import CacheSettings, Dataset, Kind
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,8 +35,12 @@ class RunSection(Section):
 class DataSection(Section):
     """What is read."""
 
-    dataset: Path
-    """Folder that `lmmtc shard` has written."""
+    dataset: str
+    """Folder that `lmmtc shard` has written, or its address in a bucket, s3://bucket/prefix."""
+    cache: Path | None = None
+    """Folder on a local disk, shared by the ranks of a node, for shards of a data set in a bucket."""
+    cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Most GiB of shards that are kept there; unset: all that are read."""
     format: Kind | None = None
     """Which of its formats is read; unset: arrow where there is that, else webdataset. All hold the same records."""
     train_split: str = "train"
@@ -47,6 +51,16 @@ class DataSection(Section):
     """Never propose a label for the record whose id is that label's name, as where codes are labelled with codes."""
     lanes: Positive = 64
     """Parallel lanes of the shuffled order; a multiple of the number of nodes keeps each shard on one node."""
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _spelt_out(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
+
+    def open(self) -> Dataset:
+        """Open the data set as it is described here; DataError, or a ManifestError, when that cannot be."""
+        limit = None if self.cache_gib is None else int(self.cache_gib * 2**30)
+        return Dataset.open(self.dataset, self.format, CacheSettings(self.cache, limit) if self.cache else None)
 
 
 class ModelSection(Section):
