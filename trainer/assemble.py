@@ -14,7 +14,7 @@ from sharding.remote import Elsewhere
 
 from .checkpoint import CheckpointStore, RunState
 from .config import Config, accumulation_steps, deepspeed_config
-from .data import Collator, Injection, Loader, columns, own_labels
+from .data import Collator, Injection, Loader, columns, open_dataset, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .evaluation import Evaluator, Ranker, inverse_propensity
@@ -46,7 +46,7 @@ def assemble(
     extra_hooks: Sequence[Hook] = (),
 ) -> TrainingRun:
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
-    dataset = config.data.open()
+    dataset = open_dataset(config.data)
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
     newest = store.newest()

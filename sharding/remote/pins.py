@@ -17,11 +17,15 @@ class Pin:
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
-        self._file = file
+        # Not the file itself: its own end, of which Python warns, might come before that of a pin that nobody has.
+        self._descriptor: int | None = os.dup(file.fileno())
+        file.close()
 
     def release(self) -> None:
         """Let the file be evicted; the second time without effect."""
-        self._file.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
 
     def __del__(self) -> None:
         self.release()

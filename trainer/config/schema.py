@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sharding import CacheSettings, Dataset, Kind
+from sharding import Kind
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -56,11 +56,6 @@ class DataSection(Section):
     @classmethod
     def _spelt_out(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
-
-    def open(self) -> Dataset:
-        """Open the data set as it is described here; DataError, or a ManifestError, when that cannot be."""
-        limit = None if self.cache_gib is None else int(self.cache_gib * 2**30)
-        return Dataset.open(self.dataset, self.format, CacheSettings(self.cache, limit) if self.cache else None)
 
 
 class ModelSection(Section):
