@@ -21,7 +21,8 @@ class Held(Protocol):
 class Place(Protocol):
     """Where files of shards are. idle: takes after which an unused shard should be let go; None: never."""
 
-    idle: int | None
+    @property
+    def idle(self) -> int | None: ...
 
     def hold(self, info: FileInfo) -> Held:
         """Give a file that is whole, and keep it."""
