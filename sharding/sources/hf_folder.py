@@ -128,7 +128,8 @@ def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:
     start = stop = size = 0
     with arrow_file(path):
         for row, batch in _batches(path):
-            stop, size = row + batch.num_rows, size + batch.nbytes
+            # `nbytes` would follow offsets that nobody has checked yet.
+            stop, size = row + batch.num_rows, size + batch.get_total_buffer_size()
             if size >= target_bytes:
                 yield Piece(file, start, stop)
                 start, size = stop, 0
