@@ -69,7 +69,7 @@ def _files(folder: Path, *, any_split: bool) -> Iterator[tuple[Path, str | None]
         if split is None and not any_split:
             raise DataError(
                 f"{folder}: its split {name!r} is none of train, validation, test: "
-                "name the folders of those that are meant, or say what they are with --split"
+                "name the folder of one that is meant, or say what they are with --split"
             )
         part = inside(folder, name)
         yield from _data_files(part, _read_object(part / _STATE_FILE), split)

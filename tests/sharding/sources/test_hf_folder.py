@@ -63,7 +63,7 @@ def test_a_dict_of_data_sets_has_its_splits(tmp_path: Path) -> None:
 def test_a_split_that_is_none_of_ours_is_refused_unless_the_user_says_what_it_is(tmp_path: Path) -> None:
     folder = save_splits(tmp_path, ["train", "unsupervised"])
     with pytest.raises(
-        DataError, match=r"its split 'unsupervised' is none of train, validation, test: name the folders"
+        DataError, match=r"its split 'unsupervised' is none of train, validation, test: name the folder"
     ):
         records(folder)
     assert len(records(folder, SourceSettings(split="train"))) == 6
