@@ -1,6 +1,7 @@
 """The subcommands of `lmmtc` that make data sets and look at them: what each is for and what it takes."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,15 +50,16 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
     ] = None,
 ) -> None:
     """Turn a corpus into shards with a manifest, tokenised and shuffled; started again, it goes on where it stopped."""
-    from sharding import SourceSettings  # noqa: PLC0415
+    from sharding import SourceSettings, convert  # noqa: PLC0415
 
     from .commands import shard as command  # noqa: PLC0415
 
-    command.run(
+    conversion = partial(
+        convert,
         source,
         out,
         tokenizer,
-        settings=SourceSettings(
+        source_settings=SourceSettings(
             kind, id_field, text_field, labels_field, split_field, label_separator, split, feature_names
         ),
         label_texts=label_texts,
@@ -67,10 +69,10 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
         seed=seed,
         on_bad_record=on_bad_record,
         kinds=("arrow", "webdataset") if shard_format == "both" else (shard_format,),
-        workers=workers or os.cpu_count() or 1,
-        memory_mib=memory,
-        dask=dask,
+        num_workers=workers or os.cpu_count() or 1,
+        memory=memory << 20,
     )
+    command.run(conversion, out, dask)
 
 
 @app.command()
