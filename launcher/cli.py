@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data)
+checkpoint = typer.Typer(help="Look at what a run has saved.", no_args_is_help=True)
+app.add_typer(checkpoint, name="checkpoint")
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
 Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
@@ -111,12 +113,31 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
 def export(
     run: RunArgument,
     out: Annotated[Path, typer.Argument(help="Folder to write: new, or empty.")],
+    step: Annotated[int | None, typer.Option(help="Step of the checkpoint; default: the newest.")] = None,
 ) -> None:
     """Write a run as a folder that transformers opens, with its labels, its heads and a README."""
     _choose_accelerator()
-    from .commands import export as command  # noqa: PLC0415
+    from .commands import checkpoint as command  # noqa: PLC0415
 
-    command.run(run, out)
+    command.export(run, out, step)
+
+
+@checkpoint.command("list")
+def list_checkpoints(run: RunArgument) -> None:
+    """Show what a run has saved: steps, times, ranks, how far in the data, sizes."""
+    _choose_accelerator()
+    from .commands import checkpoint as command  # noqa: PLC0415
+
+    command.show(run)
+
+
+@checkpoint.command("verify")
+def verify_checkpoints(run: RunArgument) -> None:
+    """Compare every file of every checkpoint with its checksum."""
+    _choose_accelerator()
+    from .commands import checkpoint as command  # noqa: PLC0415
+
+    command.verify(run)
 
 
 @app.command()

@@ -48,7 +48,7 @@ def assemble(
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
     dataset = open_dataset(config.data)
     folder = RunFolder(config.run.folder)
-    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
+    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep, config.checkpoint.keep_every)
     newest = store.newest()
     if newest is not None:
         check_same_labels(folder, dataset)

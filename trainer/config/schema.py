@@ -203,7 +203,9 @@ class CheckpointSection(Section):
     every_steps: Positive = 500
     """Steps between two saves; the end and a stop are saved as well."""
     keep: Positive = 2
-    """Checkpoints that stay; older ones are deleted after a complete save."""
+    """Newest checkpoints that stay; older ones are deleted after a complete save."""
+    keep_every: Positive | None = None
+    """Checkpoints of steps that are multiples of this stay for ever."""
 
 
 class EvaluationSection(Section):
