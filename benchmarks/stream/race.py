@@ -9,6 +9,7 @@ from typing import Any
 
 from sharding import publish_folder
 
+from .figures import Speed
 from .peers import ROOT, MissingError, python_of, run_or_miss
 from .records import Records
 
@@ -35,12 +36,12 @@ class Contender:
             self.stop()
             raise MissingError(f"{name}: read records of digest {found}: the corpus has {digest}")
 
-    def again(self) -> float:
-        """Read all once more; return records a second."""
+    def again(self) -> Speed:
+        """Read all once more."""
         assert self._process.stdin
         self._process.stdin.write("again\n")
         self._process.stdin.flush()
-        return self._answer()["records_per_s"]
+        return Speed(**self._answer())
 
     def stop(self) -> None:
         """End the process."""
@@ -71,10 +72,10 @@ def start(names: Iterable[str], count: int, folder: Path) -> tuple[list[Contende
     return started, missing
 
 
-def race(contenders: Iterable[Contender], rounds: int) -> Mapping[str, list[float]]:
-    """Time each `rounds` times, never two at once; stop them. Returns records a second by name."""
+def race(contenders: Iterable[Contender], rounds: int) -> Mapping[str, list[Speed]]:
+    """Time each `rounds` times, never two at once; stop them. Returns all speeds by name."""
     turns = list(contenders)
-    speeds: dict[str, list[float]] = {contender.name: [] for contender in turns}
+    speeds: dict[str, list[Speed]] = {contender.name: [] for contender in turns}
     for _ in range(rounds):
         for contender in turns:
             speeds[contender.name].append(contender.again())

@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks.stream.figures import ratios, table, verdicts
+from benchmarks.stream.figures import Speed, ratios, table, verdicts
 
-SPEEDS = {"ours": [800.0, 1000.0, 900.0], "litdata": [100.0, 300.0, 200.0], "webdataset": [30.0, 30.0, 30.0]}
+CLOCK = {"ours": [800.0, 1000.0, 900.0], "litdata": [100.0, 300.0, 200.0], "webdataset": [30.0, 30.0, 30.0]}
+SPEEDS = {name: [Speed(value, 2 * value) for value in values] for name, values in CLOCK.items()}
 
 
 def test_ratios_are_those_of_medians_where_both_sides_were_asked_for() -> None:
@@ -13,11 +14,14 @@ def test_ratios_are_those_of_medians_where_both_sides_were_asked_for() -> None:
 
 def test_a_ratio_to_a_missing_contender_is_none() -> None:
     assert ratios(SPEEDS, ["mosaicml"])["vs_mosaicml"] is None
-    assert ratios({"litdata": [1.0]}, ["ours"]) == {"records_per_s": None, "vs_litdata": None}
+    assert ratios({"litdata": SPEEDS["litdata"]}, ["ours"]) == {"records_per_s": None, "vs_litdata": None}
 
 
 def test_the_table_has_the_fastest_first() -> None:
-    assert list(table(SPEEDS))[2:4] == ["| ours | 900 | 800 | 1,000 |", "| litdata | 200 | 100 | 300 |"]
+    assert list(table(SPEEDS))[2:4] == [
+        "| ours | 900 | 800 | 1,000 | 1,800 |",
+        "| litdata | 200 | 100 | 300 | 400 |",
+    ]
 
 
 @pytest.mark.parametrize(
