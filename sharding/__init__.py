@@ -30,6 +30,7 @@ from .partition import Partition as Partition
 from .partition import StreamGuards as StreamGuards
 from .partition import StreamState as StreamState
 from .partition import accumulation as accumulation
+from .places import CacheSettings as CacheSettings
 from .planning import plan_chunks as plan_chunks
 from .reading import Reading as Reading
 from .records import Record as Record

@@ -66,10 +66,18 @@ class BudgetStream:
             state = self._settle(state)
             order = replace(self._first_order, epoch=state.epoch)
             number, done = divmod(state.consumed, self._budget.pool)
+            self._expect(order, number + 1)
             for step in _behind(PooledOrder(order, self._budget, self._lengths).steps(number), done):
                 own = step.share(self._world_size, self._rank)
                 state = self._settle(StreamState(order.epoch, state.consumed + step.num_records))
                 yield tuple(self._batch(order, positions) for positions in own), state
+
+    def _expect(self, order: Order, pool: int) -> None:
+        """Have the shards of a pool fetched, all of which every rank reads."""
+        start = pool * self._budget.pool
+        positions = np.arange(start, min(start + self._budget.pool, self._split.num_records))
+        if self._split.fetches and len(positions):
+            self._split.expect(order.rows(positions))
 
     def _settle(self, state: StreamState) -> StreamState:
         return state if state.consumed < self._split.num_records else StreamState(state.epoch + 1)

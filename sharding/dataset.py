@@ -10,33 +10,27 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .formats import Index, Shard
 from .gathering import gather
 from .ids import check_ids
 from .labels.vocabulary import Vocabulary
-from .manifest import Kind, Manifest, ShardInfo
-from .shards import open_index, open_shard
+from .manifest import Kind, Manifest
+from .opened import OpenShards
+from .places import CacheSettings, Folder, Place
 from .storage import inside
 
 
 class Split:
     """The records of one split, numbered through its shards in manifest order.
 
-    kind: the format to read; ends: by column, what its ids must be below.
+    ends: by column, what its ids must be below.
     """
 
-    def __init__(
-        self, name: str, folder: Path, shards: tuple[ShardInfo, ...], kind: Kind, ends: Mapping[str, int]
-    ) -> None:
+    def __init__(self, name: str, shards: OpenShards, ends: Mapping[str, int]) -> None:
         self.name = name
-        self.shard_rows = tuple(shard.rows for shard in shards)
+        self.shard_rows = tuple(shard.rows for shard in shards.shards)
         self.num_records = sum(self.shard_rows)
-        self._folder = folder
         self._shards = shards
-        self._kind: Kind = kind
         self._ends = ends
-        self._open: dict[int, Shard] = {}
-        self._indexes: dict[int, Index] = {}
 
     def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Copy out at least one record by row number, in the order asked for, as single-chunk columns.
@@ -44,7 +38,8 @@ class Split:
         Raises a CorruptShardError for a label or token id that nothing has: one that passed would be ignored by the
         scan, or end training without a word about the shard.
         """
-        rows = gather(lambda i, rows: self._shard(i).take(rows, columns), self.shard_rows, positions)
+        self._shards.next_turn()
+        rows = gather(lambda i, rows: self._shards.shard(i).take(rows, columns), self.shard_rows, positions)
         for column in self._ends.keys() & set(columns):
             if len(ids := _ids(rows, column)) and ids.max() >= self._ends[column]:
                 gather(partial(self._checked, column), self.shard_rows, positions)
@@ -54,56 +49,64 @@ class Split:
         """Count the tokens of at least one record by row number, int64 [rows], without touching the records."""
         return gather(self._lengths, self.shard_rows, rows)["tokens"].to_numpy().astype(np.int64)
 
-    def shards(self, columns: Sequence[str]) -> Iterator[tuple[Path, pa.RecordBatch]]:
-        """Yield the path and the rows of one shard after the other, each mapped for as long as its rows are held."""
-        for info in self._shards:
-            yield self._path(info), open_shard(self._folder, info, self._kind).rows.select(columns)
+    def shards(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Yield the name and the rows of one shard after the other, each mapped for as long as its rows are held."""
+        for number in range(len(self.shard_rows)):
+            self._shards.next_turn()
+            yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether shards come from elsewhere, so that it is of use to say ahead which are wanted."""
+        return self._shards.place.idle is not None
+
+    def expect(self, rows: NDArray[np.int64]) -> None:
+        """Have the shards of rows fetched, which will be taken soon."""
+        self._shards.expect(np.unique(np.searchsorted(self._ends_of_shards, rows, side="right")).tolist())
+
+    @cached_property
+    def _ends_of_shards(self) -> NDArray[np.int64]:
+        return np.cumsum(self.shard_rows)
 
     def _checked(self, column: str, number: int, rows: NDArray[np.int64]) -> pa.RecordBatch:
         """Take rows of one shard; CorruptShardError names it when an id is too large."""
-        taken = self._shard(number).take(rows, [column])
-        check_ids(self._path(self._shards[number]), column, _ids(taken, column), self._ends[column])
+        taken = self._shards.shard(number).take(rows, [column])
+        check_ids(self._shards.name(number), column, _ids(taken, column), self._ends[column])
         return taken
 
     def _lengths(self, number: int, rows: NDArray[np.int64]) -> pa.RecordBatch:
-        if number not in self._indexes:
-            self._indexes[number] = open_index(self._folder, self._shards[number])
-        return pa.record_batch({"tokens": self._indexes[number].tokens[rows]})
-
-    def _shard(self, number: int) -> Shard:
-        if number not in self._open:
-            self._open[number] = open_shard(self._folder, self._shards[number], self._kind)
-        return self._open[number]
-
-    def _path(self, info: ShardInfo) -> Path:
-        return inside(self._folder, info.files[self._kind].path)
-
-
-def _ids(rows: pa.RecordBatch, column: str) -> NDArray[np.unsignedinteger]:
-    return rows[column].flatten().to_numpy()
+        return pa.record_batch({"tokens": self._shards.index(number).tokens[rows]})
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A converted data set on a local disk, read in one of its formats; what is read is the same in all."""
+    """A published data set, read in one of its formats; what is read is the same in all.
+
+    path: the folder of its manifest, labels and tokenizer; place: where its shards are.
+    """
 
     path: Path
     manifest: Manifest
     kind: Kind
+    place: Place
 
     @classmethod
-    def open(cls, path: Path, kind: Kind | None = None) -> "Dataset":
-        """Read the manifest. kind: the format to read; None: Arrow where the data set has it, else WebDataset.
+    def open(cls, location: Path | str, kind: Kind | None = None, cache: CacheSettings | None = None) -> "Dataset":
+        """Read the manifest.
 
-        ManifestError when the manifest, or a file that it names, is missing or damaged; DataError when there is no
-        such format.
+        location: a folder, or an address such as s3://bucket/prefix, whose files are kept in `cache`. kind: the format
+        to read; None: Arrow where the data set has it, else WebDataset. ManifestError when the manifest, or a file that
+        it names, is missing or damaged; DataError when there is no such format, no store or no cache for it.
         """
+        remote = "://" in str(location)
+        path, place = _fetched(str(location), cache) if remote else (Path(location), Folder(Path(location)))
         manifest = Manifest.load(path)
         chosen = kind or manifest.kinds[0]
         if chosen not in manifest.kinds:
-            raise DataError(f"format {kind!r}: {path} has only {', '.join(manifest.kinds)}")
-        manifest.check_files(path, chosen)
-        return cls(path, manifest, chosen)
+            raise DataError(f"format {kind!r}: {location} has only {', '.join(manifest.kinds)}")
+        if not remote:
+            manifest.check_files(path, chosen)
+        return cls(path, manifest, chosen, place)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -121,4 +124,16 @@ class Dataset:
         if name not in self.manifest.splits:
             raise DataError(f"split {name!r}: {self.path} has only {', '.join(sorted(self.manifest.splits))}")
         ends = {"labels": self.manifest.labels.count, "tokens": self.manifest.tokenizer.vocabulary_size}
-        return Split(name, self.path, self.manifest.splits[name], self.kind, ends)
+        return Split(name, OpenShards(self.manifest.splits[name], self.kind, self.place), ends)
+
+
+def _ids(rows: pa.RecordBatch, column: str) -> NDArray[np.unsignedinteger]:
+    return rows[column].flatten().to_numpy()
+
+
+def _fetched(url: str, cache: CacheSettings | None) -> tuple[Path, Place]:
+    if cache is None:
+        raise DataError(f"{url}: is not on this machine: name a folder on a local disk for its shards, data.cache")
+    from .remote import mirrored  # noqa: PLC0415  # a client for S3 is nothing that local data sets should wait for
+
+    return mirrored(url, cache)

@@ -1,14 +1,12 @@
 """Decides what is said when a shard holds an id that nothing has: only a damaged or a mixed-up file does."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CorruptShardError
 
 
-def check_ids(shard: Path, column: str, ids: NDArray[np.integer], end: int) -> None:
+def check_ids(shard: str, column: str, ids: NDArray[np.integer], end: int) -> None:
     """Raise a CorruptShardError unless all ids are below `end`."""
     if len(ids) and (highest := ids.max()) >= end:
         raise CorruptShardError(

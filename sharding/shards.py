@@ -4,7 +4,7 @@ A file's name follows from its content, so that a name never means two contents 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +15,9 @@ from .formats import ArrowShard, Index, Shard, WebdatasetShard, encode_arrow, en
 from .manifest import FileInfo, Kind, ShardInfo
 from .records import shard_schema
 from .storage import inside, publish
+
+# Tells where a file of a data set is.
+Find = Callable[[FileInfo], Path]
 
 _SUFFIXES: dict[Kind, str] = {"arrow": ".arrow", "webdataset": ".tar"}
 _SCHEMAS = (shard_schema(1 << 16), shard_schema(1 << 32))
@@ -39,18 +42,23 @@ def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequ
     return ShardInfo(rows.num_rows, int(lengths.sum()), files, index)
 
 
-def open_shard(folder: Path, info: ShardInfo, kind: Kind) -> Shard:
+def in_folder(folder: Path) -> Find:
+    """Find files in a data set's own folder."""
+    return lambda info: inside(folder, info.path)
+
+
+def open_shard(find: Find, info: ShardInfo, kind: Kind) -> Shard:
     """Map a shard in one of its formats; CorruptShardError when it is not what the manifest says, or no shard."""
-    path = _sized(folder, info.files[kind])
-    shard = _arrow(path) if kind == "arrow" else WebdatasetShard.open(path, open_index(folder, info))
+    path = _sized(find, info.files[kind])
+    shard = _arrow(path) if kind == "arrow" else WebdatasetShard.open(path, open_index(find, info))
     if shard.num_rows != info.rows:
         raise CorruptShardError(f"shard {path}: has {shard.num_rows} rows, its manifest says {info.rows}")
     return shard
 
 
-def open_index(folder: Path, info: ShardInfo) -> Index:
+def open_index(find: Find, info: ShardInfo) -> Index:
     """Map a shard's sidecar; CorruptShardError when it is not as large as the manifest says."""
-    path = _sized(folder, info.index)
+    path = _sized(find, info.index)
     index = Index.open(path)
     if len(index.tokens) != info.rows:
         raise CorruptShardError(f"sidecar {path}: has {len(index.tokens)} rows, its manifest says {info.rows}")
@@ -74,8 +82,8 @@ def _publish(folder: Path, stem: str, suffix: str, content: pa.Buffer | memoryvi
     return FileInfo(name, len(memoryview(content)), checksum, hashlib.sha256(content).hexdigest())
 
 
-def _sized(folder: Path, info: FileInfo) -> Path:
-    path = inside(folder, info.path)
+def _sized(find: Find, info: FileInfo) -> Path:
+    path = find(info)
     if (size := path.stat().st_size) != info.bytes:
         raise CorruptShardError(f"shard {path}: has {size} bytes, its manifest says {info.bytes}: fetch it again")
     return path

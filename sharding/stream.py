@@ -14,6 +14,8 @@ from .partition import Partition, StreamGuards, StreamState
 
 COLUMNS = ("tokens", "labels")
 
+_AHEAD = 64  # steps for which shards from elsewhere are fetched before they are taken
+
 
 @dataclass(frozen=True, eq=False)
 class RecordBatch:
@@ -97,6 +99,7 @@ class TrainStream:
         while True:
             order = replace(self._first_order, epoch=state.epoch)
             for _ in range(self.partition.steps_left(state)):
+                self._expect(state)
                 batch = self._batch(order, self.partition.positions(state))
                 state = self.partition.after(state)
                 yield batch, state
@@ -107,6 +110,14 @@ class TrainStream:
             size = len(records.weights) // self._accumulation
             starts = range(0, len(records.weights), size)
             yield tuple(records.slice(start, start + size) for start in starts), after
+
+    def _expect(self, state: StreamState) -> None:
+        """Have shards fetched that this rank comes to some steps later."""
+        if not self._split.fetches:
+            return
+        far = self.partition.settle(replace(state, consumed=state.consumed + _AHEAD * self.partition.global_batch))
+        order = replace(self._first_order, epoch=far.epoch)
+        self._split.expect(order.rows(self.partition.positions(far)))
 
     def _batch(self, order: Order, positions: NDArray[np.int64]) -> RecordBatch:
         table = self._split.take(order.rows(positions), self._columns)

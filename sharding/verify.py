@@ -13,7 +13,7 @@ from .errors import CorruptShardError
 from .formats import Index, member_name, walk_tar
 from .labels import Vocabulary
 from .manifest import TOKENIZER_FOLDER, FileInfo, Kind, LabelsInfo, Manifest, ShardInfo
-from .shards import open_index, open_shard
+from .shards import in_folder, open_index, open_shard
 from .storage import inside, sha256, xxh3_128
 from .tokenizing import TOKENIZER_FILE
 
@@ -63,10 +63,10 @@ def _shard_problems(folder: Path, manifest: Manifest, info: ShardInfo) -> Iterat
         if damage[file.path] or damage[info.index.path]:
             continue
         try:
-            index = open_index(folder, info)
+            index = open_index(in_folder(folder), info)
             if kind == "webdataset":
                 yield from _tar_problems(folder, file.path, index)
-            opened[kind] = open_shard(folder, info, kind).rows
+            opened[kind] = open_shard(in_folder(folder), info, kind).rows
         except CorruptShardError as error:
             yield str(error)
         else:

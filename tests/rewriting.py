@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sharding import Dataset, Kind, write_shard_files
-from sharding.shards import open_shard
+from sharding.shards import in_folder, open_shard
 
 
 def rewrite(dataset: Path, out: Path, *kinds: Kind) -> Path:
@@ -14,7 +14,7 @@ def rewrite(dataset: Path, out: Path, *kinds: Kind) -> Path:
     shutil.copytree(dataset, out, ignore=shutil.ignore_patterns(*old.manifest.splits, "manifest.json"))
     splits = {
         split: tuple(
-            write_shard_files(out, f"{split}/{number:05}", open_shard(dataset, info, old.kind).rows, kinds)
+            write_shard_files(out, f"{split}/{number:05}", open_shard(in_folder(dataset), info, old.kind).rows, kinds)
             for number, info in enumerate(shards)
         )
         for split, shards in old.manifest.splits.items()

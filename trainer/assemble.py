@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 from sharding import Budget, BudgetStream, ChunkPlan, Dataset, StepStream, StreamState, TrainStream, sequential
+from sharding.remote import Elsewhere
 
 from .checkpoint import CheckpointStore, RunState
 from .config import Config, accumulation_steps, deepspeed_config
-from .data import Collator, Injection, Loader, columns, own_labels
+from .data import Collator, Injection, Loader, columns, open_dataset, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .evaluation import Evaluator, Ranker, inverse_propensity
-from .hooks import PeriodicCheckpoint, PeriodicEvaluation, Reporting
+from .hooks import FetchReporting, PeriodicCheckpoint, PeriodicEvaluation, Reporting
 from .labels import Labels, LabelTable, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
@@ -45,9 +46,9 @@ def assemble(
     extra_hooks: Sequence[Hook] = (),
 ) -> TrainingRun:
     """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
-    dataset = Dataset.open(config.data.dataset, config.data.format)
+    dataset = open_dataset(config.data)
     folder = RunFolder(config.run.folder)
-    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep)
+    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep, config.checkpoint.keep_every)
     newest = store.newest()
     if newest is not None:
         check_same_labels(folder, dataset)
@@ -75,6 +76,7 @@ def assemble(
             events,
         ),
         PeriodicCheckpoint(store, state, loader.stream.guards, config, telemetry, events, position.step),
+        *([FetchReporting(telemetry, dataset.place.counts)] if isinstance(dataset.place, Elsewhere) else []),
         *extra_hooks,
     ]
     step = TrainingStep(config, engine, labels, updates, telemetry.phase)

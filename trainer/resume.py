@@ -15,6 +15,8 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "run.threads",
     "data.dataset",
     "data.format",
+    "data.cache",
+    "data.cache_gib",
     "model.encoder",
     "train.micro_batch",  # with train.micro_tokens it makes other steps, and the stream's guards refuse it
     "train.zero_stage",

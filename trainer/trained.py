@@ -20,7 +20,7 @@ from .run_folder import RunFolder
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The newest checkpoint of a run on one device, label rows split over ranks; `step` is where its training stood."""
+    """A checkpoint of a run on one device, label rows split over ranks; `step` is where its training stood."""
 
     config: Config
     step: int
@@ -30,15 +30,18 @@ class TrainedModel:
     ranker: Ranker
 
     @classmethod
-    def load(cls, path: Path, *, refine: int = 0, ranks: Ranks = ONE_RANK) -> "TrainedModel":
-        """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many steps.
+    def load(cls, path: Path, *, refine: int = 0, ranks: Ranks = ONE_RANK, step: int | None = None) -> "TrainedModel":
+        """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many passes.
+
+        step: of the checkpoint; None: the newest that is whole.
 
         A collective, as is all ranking. Raises ConfigError if the folder is no run's, or if its rows would not fit into
         memory, CheckpointError if it has no checkpoint or none that is whole.
         """
         folder = RunFolder(path)
         config = folder.config()
-        checkpoint = CheckpointStore(folder.checkpoints, ranks).newest()
+        store = CheckpointStore(folder.checkpoints, ranks)
+        checkpoint = store.newest() if step is None else store.at(step)
         if checkpoint is None:
             raise CheckpointError(f"{folder.checkpoints}: there is no checkpoint yet; train the run first")
         vocabulary, tokenizer = folder.vocabulary(), folder.tokenizer()

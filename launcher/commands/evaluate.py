@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sharding import DataError, Dataset, LabelFilter, RecordBatch, publish, sequential
-from trainer.data import columns
+from trainer.data import columns, open_dataset
 from trainer.evaluation import KS, BandRecall, Judge, Verdict
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
@@ -41,8 +41,7 @@ def run(
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks)
-        trained_on = model.config.data
-        dataset = Dataset.open(dataset_path) if dataset_path else Dataset.open(trained_on.dataset, trained_on.format)
+        dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         _check_labels(dataset, RunFolder(path))
         if label_filter:
             model = model.barring(_read_filter(label_filter, model, dataset))

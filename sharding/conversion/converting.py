@@ -69,7 +69,7 @@ def convert(
     recipe = _Recipe(label_texts, vocabulary, max_tokens, shard_rows, seed, on_bad_record, tuple(kinds))
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
     tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
-    pieces = tuple(opened.pieces(_piece_bytes(opened)))
+    pieces = opened.pieces(_piece_bytes(opened))
     plan = {
         "recipe": recipe.content(),
         "source": _content(opened),
@@ -78,11 +78,10 @@ def convert(
     }
     with (
         workspace(out, plan) as folder,
-        nullcontext(executor) if executor else workers(min(num_workers, len(pieces))) as pool,
+        nullcontext(executor) if executor else workers(max(min(num_workers, len(pieces)), 1)) as pool,
     ):
         job = Job(
             source=opened,
-            pieces=pieces,
             folder=folder,
             tokenizer_folder=tokenizer_folder,
             kinds=recipe.kinds,
@@ -92,7 +91,7 @@ def convert(
             seed=seed,
             worker_bytes=memory // num_workers,
         )
-        rounds = Rounds(job, pool, progress)
+        rounds = Rounds(job, pieces, pool, progress)
         survey = rounds.survey(given)
         for line in survey.shown:
             skipped(line)

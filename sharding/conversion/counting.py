@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..formats import ArrowShard, write_shard
+from ..sources import Piece
 from ..storage import publish
 from .job import Job
 from .reading import Rejected, read_groups
@@ -35,13 +36,13 @@ class Survey:
     counts: pa.Table
 
 
-def count_piece(job: Job, number: int) -> dict[str, Any]:
+def count_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
     """Count a piece; label counts are left in files."""
-    rejected = Rejected(job, job.pieces[number])
+    rejected = Rejected(job, piece)
     records: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     files: list[Path] = []
-    for group in read_groups(job, job.pieces[number], rejected):
+    for group in read_groups(job, piece, rejected):
         for record in group.records:
             records[record.split or ""] += 1
             for label in record.labels:

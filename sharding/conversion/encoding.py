@@ -18,6 +18,7 @@ import pyarrow as pa
 from ..keyed import hash64
 from ..labels import LabelLookup
 from ..records import SPLITS, shard_schema
+from ..sources import Piece
 from ..storage import publish
 from ..tokenizing import TextTokenizer
 from .job import Job
@@ -30,9 +31,8 @@ _MEMORY_OF_A_RUN = 4
 _LARGEST_RUN = 1 << 29
 
 
-def encode_piece(job: Job, number: int) -> dict[str, Any]:
+def encode_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
     """Encode a piece: for each split one file of runs, each a record batch sorted by key."""
-    piece = job.pieces[number]
     tokenizer, lookup = _tokenizer(job.tokenizer_folder), LabelLookup.load(job.lookup)
     with ExitStack() as files:
         runs = _Runs(job, number, _schema(tokenizer), files)
@@ -40,7 +40,7 @@ def encode_piece(job: Job, number: int) -> dict[str, Any]:
             for split, rows in _by_split(_encode(job, piece.file, group, tokenizer, lookup), group):
                 runs.add(split, rows)
         runs.flush()
-    return {"records": sum(runs.records.values()), "runs": sorted(runs.records)}
+    return {"records": sum(runs.records.values())}
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +101,7 @@ class _Runs:
 
     def _writer(self, split: str) -> pa.ipc.RecordBatchFileWriter:
         if split not in self._writers:
-            path = self._files.enter_context(publish(self._job.runs(split, self._piece)))
+            path = self._files.enter_context(publish(self._job.runs(split) / f"{self._piece:06}.arrow"))
             sink = self._files.enter_context(pa.OSFile(os.fspath(path), "wb"))
             self._writers[split] = self._files.enter_context(pa.ipc.new_file(sink, self._schema))
         return self._writers[split]

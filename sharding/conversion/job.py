@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..manifest import Kind
 from ..records import BadRecordPolicy
-from ..sources import Piece, Source
+from ..sources import Source
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,6 @@ class Job:
     """
 
     source: Source
-    pieces: tuple[Piece, ...]
     folder: Path
     tokenizer_folder: Path
     kinds: tuple[Kind, ...]
@@ -41,6 +40,6 @@ class Job:
         """Place the labels of a piece, or of a stretch of it."""
         return self.folder / "counts" / f"{piece:06}-{number}.arrow"
 
-    def runs(self, split: str, piece: int) -> Path:
-        """Place the encoded records of a piece that belong to a split."""
-        return self.folder / "runs" / split / f"{piece:06}.arrow"
+    def runs(self, split: str) -> Path:
+        """Place the encoded records of a split, a file for each piece that has some."""
+        return self.folder / "runs" / split

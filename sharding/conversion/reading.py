@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -73,7 +73,7 @@ def _usable(
             rejected.add(position, UnknownLabelError(f"label {unknown!r}: not in the vocabulary that was given"))
         else:
             labels = tuple(dict.fromkeys(record.labels))
-            yield position, replace(record, labels=labels, split=record.split or _split_of(record.id))
+            yield position, Record(record.id, record.text, labels, record.split or _split_of(record.id))
 
 
 def _split_of(record_id: str) -> str:

@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..labels import LabelLookup, Vocabulary
 from ..manifest import FILTER_FILE, LABELS_FILE, FileInfo, LabelsInfo, ShardInfo
 from ..records import SPLITS
+from ..sources import Piece
 from ..storage import publish, sha256, xxh3_128
 from .counting import Survey, add_up, count_piece
 from .encoding import encode_piece
@@ -27,6 +28,7 @@ class Rounds:
     """The rounds of one job; `executor` does the parts, this process does what is between the rounds."""
 
     job: Job
+    pieces: Sequence[Piece]
     executor: Executor
     progress: Progress
 
@@ -35,7 +37,7 @@ class Rounds:
         job = self.job
         if given is not None:
             LabelLookup.build(given.names).save(job.lookup)
-        parts = [self._part(f"count-{n:06}", count_piece, (job, n), 1) for n in range(len(job.pieces))]
+        parts = [self._part(f"count-{n:06}", count_piece, (job, n, piece), 1) for n, piece in enumerate(self.pieces)]
         found = add_up(job, list(work_off(parts, self.executor, self.progress, "counting labels")))
         if not found.records:
             raise DataError(f"{self._name}: holds no usable record ({found.skipped} skipped)")
@@ -71,25 +73,22 @@ class Rounds:
         """Encode all records, and cut each split into shards."""
         job = self.job
         parts = [
-            self._part(f"encode-{n:06}", encode_piece, (job, n), records) for n, records in enumerate(found.of_pieces)
+            self._part(f"encode-{n:06}", encode_piece, (job, n, piece), records)
+            for n, (piece, records) in enumerate(zip(self.pieces, found.of_pieces, strict=True))
         ]
-        encoded = list(work_off(parts, self.executor, self.progress, "encoding records"))
-        parts = [
-            part for split in SPLITS if split in found.records for part in self._cut(split, encoded, found, shard_rows)
-        ]
+        list(work_off(parts, self.executor, self.progress, "encoding records"))
+        parts = [part for split in SPLITS if split in found.records for part in self._cut(split, found, shard_rows)]
         written = work_off(parts, self.executor, self.progress, "writing shards")
         shards: dict[str, list[ShardInfo]] = {}
         for part, info in zip(parts, written, strict=True):
             shards.setdefault(part.arguments[1], []).append(ShardInfo.from_json(info))
         return {split: tuple(infos) for split, infos in shards.items()}
 
-    def _cut(self, split: str, encoded: Sequence[dict[str, Any]], found: Survey, shard_rows: int) -> Iterator[Part]:
-        job, records = self.job, found.records[split]
-        files = [job.runs(split, number) for number, piece in enumerate(encoded) if split in piece["runs"]]
-        bounds = shard_bounds(files, records, shard_rows)
-        for number, (low, high) in enumerate(pairwise(bounds)):
+    def _cut(self, split: str, found: Survey, shard_rows: int) -> Iterator[Part]:
+        records = found.records[split]
+        for number, (low, high) in enumerate(pairwise(shard_bounds(self.job, split, records, shard_rows))):
             rows = min(shard_rows, records - number * shard_rows)
-            yield self._part(f"{split}-{number:06}", write_one, (job, split, files, number, low, high), rows)
+            yield self._part(f"{split}-{number:06}", write_one, (self.job, split, number, low, high), rows)
 
     def _part(self, name: str, function: Callable[..., dict[str, Any]], arguments: tuple[Any, ...], size: int) -> Part:
         return Part(self.job.folder / "results" / f"{name}.json", function, arguments, size)

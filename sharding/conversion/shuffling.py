@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,25 +30,25 @@ def cut_points(keys: Sequence[NDArray[np.uint64]], ranks: NDArray[np.int64]) -> 
     return high
 
 
-def shard_bounds(files: Sequence[Path], records: int, shard_rows: int) -> list[int]:
+def shard_bounds(job: Job, split: str, records: int, shard_rows: int) -> list[int]:
     """Cut the keys of a split such that every shard but the last has `shard_rows` records; returns all ends."""
     ranks = np.arange(shard_rows, records, shard_rows)
-    keys = [rows[KEY].to_numpy() for file in files for rows in _runs(file)]
-    return [0, *cut_points(keys, ranks).tolist(), END]
+    return [0, *cut_points([rows[KEY].to_numpy() for rows in _runs(job, split)], ranks).tolist(), END]
 
 
-def write_one(job: Job, split: str, files: Sequence[Path], number: int, low: int, high: int) -> dict[str, Any]:
+def write_one(job: Job, split: str, number: int, low: int, high: int) -> dict[str, Any]:
     """Collect the records with keys in [low, high), sort and write them."""
-    parts = [part for file in files for rows in _runs(file) if (part := _between(rows, low, high)).num_rows]
-    rows = pa.concat_batches(parts)
+    rows = pa.concat_batches([part for rows in _runs(job, split) if (part := _between(rows, low, high)).num_rows])
     order = np.argsort(rows[KEY].to_numpy(), kind="stable")
     shard = rows.drop_columns([KEY]).take(pa.array(order))
     return asdict(write_shard_files(job.shards, f"{split}/{number:05}", shard, job.kinds))
 
 
-def _runs(file: Path) -> Iterator[pa.RecordBatch]:
-    opened = pa.ipc.open_file(pa.memory_map(str(file)))
-    yield from map(opened.get_batch, range(opened.num_record_batches))
+def _runs(job: Job, split: str) -> Iterator[pa.RecordBatch]:
+    """Map the runs of all pieces, in their order."""
+    for file in sorted(job.runs(split).glob("[!.]*.arrow")):
+        opened = pa.ipc.open_file(pa.memory_map(str(file)))
+        yield from map(opened.get_batch, range(opened.num_record_batches))
 
 
 def _between(rows: pa.RecordBatch, low: int, high: int) -> pa.RecordBatch:

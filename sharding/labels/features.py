@@ -4,7 +4,6 @@ A label without a training record counts as one record, of its own text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from scipy import sparse
 
 from ..ids import check_ids
 
-# The path and the columns `tokens` and `labels` of one shard after the other, anew at each call.
-Shards = Callable[[], Iterable[tuple[Path, pa.RecordBatch]]]
+# The name and the columns `tokens` and `labels` of one shard after the other, anew at each call.
+Shards = Callable[[], Iterable[tuple[str, pa.RecordBatch]]]
 Matrix = Any  # a scipy.sparse CSR array: scipy comes without types
 
 
@@ -31,10 +30,10 @@ def label_features(shards: Shards, own_tokens: Sequence[Sequence[int]], num_toke
     idf_F = _inverse_frequency(shards, num_tokens)
     together_LL: Matrix = sparse.csr_array((num_labels, num_labels))
     words_LF: Matrix = sparse.csr_array((num_labels, num_tokens))
-    for path, rows in shards():
-        labels_LN = _counts(path, rows, "labels", num_labels).T.tocsr()
+    for shard, rows in shards():
+        labels_LN = _counts(shard, rows, "labels", num_labels).T.tocsr()
         together_LL += labels_LN @ labels_LN.T
-        words_LF += labels_LN @ _tf_idf(_counts(path, rows, "tokens", num_tokens), idf_F)
+        words_LF += labels_LN @ _tf_idf(_counts(shard, rows, "tokens", num_tokens), idf_F)
     counts_L = together_LL.diagonal()
     words_LF += _scaled(_tf_idf(_of_texts(own_tokens, num_tokens), idf_F), counts_L == 0)
     lengths_L = np.log1p(np.maximum(counts_L, 1))
@@ -46,16 +45,16 @@ def label_features(shards: Shards, own_tokens: Sequence[Sequence[int]], num_toke
 def _inverse_frequency(shards: Shards, num_tokens: int) -> NDArray[np.float64]:
     """Weigh token ids [F] by log((1 + records) / (1 + records with the token)) + 1."""
     records, found_F = 0, np.zeros(num_tokens, dtype=np.int64)
-    for path, rows in shards():
+    for shard, rows in shards():
         records += rows.num_rows
-        found_F += np.bincount(_counts(path, rows, "tokens", num_tokens).indices, minlength=num_tokens)
+        found_F += np.bincount(_counts(shard, rows, "tokens", num_tokens).indices, minlength=num_tokens)
     return np.log((1 + records) / (1 + found_F)) + 1
 
 
-def _counts(path: Path, rows: pa.RecordBatch, column: str, width: int) -> Matrix:
+def _counts(shard: str, rows: pa.RecordBatch, column: str, width: int) -> Matrix:
     """Count the ids of a list column: [rows, width]."""
     values = rows[column].flatten().to_numpy()
-    check_ids(path, column, values, width)
+    check_ids(shard, column, values, width)
     return _ragged_counts(values, rows[column].value_lengths().to_numpy(), width)
 
 

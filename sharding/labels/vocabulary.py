@@ -69,7 +69,8 @@ class Vocabulary:
 
     def recounted(self, counts: pa.Table) -> "Vocabulary":
         """Keep ids, names and texts, with new counts, from the columns name and count; 0 where a name is not there."""
-        rows_L = pc.index_in(self.names, value_set=counts["name"])
+        # pyarrow makes the function when it is imported.
+        rows_L = pc.index_in(self.names, value_set=counts["name"])  # pyright: ignore[reportAttributeAccessIssue]
         return Vocabulary(self.names, self.texts, counts["count"].take(rows_L).fill_null(0).to_numpy())
 
     def extended(self, texts: Mapping[str, str | None]) -> "Vocabulary":

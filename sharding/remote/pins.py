@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 class Pin:
-    """A whole file in a cache, which stays there until it is released, by hand or by the end of a `with`.
+    """A whole file in a cache, which stays there until it is released: by hand, by a `with`, or when nobody has it.
 
     Whoever maps the file may release the pin at once, and keeps the content: only the bound on the cache is then no
     bound on the disk, because an evicted file that is mapped keeps its blocks.
@@ -17,11 +17,18 @@ class Pin:
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
-        self._file = file
+        # Not the file itself: its own end, of which Python warns, might come before that of a pin that nobody has.
+        self._descriptor: int | None = os.dup(file.fileno())
+        file.close()
 
     def release(self) -> None:
         """Let the file be evicted; the second time without effect."""
-        self._file.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+    def __del__(self) -> None:
+        self.release()
 
     def __enter__(self) -> Path:
         return self.path

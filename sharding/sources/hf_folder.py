@@ -69,7 +69,7 @@ def _files(folder: Path, *, any_split: bool) -> Iterator[tuple[Path, str | None]
         if split is None and not any_split:
             raise DataError(
                 f"{folder}: its split {name!r} is none of train, validation, test: "
-                "name the folders of those that are meant, or say what they are with --split"
+                "name the folder of one that is meant, or say what they are with --split"
             )
         part = inside(folder, name)
         yield from _data_files(part, _read_object(part / _STATE_FILE), split)
@@ -128,7 +128,8 @@ def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:
     start = stop = size = 0
     with arrow_file(path):
         for row, batch in _batches(path):
-            stop, size = row + batch.num_rows, size + batch.nbytes
+            # `nbytes` would follow offsets that nobody has checked yet.
+            stop, size = row + batch.num_rows, size + batch.get_total_buffer_size()
             if size >= target_bytes:
                 yield Piece(file, start, stop)
                 start, size = stop, 0

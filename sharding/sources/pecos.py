@@ -54,7 +54,8 @@ def _rows(path: Path) -> Iterator[list[int]]:
 
 def _matrix(path: Path) -> Any:
     try:
-        matrix = load_npz(path)  # which never unpickles
+        with path.open("rb") as file:
+            matrix = load_npz(file)  # which never unpickles
         if matrix.format != "csr":
             raise DataError(f"{path}: is a matrix in {matrix.format} form: save it as csr")
         # Only this looks at every index, and whether rows begin where others end.

@@ -26,8 +26,8 @@ finally:
 
 def test_the_commands_are_those_of_the_readme() -> None:
     assert set(COMMANDS) == {
-        *("shard", "verify", "inspect", "merge", "simulate"),
-        *("evaluate", "predict", "export", "extend", "setup"),
+        *("shard", "verify", "inspect", "merge", "simulate", "upload"),
+        *("evaluate", "predict", "export", "extend", "checkpoint", "setup"),
     }
 
 

@@ -1,7 +1,12 @@
 """What a person sees of a run."""
 
-import pytest
+import json
+from functools import partial
 
+import pytest
+from rich.console import Console
+
+from launcher import progress
 from launcher.progress import TrainingBar, followed
 from sharding import StreamState
 from trainer.loop import Position
@@ -34,3 +39,34 @@ def test_the_bar_ends_with_the_last_numbers(
 def test_following_changes_nothing_and_says_nothing_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(followed(iter("abc"), "reading")) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_a_round_says_in_json_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress._JsonLines, "every_seconds", 0.0)
+    with progress.rounds() as show:
+        show(10, 40, "counting")
+    news = json.loads(capsys.readouterr().err)
+    assert (news["doing"], news["done"], news["total"]) == ("counting", 10, 40)
+    assert news["seconds_left"] == pytest.approx(30 / news["per_second"])
+
+
+def test_a_round_that_is_soon_over_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.rounds() as show:
+        show(10, 10, "counting")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_sees_a_bar_for_each_round(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "Console", partial(Console, force_terminal=True, width=120))
+    with progress.rounds() as show:
+        show(1, 4, "counting")
+        show(4, 4, "counting")
+        show(2, 2, "writing")
+    shown = capsys.readouterr().err
+    assert "counting" in shown
+    assert "4/4" in shown
+    assert "writing" in shown

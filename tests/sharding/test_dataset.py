@@ -48,7 +48,7 @@ def test_labels_are_ids_of_the_vocabulary(dataset: Dataset) -> None:
 def test_shards_come_one_by_one_with_their_paths(dataset: Dataset) -> None:
     split = dataset.split("train")
     paths, pieces = zip(*split.shards(["id"]), strict=True)
-    assert list(paths) == [dataset.path / shard.files["arrow"].path for shard in dataset.manifest.splits["train"]]
+    assert list(paths) == [str(dataset.path / shard.files["arrow"].path) for shard in dataset.manifest.splits["train"]]
     found = [row for piece in pieces for row in piece["id"].to_pylist()]
     assert found == split.take(np.arange(split.num_records), ["id"])["id"].to_pylist()
 
@@ -78,7 +78,7 @@ def test_both_formats_are_one_data_set_of_the_same_records(both: Path) -> None:
     assert arrow.split("train").take(rows, columns).equals(tar.split("train").take(rows, columns))
     whole = [[rows for _, rows in opened.split("train").shards(columns)] for opened in (arrow, tar)]
     assert whole[0] == whole[1]
-    assert {path.suffix for path, _ in tar.split("train").shards(columns)} == {".tar"}
+    assert {Path(path).suffix for path, _ in tar.split("train").shards(columns)} == {".tar"}
 
 
 def test_a_format_that_is_not_there_is_refused_with_those_there_are(dataset: Dataset) -> None:

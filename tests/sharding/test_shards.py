@@ -10,7 +10,7 @@ import xxhash
 
 from sharding import CorruptShardError, ShardInfo, write_shard_files
 from sharding.manifest import KINDS, Kind
-from sharding.shards import open_index, open_shard
+from sharding.shards import in_folder, open_index, open_shard
 from tests.sharding.formats.rows import FEW
 
 
@@ -45,14 +45,14 @@ def test_a_format_alone_is_the_same_file_as_beside_others(tmp_path: Path, info: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_formats_give_the_same_rows(tmp_path: Path, info: ShardInfo, kind: Kind) -> None:
-    shard = open_shard(tmp_path, info, kind)
+    shard = open_shard(in_folder(tmp_path), info, kind)
     assert shard.num_rows == 3
     assert shard.rows.equals(FEW)
     assert shard.take(np.array([2, 2, 0]), ["tokens", "id"]).equals(FEW.take([2, 2, 0]).select(["tokens", "id"]))
 
 
 def test_the_sidecar_tells_lengths(tmp_path: Path, info: ShardInfo) -> None:
-    assert open_index(tmp_path, info).tokens.tolist() == [3, 0, 300]
+    assert open_index(in_folder(tmp_path), info).tokens.tolist() == [3, 0, 300]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,22 +61,22 @@ def test_a_cut_file_is_named_with_its_size(tmp_path: Path, info: ShardInfo, kind
     cut(tmp_path / file.path)
     said = f"{file.path}: has {file.bytes - 8} bytes, its manifest says {file.bytes}: fetch it again"
     with pytest.raises(CorruptShardError, match=said):
-        open_shard(tmp_path, info, kind)
+        open_shard(in_folder(tmp_path), info, kind)
 
 
 def test_a_cut_sidecar_is_named_and_is_of_no_matter_to_arrow(tmp_path: Path, info: ShardInfo) -> None:
     cut(tmp_path / info.index.path)
     with pytest.raises(CorruptShardError, match=f"{info.index.path}: has {info.index.bytes - 8} bytes, its manifest"):
-        open_shard(tmp_path, info, "webdataset")
-    assert open_shard(tmp_path, info, "arrow").num_rows == 3
+        open_shard(in_folder(tmp_path), info, "webdataset")
+    assert open_shard(in_folder(tmp_path), info, "arrow").num_rows == 3
 
 
 def test_a_shard_of_other_rows_than_the_manifest_says_is_refused(tmp_path: Path, info: ShardInfo) -> None:
     more = replace(info, rows=4)
     with pytest.raises(CorruptShardError, match=r"shard .*\.arrow: has 3 rows, its manifest says 4"):
-        open_shard(tmp_path, more, "arrow")
+        open_shard(in_folder(tmp_path), more, "arrow")
     with pytest.raises(CorruptShardError, match=r"sidecar .*\.index\.arrow: has 3 rows, its manifest says 4"):
-        open_shard(tmp_path, more, "webdataset")
+        open_shard(in_folder(tmp_path), more, "webdataset")
 
 
 def test_another_arrow_file_in_the_place_of_a_shard_is_refused_with_its_columns(
@@ -84,7 +84,7 @@ def test_another_arrow_file_in_the_place_of_a_shard_is_refused_with_its_columns(
 ) -> None:
     index = info.index
     with pytest.raises(CorruptShardError) as caught:
-        open_shard(tmp_path, replace(info, files={"arrow": index}), "arrow")
+        open_shard(in_folder(tmp_path), replace(info, files={"arrow": index}), "arrow")
     assert str(caught.value) == (
         f"shard {tmp_path / index.path}: has the columns tokens (uint32), offset (uint64), bytes (uint32): must have "
         "id (string), text (string), labels (list<item: uint32>), tokens (list<item: uint16>), "
@@ -96,7 +96,7 @@ def test_a_sidecar_without_a_tar_cannot_open_one(tmp_path: Path, info: ShardInfo
     other = write_shard_files(tmp_path / "other", "train/00003", FEW, ("arrow",))
     (tmp_path / other.index.path).write_bytes((tmp_path / "other" / other.index.path).read_bytes())
     with pytest.raises(CorruptShardError, match=r"\.tar: its sidecar tells of no member of a tar: fetch both again"):
-        open_shard(tmp_path, replace(info, index=other.index), "webdataset")
+        open_shard(in_folder(tmp_path), replace(info, index=other.index), "webdataset")
 
 
 def cut(path: Path) -> None:

@@ -14,7 +14,7 @@ from sharding import Dataset, FileInfo, Manifest, ShardInfo, sha256, verify, xxh
 from sharding.formats import encode_arrow, encode_tar, index_rows, pack
 from sharding.formats.index import Members
 from sharding.manifest import KINDS
-from sharding.shards import open_index, open_shard
+from sharding.shards import in_folder, open_index, open_shard
 from tests.rewriting import rewrite
 
 
@@ -123,7 +123,7 @@ def problems_with(folder: Path, info: ShardInfo) -> list[str]:
 def test_formats_that_hold_other_records_are_reported(both: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(both, tmp_path / "copy")
     [info] = Manifest.load(copy).splits["test"]
-    rows = open_shard(copy, info, "arrow").rows.take([1, 0, 2, 3, 4])
+    rows = open_shard(in_folder(copy), info, "arrow").rows.take([1, 0, 2, 3, 4])
     arrow, tar = info.files["arrow"], info.files["webdataset"]
     swapped = replaced(copy, arrow, encode_arrow(rows).to_pybytes())
     found = problems_with(copy, replace(info, files={"arrow": swapped, "webdataset": tar}))
@@ -133,7 +133,7 @@ def test_formats_that_hold_other_records_are_reported(both: Path, tmp_path: Path
 def test_numbers_of_tokens_that_no_record_has_are_reported(both: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(both, tmp_path / "copy")
     [info] = Manifest.load(copy).splits["test"]
-    index = open_index(copy, info)
+    index = open_index(in_folder(copy), info)
     sidecar = encode_arrow(index_rows(np.append(index.tokens[:-1], 9), index.members)).to_pybytes()
     found = problems_with(copy, replace(info, tokens=info.tokens + 1, index=replaced(copy, info.index, sidecar)))
     tar = copy / info.files["webdataset"].path
@@ -171,7 +171,7 @@ def test_members_of_which_the_sidecar_does_not_tell_are_reported_and_not_followe
     before = sorted(tmp_path.rglob("*"))
     bad = replaced(copy, file, (tmp_path / "evil.tar").read_bytes())
     first, *_ = problems_with(copy, replace(info, files={"webdataset": bad}))
-    members = open_index(copy, info).members
+    members = open_index(in_folder(copy), info).members
     assert members is not None
     assert first == (
         f"{file.path}: member 0 is {member}: its sidecar says '000000000.bin' (a file, {members.bytes[0]} bytes at 512)"
@@ -191,7 +191,7 @@ def test_a_member_more_or_less_than_the_sidecar_tells_of_is_reported(
 ) -> None:
     copy = shutil.copytree(both, tmp_path / "copy")
     [info] = Manifest.load(copy).splits["test"]
-    tar, _ = encode_tar(pack(open_shard(copy, info, "arrow").rows.take(kept)))
+    tar, _ = encode_tar(pack(open_shard(in_folder(copy), info, "arrow").rows.take(kept)))
     other = replaced(copy, info.files["webdataset"], bytes(tar))
     first, *_ = problems_with(copy, replace(info, files={"webdataset": other}))
     assert re.fullmatch(f"{other.path}: {complaint}.*", first)
@@ -200,7 +200,7 @@ def test_a_member_more_or_less_than_the_sidecar_tells_of_is_reported(
 def test_a_sidecar_that_points_out_of_the_tar_is_reported(both: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(both, tmp_path / "copy")
     [info] = Manifest.load(copy).splits["test"]
-    index = open_index(copy, info)
+    index = open_index(in_folder(copy), info)
     assert index.members is not None
     offset = index.members.offset.copy()
     offset[2] = 1 << 40

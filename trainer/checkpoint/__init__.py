@@ -9,3 +9,4 @@ from .contents import rows_file as rows_file
 from .store import CheckpointMeta as CheckpointMeta
 from .store import CheckpointStore as CheckpointStore
 from .store import copy_checkpoint as copy_checkpoint
+from .store import damage as damage

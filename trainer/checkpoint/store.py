@@ -49,18 +49,22 @@ class CheckpointMeta:
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The checkpoints of one run, all ranks on one file system; keeps the newest `keep`."""
+    """The checkpoints of one run, all ranks on one file system.
+
+    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`.
+    """
 
     folder: Path
     ranks: Ranks = ONE_RANK
     keep: int = 2
+    keep_every: int | None = None
 
     def save(self, meta: CheckpointMeta, files: dict[str, dict[str, Tensor]]) -> Path:
         """Let every rank write its files {name: tensors}, then publish them together. A collective.
 
         If any rank fails, all raise CheckpointError and what was saved before still stands.
         """
-        final = self.folder / f"step-{meta.step:08d}"
+        final = self.folder / _name(meta.step)
         aside = self.folder / f".{final.name}.tmp"
         self._together(lambda: self._clear_torn() if self.ranks.is_first else None, "beginning")
         self._together(lambda: self._write_own(aside, files), "writing")
@@ -78,20 +82,30 @@ class CheckpointStore:
         agreed = int(self.ranks.sum(torch.tensor([step if self.ranks.is_first else 0])))
         if agreed == -2:
             raise CheckpointError(f"{self.folder}: no checkpoint there is whole: {self._problems()}")
-        return None if agreed < 0 else self.folder / f"step-{agreed:08d}"
+        return None if agreed < 0 else self.folder / _name(agreed)
+
+    def complete(self) -> list[Path]:
+        """List published folders, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+    def at(self, step: int) -> Path:
+        """Find the checkpoint of one step; CheckpointError when there is none, or it is damaged."""
+        folder = self.folder / _name(step)
+        if not folder.is_dir():
+            steps = ", ".join(str(_step(each)) for each in self.complete()) or "none"
+            raise CheckpointError(f"{self.folder}: no checkpoint of step {step}; there are: {steps}")
+        if problem := damage(folder):
+            raise CheckpointError(f"{folder}: {problem}")
+        return folder
 
     def _newest_step(self) -> int:
         """Return the step of the newest whole checkpoint; -1 if there is none at all, -2 if all are damaged."""
-        folders = self._complete()
+        folders = self.complete()
         whole = next((folder for folder in reversed(folders) if not damage(folder)), None)
-        return int(whole.name.removeprefix("step-")) if whole else (-2 if folders else -1)
+        return _step(whole) if whole else (-2 if folders else -1)
 
     def _problems(self) -> str:
-        return "; ".join(f"{folder.name}: {damage(folder)}" for folder in self._complete())
-
-    def _complete(self) -> list[Path]:
-        """List published folders, oldest first."""
-        return sorted(self.folder.glob("step-*"))
+        return "; ".join(f"{folder.name}: {damage(folder)}" for folder in self.complete())
 
     def _write_own(self, aside: Path, files: dict[str, dict[str, Tensor]]) -> None:
         own = aside / f"rank-{self.ranks.rank:05d}"
@@ -117,8 +131,9 @@ class CheckpointStore:
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         sync(self.folder)
-        for old in self._complete()[: -self.keep]:
-            shutil.rmtree(old)
+        for old in self.complete()[: -self.keep]:
+            if not self.keep_every or _step(old) % self.keep_every:
+                shutil.rmtree(old)
 
     def _clear_torn(self) -> None:
         for torn in self.folder.glob(".step-*.tmp"):
@@ -137,6 +152,14 @@ class CheckpointStore:
             raise CheckpointError(
                 f"{self.folder}: {what} the checkpoint failed{where}; earlier ones stand"
             ) from failure
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def copy_checkpoint(folder: Path, checkpoints: Path, added: dict[str, dict[str, Tensor]]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sharding import Kind
 
@@ -35,8 +35,12 @@ class RunSection(Section):
 class DataSection(Section):
     """What is read."""
 
-    dataset: Path
-    """Folder that `lmmtc shard` has written."""
+    dataset: str
+    """Folder that `lmmtc shard` has written, or its address in a bucket, s3://bucket/prefix."""
+    cache: Path | None = None
+    """Folder on a local disk, shared by the ranks of a node, for shards of a data set in a bucket."""
+    cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Most GiB of shards that are kept there; unset: all that are read."""
     format: Kind | None = None
     """Which of its formats is read; unset: arrow where there is that, else webdataset. All hold the same records."""
     train_split: str = "train"
@@ -47,6 +51,11 @@ class DataSection(Section):
     """Never propose a label for the record whose id is that label's name, as where codes are labelled with codes."""
     lanes: Positive = 64
     """Parallel lanes of the shuffled order; a multiple of the number of nodes keeps each shard on one node."""
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _spelt_out(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
 
 class ModelSection(Section):
@@ -194,7 +203,9 @@ class CheckpointSection(Section):
     every_steps: Positive = 500
     """Steps between two saves; the end and a stop are saved as well."""
     keep: Positive = 2
-    """Checkpoints that stay; older ones are deleted after a complete save."""
+    """Newest checkpoints that stay; older ones are deleted after a complete save."""
+    keep_every: Positive | None = None
+    """Checkpoints of steps that are multiples of this stay for ever."""
 
 
 class EvaluationSection(Section):

@@ -9,3 +9,4 @@ from .collate import pad_texts as pad_texts
 from .injection import Injection as Injection
 from .loader import Loader as Loader
 from .loader import StepData as StepData
+from .opening import open_dataset as open_dataset

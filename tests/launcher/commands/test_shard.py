@@ -83,3 +83,28 @@ def test_a_folder_without_a_tokenizer_is_named(lmmtc: Lmmtc, source: Path, tmp_p
         f"DataError: tokenizer {tmp_path / 'tokenizer.json'}: no such file: "
         "name the folder of a Hugging Face fast tokenizer\n"
     )
+
+
+def test_shards_are_written_in_the_format_asked_for(shard: Shard, source: Path, tmp_path: Path) -> None:
+    write(source, GOOD)
+    assert shard("--format", "both").code == 0
+    assert Dataset.open(tmp_path / "shards").manifest.kinds == ("arrow", "webdataset")
+
+
+def test_fields_may_have_other_names(lmmtc: Lmmtc, tmp_path: Path, tokenizer_folder: Path) -> None:
+    (tmp_path / "table.csv").write_text("body,codes\none,a; b\ntwo,b\n")
+    options = ("--text-field", "body", "--labels-field", "codes", "--label-separator", ";", "--split", "dev")
+    said = lmmtc("shard", tmp_path / "table.csv", tmp_path / "shards", "--tokenizer", tokenizer_folder, *options)
+    assert said.out.startswith("dev: 2 records in 1 shards\nlabels: 2; skipped records: 0\n")
+
+
+def test_skipped_records_are_named(shard: Shard, source: Path) -> None:
+    write(source, GOOD, "{}")
+    assert shard("--on-bad-record", "skip").err == "skipped: corpus.jsonl:2: 'id' is missing: must be a string\n"
+
+
+def test_a_dask_address_that_is_none_is_refused(shard: Shard, source: Path) -> None:
+    write(source, GOOD)
+    said = shard("--dask", "nowhere://here")
+    assert said.code == 78
+    assert said.err.startswith("DataError: --dask nowhere://here: no scheduler answers there: ")

@@ -149,3 +149,19 @@ def test_a_write_that_fails_on_one_rank_fails_on_all_and_leaves_what_was(
         assert words.startswith(f"{tmp_path}: writing the checkpoint failed{reason}")
         assert words.endswith("earlier ones stand")
         assert newest == "step-00000001"
+
+
+def test_checkpoints_of_round_steps_stay_for_ever(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=1, keep_every=20)
+    save_all(store, 10, 20, 30, 40, 50)
+    assert [folder.name for folder in store.complete()] == ["step-00000020", "step-00000040", "step-00000050"]
+
+
+def test_the_checkpoint_of_a_step_is_found_if_it_is_whole(store: CheckpointStore) -> None:
+    first, second = save_all(store, 1, 2)
+    assert store.at(1) == first
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3; there are: 1, 2"):
+        store.at(3)
+    flip_a_byte(second / "part-0.safetensors")
+    with pytest.raises(CheckpointError, match=r"step-00000002: part-0\.safetensors is missing or does not have"):
+        store.at(2)

@@ -1,0 +1,73 @@
+"""Decides how long the shards of a split stay mapped: for ever where that costs nothing, else until they are passed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .formats import Index, Shard
+from .manifest import FileInfo, Kind, ShardInfo
+from .places import Held, Place
+from .shards import open_index, open_shard
+
+
+@dataclass
+class _Open:
+    shard: Shard
+    held: list[Held]
+    used: int
+
+
+@dataclass
+class OpenShards:
+    """The shards of one split by number, mapped when they are first asked for."""
+
+    shards: Sequence[ShardInfo]
+    kind: Kind
+    place: Place
+    _open: dict[int, _Open] = field(default_factory=dict)
+    _indexes: dict[int, Index] = field(default_factory=dict)
+    _turn: int = 0
+
+    def shard(self, number: int) -> Shard:
+        """Give a shard; CorruptShardError when it is not what the manifest says."""
+        if number not in self._open:
+            held: list[Held] = []
+            shard = open_shard(lambda info: self._hold(info, held), self.shards[number], self.kind)
+            self._open[number] = _Open(shard, held, self._turn)
+        self._open[number].used = self._turn
+        return self._open[number].shard
+
+    def index(self, number: int) -> Index:
+        """Give a sidecar, which is small and stays mapped, whatever becomes of its file."""
+        if number not in self._indexes:
+            held: list[Held] = []
+            self._indexes[number] = open_index(lambda info: self._hold(info, held), self.shards[number])
+            _release(held)
+        return self._indexes[number]
+
+    def name(self, number: int) -> str:
+        """Name a shard in full, for messages."""
+        return self.place.name(self.shards[number].files[self.kind])
+
+    def expect(self, numbers: Sequence[int]) -> None:
+        """Have shards fetched that will be asked for soon."""
+        for number in numbers:
+            if number not in self._open:
+                self.place.expect(self.shards[number].files[self.kind])
+
+    def next_turn(self) -> None:
+        """Let go of what was not asked for in the last turns."""
+        self._turn += 1
+        if self.place.idle is None:
+            return
+        for number in [n for n, each in self._open.items() if each.used < self._turn - self.place.idle]:
+            _release(self._open.pop(number).held)
+
+    def _hold(self, info: FileInfo, held: list[Held]) -> Path:
+        held.append(self.place.hold(info))
+        return held[-1].path
+
+
+def _release(held: Sequence[Held]) -> None:
+    for each in held:
+        each.release()

@@ -1,0 +1,85 @@
+"""Decides what of a remote data set is fetched at once: all but its shards, which come when they are wanted.
+
+CACHE/datasets/<dataset_id>/   manifest, labels, tokenizer
+CACHE/shards/                  see cache.py
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CorruptShardError
+from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, FileInfo, Manifest
+from ..places import CacheSettings
+from ..storage import inside, publish, sha256
+from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE
+from .cache import Cache
+from .counts import FetchCounts
+from .pins import Pin
+from .prefetch import Prefetcher
+from .store import Store, open_store
+
+_AT_ONCE = 4 << 20
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Shards in a store. Those that were not touched for `idle` takes are let go, so that the cache may evict them."""
+
+    prefetcher: Prefetcher
+    url: str
+    counts: FetchCounts
+    idle: int = 256
+
+    def hold(self, info: FileInfo) -> Pin:
+        """Wait for a file, and pin it in the cache."""
+        return self.prefetcher.take(info.path, info.bytes, info.xxh3_128)
+
+    def expect(self, info: FileInfo) -> None:
+        """Begin to fetch a file."""
+        self.prefetcher.ask(info.path, info.bytes, info.xxh3_128)
+
+    def name(self, info: FileInfo) -> str:
+        """Give its address."""
+        return f"{self.url}/{info.path}"
+
+
+def mirrored(url: str, settings: CacheSettings) -> tuple[Path, Elsewhere]:
+    """Fetch what a data set needs beside its shards; returns the folder it is in, and the place of the shards.
+
+    CorruptShardError when labels or tokenizer are not what the manifest says.
+    """
+    counts = FetchCounts()
+    store = open_store(url, counts=counts)
+    shards = Elsewhere(Prefetcher(Cache(settings.folder / "shards", settings.limit_bytes, store)), store.url, counts)
+    incoming = settings.folder / "datasets" / "incoming"
+    _fetch(store, MANIFEST_FILE, incoming / MANIFEST_FILE)
+    manifest = Manifest.load(incoming)
+    folder = settings.folder / "datasets" / manifest.dataset_id.removeprefix("sha256:")[:32]
+    if not (folder / MANIFEST_FILE).is_file():
+        _fetch_parts(store, manifest, folder)
+        manifest.save(folder)
+    return folder, shards
+
+
+def _fetch_parts(store: Store, manifest: Manifest, folder: Path) -> None:
+    checksums = {
+        manifest.labels.path: manifest.labels.sha256,
+        f"{TOKENIZER_FOLDER}/{TOKENIZER_FILE}": manifest.tokenizer.sha256,
+    }
+    if manifest.label_filter:
+        checksums[manifest.label_filter.path] = manifest.label_filter.sha256
+    settings = {f"{TOKENIZER_FOLDER}/{name}" for name in SETTINGS_FILES} & set(store.list(TOKENIZER_FOLDER))
+    for name in (*checksums, *sorted(settings)):
+        _fetch(store, name, inside(folder, name), checksums.get(name))
+
+
+def _fetch(store: Store, name: str, path: Path, checksum: str | None = None) -> None:
+    size = store.size(name)
+    with publish(path) as temporary:
+        with temporary.open("wb") as file:
+            for start in range(0, size, _AT_ONCE):
+                file.write(store.read(name, start, min(start + _AT_ONCE, size)))
+        if checksum and (found := sha256(temporary)) != checksum:
+            raise CorruptShardError(
+                f"{store.url}/{name}: sha256 = {found}: its manifest says {checksum}: upload it again"
+            )
