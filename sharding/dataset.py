@@ -38,7 +38,7 @@ class Split:
         Raises a CorruptShardError for a label or token id that nothing has: one that passed would be ignored by the
         scan, or end training without a word about the shard.
         """
-        self._shards.next_turn()
+        self._shards.next_turn(len(positions))
         rows = gather(lambda i, rows: self._shards.shard(i).take(rows, columns), self.shard_rows, positions)
         for column in self._ends.keys() & set(columns):
             if len(ids := _ids(rows, column)) and ids.max() >= self._ends[column]:
@@ -52,7 +52,7 @@ class Split:
     def shards(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield the name and the rows of one shard after the other, each mapped for as long as its rows are held."""
         for number in range(len(self.shard_rows)):
-            self._shards.next_turn()
+            self._shards.next_turn(self.shard_rows[number])
             yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
 
     @property

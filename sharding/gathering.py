@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .formats.lists import take_rows
+
 
 def gather(
     take: Callable[[int, NDArray[np.int64]], pa.RecordBatch], lengths: Sequence[int], rows: NDArray[np.int64]
@@ -20,4 +22,4 @@ def gather(
     owners, first = np.unique(owner[by_owner], return_index=True)
     groups = np.split(rows[by_owner], first[1:])
     parts = [take(int(i), group - (ends[i] - lengths[i])) for i, group in zip(owners, groups, strict=True)]
-    return pa.concat_batches(parts).take(pa.array(np.argsort(by_owner)))
+    return take_rows(pa.concat_batches(parts), np.argsort(by_owner))

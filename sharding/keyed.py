@@ -20,11 +20,15 @@ _WORD = (1 << 64) - 1
 def hash64(*parts: Part) -> NDArray[np.uint64]:
     """Hash a key to uint64 values of the broadcast shape of its parts; integers count modulo 2^64."""
     # Starting from the number of parts keeps a key apart from its own extensions.
-    state = np.uint64(len(parts))
+    return np.asarray(fold(np.uint64(len(parts)), *parts))
+
+
+def fold(state: Any, *parts: Part) -> Any:
+    """Hash parts onto a state: `hash64(a, b)` is `fold(fold(2, a), b)`, for keys that begin alike."""
     with np.errstate(over="ignore"):
         for part in parts:
             state = _finalise((state ^ _words(part)) + _INCREMENT)
-    return np.asarray(state)
+    return state
 
 
 def uniform(*parts: Part) -> NDArray[np.float64]:

@@ -55,9 +55,9 @@ class OpenShards:
             if number not in self._open:
                 self.place.expect(self.shards[number].files[self.kind])
 
-    def next_turn(self) -> None:
-        """Let go of what was not asked for in the last turns."""
-        self._turn += 1
+    def next_turn(self, records: int) -> None:
+        """Let go of what was not asked for in the last turns, which were of so many records each."""
+        self._turn += records
         if self.place.idle is None:
             return
         for number in [n for n, each in self._open.items() if each.used < self._turn - self.place.idle]:

@@ -19,7 +19,7 @@ class Held(Protocol):
 
 
 class Place(Protocol):
-    """Where files of shards are. idle: takes after which an unused shard should be let go; None: never."""
+    """Where files of shards are. idle: records after which an unused shard should be let go; None: never."""
 
     @property
     def idle(self) -> int | None: ...

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from .partition import Partition, StreamGuards, StreamState
 COLUMNS = ("tokens", "labels")
 
 _AHEAD = 64  # steps for which shards from elsewhere are fetched before they are taken
+# A call for many records costs little more than one for few: of the order, and of every shard that is touched.
+_RECORDS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,7 @@ class TrainStream:
     ) -> None:
         self._split = dataset.split(split)
         self._columns, self._accumulation = columns, accumulation
+        self._steps_at_once = min(max(1, _RECORDS_AT_ONCE * world_size // global_batch), _AHEAD)
         self._first_order = Order.of_shards(self._split.shard_rows, seed=seed, lanes=lanes, window=window)
         self.guards = StreamGuards(
             dataset_id=dataset.manifest.dataset_id,
@@ -98,11 +102,11 @@ class TrainStream:
         state = self.partition.settle(state)
         while True:
             order = replace(self._first_order, epoch=state.epoch)
-            for _ in range(self.partition.steps_left(state)):
-                self._expect(state)
-                batch = self._batch(order, self.partition.positions(state))
-                state = self.partition.after(state)
-                yield batch, state
+            left = self.partition.steps_left(state)
+            while left:
+                shares = list(islice(self._shares(state), min(left, self._steps_at_once)))
+                yield from self._read(order, shares)
+                left, state = left - len(shares), shares[-1][1]
 
     def steps(self, state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
         """Yield the same in micro-batches of one size."""
@@ -119,9 +123,21 @@ class TrainStream:
         order = replace(self._first_order, epoch=far.epoch)
         self._split.expect(order.rows(self.partition.positions(far)))
 
-    def _batch(self, order: Order, positions: NDArray[np.int64]) -> RecordBatch:
-        table = self._split.take(order.rows(positions), self._columns)
-        return RecordBatch(order.epoch, positions, np.ones(len(positions), dtype=np.float32), table)
+    def _shares(self, state: StreamState) -> Iterator[tuple[NDArray[np.int64], StreamState]]:
+        while True:
+            self._expect(state)
+            positions, state = self.partition.positions(state), self.partition.after(state)
+            yield positions, state
+
+    def _read(
+        self, order: Order, shares: Sequence[tuple[NDArray[np.int64], StreamState]]
+    ) -> Iterator[tuple[RecordBatch, StreamState]]:
+        """Read the shares of several steps of one epoch together."""
+        table = self._split.take(order.rows(np.concatenate([positions for positions, _ in shares])), self._columns)
+        for number, (positions, after) in enumerate(shares):
+            size = len(positions)
+            weights = np.ones(size, dtype=np.float32)
+            yield RecordBatch(order.epoch, positions, weights, table.slice(number * size, size)), after
 
 
 def sequential(

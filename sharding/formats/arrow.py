@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import CorruptShardError
+from .lists import as_bytes, as_lists
 from .mapping import map_file
 
 
@@ -34,6 +35,7 @@ class ArrowShard:
     def __init__(self, rows: pa.RecordBatch) -> None:
         self.rows = rows
         self.num_rows = rows.num_rows
+        self._bytes = as_bytes(rows)
 
     @classmethod
     def open(cls, path: Path) -> "ArrowShard":
@@ -48,7 +50,8 @@ class ArrowShard:
 
     def take(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
         """Copy out rows, in the order asked for."""
-        return self.rows.select(columns).take(pa.array(rows))
+        schema = pa.schema([self.rows.schema.field(name) for name in columns])
+        return as_lists(self._bytes.select(columns).take(pa.array(rows)), schema)
 
 
 def _write(sink: pa.NativeFile, rows: pa.RecordBatch) -> None:

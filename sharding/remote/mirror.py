@@ -23,12 +23,12 @@ _AT_ONCE = 4 << 20
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Shards in a store. Those that were not touched for `idle` takes are let go, so that the cache may evict them."""
+    """Shards in a store; one that `idle` records long was not touched is let go, so that the cache may evict it."""
 
     prefetcher: Prefetcher
     url: str
     counts: FetchCounts
-    idle: int = 256
+    idle: int = 1 << 16
 
     def hold(self, info: FileInfo) -> Pin:
         """Wait for a file, and pin it in the cache."""
