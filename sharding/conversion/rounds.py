@@ -3,9 +3,11 @@
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
@@ -62,7 +64,7 @@ class Rounds:
         """Write down which labels records are not judged by, if the source names some that there are."""
         path, lookup = self.job.shards / FILTER_FILE, LabelLookup.load(self.job.lookup)
         pairs = self.job.source.filter_pairs()
-        with publish(path) as temporary, gzip.GzipFile(temporary, "wb", mtime=0) as file:
+        with publish(path) as temporary, _gzip(temporary) as file:
             written = sum(file.write(lines) for lines in iter(partial(_known, pairs, lookup), None))
         if not written:
             path.unlink()
@@ -97,6 +99,13 @@ class Rounds:
     def _name(self) -> str:
         files = self.job.source.files
         return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
+@contextmanager
+def _gzip(path: Path) -> Iterator[gzip.GzipFile]:
+    """Compress to the same bytes whenever, and under whatever name: a header holds both unless it is told not to."""
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+        yield compressed
 
 
 def _known(pairs: Iterator[tuple[str, str]], lookup: LabelLookup) -> bytes | None:
