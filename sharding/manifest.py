@@ -121,6 +121,12 @@ class Manifest:
             for shard in shards:
                 yield from (shard.files[kind].path, shard.index.path)
 
+    def shard_files(self) -> Iterator[FileInfo]:
+        """Name the files of all shards in all their formats: those whose names follow from their content."""
+        for shards in self.splits.values():
+            for shard in shards:
+                yield from (*shard.files.values(), shard.index)
+
     def check_files(self, folder: Path, kind: Kind) -> None:
         """Raise a ManifestError that names the files of a format which are not there."""
         missing = [name for name in self.files(kind) if not inside(folder, name).is_file()]

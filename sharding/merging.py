@@ -35,7 +35,7 @@ def merge(folder: Path, others: Sequence[Path]) -> Manifest:
         _check(base, other)
         _check_new([base, *more[:number]], other)
     for other in more:
-        for info in _files(other.manifest):
+        for info in other.manifest.shard_files():
             _place(inside(other.path, info.path), inside(folder, info.path))
     parts = (base, *more)
     manifest = replace(
@@ -74,11 +74,6 @@ def _check_new(parts: Sequence[Dataset], other: Dataset) -> None:
     known = {name: part.path for part in parts for name in _shard_names(part.manifest)}
     if again := next((name for name in _shard_names(other.manifest) if name in known), None):
         raise DataError(f"{other.path}: its shard {again} is in {known[again]} already: records would come twice")
-
-
-def _files(manifest: Manifest) -> list[FileInfo]:
-    shards = [shard for split in manifest.splits.values() for shard in split]
-    return [info for shard in shards for info in (*shard.files.values(), shard.index)]
 
 
 def _shard_names(manifest: Manifest) -> list[str]:
