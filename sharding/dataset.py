@@ -54,6 +54,7 @@ class Split:
         for number in range(len(self.shard_rows)):
             self._shards.next_turn()
             yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
+            self._shards.let_go(number)
 
     @property
     def fetches(self) -> bool:

@@ -55,13 +55,18 @@ class OpenShards:
             if number not in self._open:
                 self.place.expect(self.shards[number].files[self.kind])
 
+    def let_go(self, number: int) -> None:
+        """Keep a shard no longer, if it is open; who has its rows keeps those."""
+        if number in self._open:
+            _release(self._open.pop(number).held)
+
     def next_turn(self) -> None:
         """Let go of what was not asked for in the last turns."""
         self._turn += 1
         if self.place.idle is None:
             return
         for number in [n for n, each in self._open.items() if each.used < self._turn - self.place.idle]:
-            _release(self._open.pop(number).held)
+            self.let_go(number)
 
     def _hold(self, info: FileInfo, held: list[Held]) -> Path:
         held.append(self.place.hold(info))
