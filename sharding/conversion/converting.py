@@ -65,6 +65,8 @@ def convert(
     What was done before a kill, or before any error, is kept in `out` and not done again. Raises a DataError when the
     source cannot be used, or when `out` holds another data set, which stays.
     """
+    # Workers need not be in this folder.
+    out, tokenizer_folder = out.absolute(), tokenizer_folder.absolute()
     paths = [source] if isinstance(source, Path) else list(source)
     recipe = _Recipe(label_texts, vocabulary, max_tokens, shard_rows, seed, on_bad_record, tuple(kinds))
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()

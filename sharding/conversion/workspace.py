@@ -26,7 +26,10 @@ def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
     block succeeds and stays when it does not. DataError while another process works in it, or where the disk fails.
     """
     folder = out / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: {error.strerror}: must be a folder, or where one can be made") from error
     try:
         with FileLock(folder / _LOCK, timeout=0):
             if not _same(folder / _PLAN, plan):

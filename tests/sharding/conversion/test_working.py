@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -148,6 +149,23 @@ def test_a_dask_cluster_makes_the_same_bytes(
     out = tmp_path / "out"
     assert convert(corpus, out, tokenizer_folder, shard_rows=100, num_workers=2, executor=dask_executor) == undisturbed
     assert files(out) == files(corpus.parent / "undisturbed")
+
+
+def test_workers_need_not_be_in_the_folder_that_paths_are_relative_to(
+    corpus: Path, undisturbed: Manifest, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    relative = Path(os.path.relpath(tmp_path / "out")), Path(os.path.relpath(tokenizer_folder))
+    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (tmp_path,)) as executor:
+        assert convert(Path("corpus.jsonl"), *relative, shard_rows=100, executor=executor) == undisturbed
+    assert verify(tmp_path / "out").problems == ()
+
+
+def test_a_folder_that_cannot_be_made_is_named(corpus: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(DataError, match=f"{out}: Not a directory: must be a folder, or where one can be made"):
+            convert(corpus, out, tokenizer_folder)
 
 
 FULL = """
