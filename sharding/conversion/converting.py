@@ -21,6 +21,7 @@ from ..records import BadRecordPolicy
 from ..sources import Source, SourceSettings, open_source
 from ..storage import sha256
 from ..tokenizing import TextTokenizer
+from .encoding import changed
 from .job import Job
 from .publishing import release
 from .rounds import Rounds
@@ -63,7 +64,7 @@ def convert(
     told of the first bad records of each piece.
 
     What was done before a kill, or before any error, is kept in `out` and not done again. Raises a DataError when the
-    source cannot be used, or when `out` holds another data set, which stays.
+    source cannot be used or does not stay as it is, or when `out` holds another data set, which stays.
     """
     # Workers need not be in this folder.
     out, tokenizer_folder = out.absolute(), tokenizer_folder.absolute()
@@ -72,9 +73,10 @@ def convert(
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
     tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
     pieces = opened.pieces(_piece_bytes(opened))
+    content = _content(opened)
     plan = {
         "recipe": recipe.content(),
-        "source": _content(opened),
+        "source": [repr(opened), content],
         "pieces": [astuple(piece) for piece in pieces],
         "tokenizer": tokenizer.sha256,
     }
@@ -98,6 +100,8 @@ def convert(
         for line in survey.shown:
             skipped(line)
         labels = rounds.vocabulary(survey, given, {**opened.label_texts(), **texts})
+        rounds.encode(survey)
+        _check_unchanged(opened, content)
         manifest = Manifest(
             splits=rounds.shards(survey, shard_rows),
             tokenizer=tokenizer,
@@ -145,9 +149,17 @@ class _Recipe:
 _FILES = ("label_texts", "vocabulary")
 
 
-def _content(source: Source) -> list[object]:
-    stats = [(str(file), file.stat()) for file in source.files]
-    return [repr(source), *([name, stat.st_size, stat.st_mtime_ns] for name, stat in stats)]
+def _content(source: Source) -> dict[str, list[int]]:
+    files = [file for file in (*source.files, *source.companions()) if file.is_file()]
+    stats = [(str(file), file.stat()) for file in files]
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats}
+
+
+def _check_unchanged(source: Source, before: dict[str, list[int]]) -> None:
+    now = _content(source)
+    for name in before | now:
+        if before.get(name) != now.get(name):
+            raise changed(name)
 
 
 def _piece_bytes(source: Source) -> int:

@@ -71,14 +71,17 @@ class Rounds:
             return None
         return FileInfo(FILTER_FILE, path.stat().st_size, xxh3_128(path), sha256(path))
 
-    def shards(self, found: Survey, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
-        """Encode all records, and cut each split into shards."""
+    def encode(self, found: Survey) -> None:
+        """Encode all records."""
         job = self.job
         parts = [
             self._part(f"encode-{n:06}", encode_piece, (job, n, piece), records)
             for n, (piece, records) in enumerate(zip(self.pieces, found.of_pieces, strict=True))
         ]
         list(work_off(parts, self.executor, self.progress, "encoding records"))
+
+    def shards(self, found: Survey, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
+        """Cut each split into shards."""
         parts = [part for split in SPLITS if split in found.records for part in self._cut(split, found, shard_rows)]
         written = work_off(parts, self.executor, self.progress, "writing shards")
         shards: dict[str, list[ShardInfo]] = {}
