@@ -73,6 +73,7 @@ def convert(
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
     tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
     pieces = opened.pieces(_piece_bytes(opened))
+    num_workers = max(min(num_workers, len(pieces)), 1)
     content = _content(opened)
     plan = {
         "recipe": recipe.content(),
@@ -82,7 +83,7 @@ def convert(
     }
     with (
         workspace(out, plan) as folder,
-        nullcontext(executor) if executor else workers(max(min(num_workers, len(pieces)), 1)) as pool,
+        nullcontext(executor) if executor else workers(num_workers) as pool,
     ):
         job = Job(
             source=opened,

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from sharding import DataError, Manifest, convert, verify
@@ -166,6 +167,22 @@ def test_a_folder_that_cannot_be_made_is_named(corpus: Path, tokenizer_folder: P
     for out in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(DataError, match=f"{out}: Not a directory: must be a folder, or where one can be made"):
             convert(corpus, out, tokenizer_folder)
+
+
+def test_a_source_in_one_piece_has_the_memory_of_all_workers(tokenizer_folder: Path, tmp_path: Path) -> None:
+    record = json.dumps({"id": "1", "split": "train", "text": "a" * 200, "labels": ["b"]}) + "\n"
+    (tmp_path / "corpus.jsonl").write_text(record * 9000)
+    runs: list[int] = []
+
+    def count(_done: int, _total: int, what: str) -> None:
+        if what == "encoding records":
+            (file,) = (tmp_path / "out" / ".building" / "runs" / "train").iterdir()
+            runs.append(pa.ipc.open_file(file).num_record_batches)
+
+    convert(
+        tmp_path / "corpus.jsonl", tmp_path / "out", tokenizer_folder, num_workers=8, memory=32 << 20, progress=count
+    )
+    assert runs == [1]
 
 
 FULL = """
