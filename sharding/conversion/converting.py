@@ -8,6 +8,7 @@ of parts that any worker can do and that are never done twice:
     stretches of keys    -> shards                -> manifest
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -135,7 +136,7 @@ class _Recipe:
             raise DataError(
                 f"label texts {self.label_texts}: the vocabulary {self.vocabulary} brings its own: give one of the two"
             )
-        return Vocabulary.load(self.vocabulary) if self.vocabulary else None
+        return _different(Vocabulary.load(self.vocabulary), self.vocabulary) if self.vocabulary else None
 
     def texts(self) -> dict[str, str]:
         """Read what labels mean."""
@@ -145,6 +146,13 @@ class _Recipe:
         """Name everything by content, not by place."""
         files = {name: sha256(path) if path else None for name, path in asdict(self).items() if name in _FILES}
         return {**asdict(self), **files, "format_version": FORMAT_VERSION}
+
+
+def _different(labels: Vocabulary, path: Path) -> Vocabulary:
+    if len(labels.names.unique()) < len(labels):
+        twice = Counter(labels.names.to_pylist()).most_common(1)[0][0]
+        raise DataError(f"label vocabulary {path}: label {twice!r} is there twice: names must differ")
+    return labels
 
 
 _FILES = ("label_texts", "vocabulary")

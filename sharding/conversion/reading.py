@@ -13,7 +13,7 @@ from ..records import Record
 from ..sources import Piece
 from .job import Job
 
-# Encoding takes some ninety bytes a token until it is cut, so that few long texts are as much as many short ones.
+# A text is encoded as a whole before it is cut: few long ones take as much memory as many short ones.
 _RECORDS_AT_ONCE, _LETTERS_AT_ONCE = 4096, 4 << 20
 _SHOWN = 3
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sharding import (
@@ -170,6 +171,15 @@ def test_a_given_vocabulary_takes_no_other_texts(write_jsonl: Write, tmp_path: P
             vocabulary=tmp_path / "labels.arrow",
             label_texts=tmp_path / "labels.tsv",
         )
+
+
+def test_a_given_vocabulary_with_a_label_twice_is_refused(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    names = pa.array(["all", "t0", "t1", "t0"])
+    Vocabulary(names, pa.nulls(4, pa.string()), np.zeros(4, dtype=np.int64)).save(tmp_path / "given.arrow")
+    with pytest.raises(DataError, match=r"given\.arrow: label 't0' is there twice: names must differ"):
+        convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder, vocabulary=tmp_path / "given.arrow")
 
 
 def test_progress_is_told_up_to_the_end(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
