@@ -1,4 +1,4 @@
-"""Decides how a published data set is read: shards are mapped when first touched and stay mapped."""
+"""Decides how a published data set is read: shards are mapped when first touched, and stay so for a while."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
