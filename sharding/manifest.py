@@ -101,7 +101,12 @@ class Manifest:
         _check_version(path, "order_version", content, ORDER_VERSION)
         if content.get("dataset_id") != _dataset_id(content):
             raise ManifestError(f"{path}: dataset_id does not match the content: the file was changed, convert again")
-        manifest = _parse(path, content)
+        try:
+            manifest = _parse(path, content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ManifestError(
+                f"{path}: has other parts than a manifest of format_version {FORMAT_VERSION} ({error}): convert again"
+            ) from error
         if not manifest.kinds:
             raise ManifestError(f"{path}: no format has all of its shards: convert again")
         return manifest
