@@ -25,6 +25,7 @@ def upload(folder: Path, url: str, progress: Callable[[int, int, str], None]) ->
     kept = there & {file.path for file in manifest.shard_files()}
     tokenizer = [f"{TOKENIZER_FOLDER}/{path.name}" for path in sorted((folder / TOKENIZER_FOLDER).iterdir())]
     names = [*tokenizer, *dict.fromkeys(name for kind in manifest.kinds for name in manifest.files(kind))]
+    progress(0, len(names), "uploading files")
     for done, name in enumerate(names, start=1):
         path = inside(folder, name)
         if name not in kept or store.size(name) != path.stat().st_size:

@@ -1,8 +1,11 @@
 """What a person sees of a run."""
 
+import json
+
 import pytest
 
-from launcher.progress import TrainingBar, followed
+from launcher import progress as module
+from launcher.progress import TrainingBar, followed, rounds
 from sharding import StreamState
 from trainer.loop import Position
 from trainer.step import StepCounts, StepReport
@@ -34,3 +37,18 @@ def test_the_bar_ends_with_the_last_numbers(
 def test_following_changes_nothing_and_says_nothing_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(followed(iter("abc"), "reading")) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_each_round_has_the_rate_of_its_own_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    with rounds() as show:
+        for what, seconds in (("counting labels", 9), ("encoding records", 25)):
+            for done in range(seconds + 1):
+                now += done > 0
+                show(done * 100, 2500, what)
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [news["doing"] for news in said] == ["encoding records"] * 2
+    assert [(news["per_second"], news["seconds_left"]) for news in said] == [(100, 15), (100, 5)]

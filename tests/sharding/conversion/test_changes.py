@@ -24,8 +24,8 @@ def once(change: Callable[[], object], when: str) -> Callable[[int, int, str], N
     """Make a change after the first part of a round."""
     changed = []
 
-    def progress(_done: int, _total: int, what: str) -> None:
-        if what == when and not changed:
+    def progress(done: int, _total: int, what: str) -> None:
+        if done and what == when and not changed:
             changed.append(change())
 
     return progress

@@ -174,8 +174,8 @@ def test_a_source_in_one_piece_has_the_memory_of_all_workers(tokenizer_folder: P
     (tmp_path / "corpus.jsonl").write_text(record * 9000)
     runs: list[int] = []
 
-    def count(_done: int, _total: int, what: str) -> None:
-        if what == "encoding records":
+    def count(done: int, _total: int, what: str) -> None:
+        if done and what == "encoding records":
             (file,) = (tmp_path / "out" / ".building" / "runs" / "train").iterdir()
             runs.append(pa.ipc.open_file(file).num_record_batches)
 
