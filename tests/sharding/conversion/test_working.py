@@ -74,7 +74,7 @@ def start(corpus: Path, out: Path, tokenizer_folder: Path, workers: int) -> subp
 
 def results(out: Path) -> dict[str, int]:
     found = {}
-    for path in (out / ".building" / "results").glob("*.json"):
+    for path in (out / ".building").glob("*/results/*.json"):
         found[path.name] = path.stat().st_mtime_ns
     return found
 
@@ -176,7 +176,7 @@ def test_a_source_in_one_piece_has_the_memory_of_all_workers(tokenizer_folder: P
 
     def count(done: int, _total: int, what: str) -> None:
         if done and what == "encoding records":
-            (file,) = (tmp_path / "out" / ".building" / "runs" / "train").iterdir()
+            (file,) = (tmp_path / "out" / ".building").glob("*/runs/train/*")
             runs.append(pa.ipc.open_file(file).num_record_batches)
 
     convert(
