@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -35,10 +36,12 @@ def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
         with FileLock(building / _LOCK, timeout=0):
             for other in building.iterdir():
                 if other.is_dir() and other != folder:
-                    shutil.rmtree(other)
+                    _delete(other)
             folder.mkdir(exist_ok=True)
             yield folder
-            shutil.rmtree(building)
+            _delete(folder)
+            # A worker that comes late may be writing at this moment; nobody goes on with that.
+            shutil.rmtree(building, ignore_errors=True)
     except Timeout:
         raise DataError(f"{out}: another conversion is at work here: wait for it, or stop it") from None
     except OSError as error:
@@ -46,3 +49,8 @@ def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
         raise DataError(
             f"{error.filename or out}: {reason}: finished parts are kept: make room, or see to it, and start again"
         ) from error
+
+
+def _delete(folder: Path) -> None:
+    """Delete parts under another name, so that a kill in the middle leaves none that look finished."""
+    shutil.rmtree(folder.rename(folder.with_name(f"{uuid4().hex}.old")))

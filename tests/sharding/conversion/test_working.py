@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,24 @@ def test_unfinished_parts_of_another_source_are_not_used(
     assert convert(corpus, out, tokenizer_folder, shard_rows=100) == undisturbed
     assert verify(out).problems == ()
     assert not (out / ".building").exists()
+
+
+def test_a_kill_while_parts_are_deleted_leaves_none_to_go_on_with(
+    corpus: Path, undisturbed: Manifest, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.rmtree
+
+    def killed(folder: Path, **_: object) -> None:
+        for part in folder.rglob("counts"):
+            real(part)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert(corpus, tmp_path / "out", tokenizer_folder, shard_rows=100)
+    monkeypatch.undo()
+    assert convert(corpus, tmp_path / "out", tokenizer_folder, shard_rows=100) == undisturbed
+    assert files(tmp_path / "out") == files(corpus.parent / "undisturbed")
 
 
 def test_two_conversions_do_not_work_in_one_folder(corpus: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
