@@ -1,6 +1,5 @@
 """The subcommands of `lmmtc` that make data sets and look at them: what each is for and what it takes."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,7 +42,9 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
     shard_format: Annotated[
         Literal["arrow", "webdataset", "both"], typer.Option("--format", help="Format of the shards.")
     ] = "arrow",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one for each core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one for each core, or all of the Dask cluster.")
+    ] = None,
     memory: Annotated[int, typer.Option(min=1, help="MiB of records and counts that all workers together hold.")] = 512,
     dask: Annotated[
         str | None, typer.Option(help="Scheduler of a Dask cluster that sees the same files, tcp://HOST:PORT.")
@@ -69,10 +70,9 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
         seed=seed,
         on_bad_record=on_bad_record,
         kinds=("arrow", "webdataset") if shard_format == "both" else (shard_format,),
-        num_workers=workers or os.cpu_count() or 1,
         memory=memory << 20,
     )
-    command.run(conversion, out, dask)
+    command.run(conversion, out, workers, dask)
 
 
 @app.command()

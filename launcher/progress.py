@@ -63,8 +63,8 @@ class _JsonLines:
     def __call__(self, done: int, total: int, what: str) -> None:
         now = time.monotonic()
         if what != self._round:
-            self._round, self._started = what, self._said
-        if now - self._said >= self.every_seconds:
+            self._round, self._started = what, now
+        if now - max(self._said, self._started) >= self.every_seconds:
             rate = done / (now - self._started)
             left = (total - done) / rate if rate else None
             news = {"doing": what, "done": done, "total": total, "per_second": rate, "seconds_left": left}

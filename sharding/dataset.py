@@ -1,4 +1,4 @@
-"""Decides how a published data set is read: shards are mapped when first touched and stay mapped."""
+"""Decides how a published data set is read: shards are mapped when first touched, and stay so for a while."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +54,7 @@ class Split:
         for number in range(len(self.shard_rows)):
             self._shards.next_turn(self.shard_rows[number])
             yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
+            self._shards.let_go(number)
 
     @property
     def fetches(self) -> bool:

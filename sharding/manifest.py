@@ -101,7 +101,12 @@ class Manifest:
         _check_version(path, "order_version", content, ORDER_VERSION)
         if content.get("dataset_id") != _dataset_id(content):
             raise ManifestError(f"{path}: dataset_id does not match the content: the file was changed, convert again")
-        manifest = _parse(path, content)
+        try:
+            manifest = _parse(path, content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ManifestError(
+                f"{path}: has other parts than a manifest of format_version {FORMAT_VERSION} ({error}): convert again"
+            ) from error
         if not manifest.kinds:
             raise ManifestError(f"{path}: no format has all of its shards: convert again")
         return manifest
@@ -120,6 +125,12 @@ class Manifest:
         for shards in self.splits.values():
             for shard in shards:
                 yield from (shard.files[kind].path, shard.index.path)
+
+    def shard_files(self) -> Iterator[FileInfo]:
+        """Name the files of all shards in all their formats: those whose names follow from their content."""
+        for shards in self.splits.values():
+            for shard in shards:
+                yield from (*shard.files.values(), shard.index)
 
     def check_files(self, folder: Path, kind: Kind) -> None:
         """Raise a ManifestError that names the files of a format which are not there."""

@@ -35,7 +35,7 @@ def merge(folder: Path, others: Sequence[Path]) -> Manifest:
         _check(base, other)
         _check_new([base, *more[:number]], other)
     for other in more:
-        for info in _files(other.manifest):
+        for info in other.manifest.shard_files():
             _place(inside(other.path, info.path), inside(folder, info.path))
     parts = (base, *more)
     manifest = replace(
@@ -76,11 +76,6 @@ def _check_new(parts: Sequence[Dataset], other: Dataset) -> None:
         raise DataError(f"{other.path}: its shard {again} is in {known[again]} already: records would come twice")
 
 
-def _files(manifest: Manifest) -> list[FileInfo]:
-    shards = [shard for split in manifest.splits.values() for shard in split]
-    return [info for shard in shards for info in (*shard.files.values(), shard.index)]
-
-
 def _shard_names(manifest: Manifest) -> list[str]:
     return [info.path for shards in manifest.splits.values() for shard in shards for info in shard.files.values()]
 
@@ -88,13 +83,14 @@ def _shard_names(manifest: Manifest) -> list[str]:
 def _place(source: Path, target: Path) -> None:
     with publish(target) as temporary:
         try:
-            os.link(source, temporary)
+            # The file itself: a link to it may lead nowhere from here.
+            os.link(source.resolve(), temporary)
         except OSError:  # another file system, or one without links
             shutil.copyfile(source, temporary)
 
 
 def _save_labels(base: Dataset, more: Sequence[Dataset]) -> LabelsInfo:
-    counts_L = base.vocabulary.counts + sum(_counts_L(other) for other in more)
+    counts_L = _own_counts_L(base, more) + sum(_counts_L(other) for other in more)
     path = base.path / "labels.arrow.new"
     Vocabulary(base.vocabulary.names, base.vocabulary.texts, counts_L).save(path)
     # The old manifest still means the old file.
@@ -113,6 +109,14 @@ def _join_filters(folder: Path, files: Sequence[Path]) -> FileInfo | None:
     with publish(folder / name) as temporary:
         temporary.write_bytes(content)
     return FileInfo(name, len(content), checksum, hashlib.sha256(content).hexdigest())
+
+
+def _own_counts_L(base: Dataset, more: Sequence[Dataset]) -> NDArray[np.int64]:
+    """Take what was counted; counts of another data set last as long as there is no training record here."""
+    counts_L = base.vocabulary.counts
+    if "train" in base.manifest.splits or not any("train" in other.manifest.splits for other in more):
+        return counts_L
+    return np.zeros_like(counts_L)
 
 
 def _counts_L(other: Dataset) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Decides how long the shards of a split stay mapped: for ever where that costs nothing, else until they are passed."""
+"""Decides how long the shards of a split stay mapped: until others need the room, or, from afar, are passed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,9 @@ from .formats import Index, Shard
 from .manifest import FileInfo, Kind, ShardInfo
 from .places import Held, Place
 from .shards import open_index, open_shard
+
+# Of 65,530 that a process may have where nobody has asked for more: a tar and its sidecar are two.
+_MOST_MAPPED = 8192
 
 
 @dataclass
@@ -31,6 +34,8 @@ class OpenShards:
     def shard(self, number: int) -> Shard:
         """Give a shard; CorruptShardError when it is not what the manifest says."""
         if number not in self._open:
+            if len(self._open) >= _MOST_MAPPED:
+                self.let_go(next(iter(self._open)))
             held: list[Held] = []
             shard = open_shard(lambda info: self._hold(info, held), self.shards[number], self.kind)
             self._open[number] = _Open(shard, held, self._turn)
@@ -38,8 +43,10 @@ class OpenShards:
         return self._open[number].shard
 
     def index(self, number: int) -> Index:
-        """Give a sidecar, which is small and stays mapped, whatever becomes of its file."""
+        """Give a sidecar, which stays mapped, whatever becomes of its file."""
         if number not in self._indexes:
+            if len(self._indexes) >= _MOST_MAPPED:
+                self._indexes.pop(next(iter(self._indexes)))
             held: list[Held] = []
             self._indexes[number] = open_index(lambda info: self._hold(info, held), self.shards[number])
             _release(held)
@@ -55,13 +62,18 @@ class OpenShards:
             if number not in self._open:
                 self.place.expect(self.shards[number].files[self.kind])
 
+    def let_go(self, number: int) -> None:
+        """Keep a shard no longer, if it is open; who has its rows keeps those."""
+        if number in self._open:
+            _release(self._open.pop(number).held)
+
     def next_turn(self, records: int) -> None:
         """Let go of what was not asked for in the last turns, which were of so many records each."""
         self._turn += records
         if self.place.idle is None:
             return
         for number in [n for n, each in self._open.items() if each.used < self._turn - self.place.idle]:
-            _release(self._open.pop(number).held)
+            self.let_go(number)
 
     def _hold(self, info: FileInfo, held: list[Held]) -> Path:
         held.append(self.place.hold(info))

@@ -97,7 +97,7 @@ def string_of(fields: Mapping[str, Any], key: str) -> str:
     """Give a field that must be a string; BadRecordError otherwise."""
     value = fields.get(key)
     if not is_text(value):
-        raise fault(fields, key, "a string")
+        raise fault(fields, key, "a string in UTF-8" if isinstance(value, str) else "a string")
     return value
 
 

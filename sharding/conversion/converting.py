@@ -8,6 +8,7 @@ of parts that any worker can do and that are never done twice:
     stretches of keys    -> shards                -> manifest
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -21,8 +22,9 @@ from ..records import BadRecordPolicy
 from ..sources import Source, SourceSettings, open_source
 from ..storage import sha256
 from ..tokenizing import TextTokenizer
+from .encoding import changed
 from .job import Job
-from .publishing import release
+from .publishing import check_free, release
 from .rounds import Rounds
 from .working import Progress, workers
 from .workspace import workspace
@@ -63,22 +65,27 @@ def convert(
     told of the first bad records of each piece.
 
     What was done before a kill, or before any error, is kept in `out` and not done again. Raises a DataError when the
-    source cannot be used, or when `out` holds another data set, which stays.
+    source cannot be used or does not stay as it is, or when `out` holds another data set, which stays.
     """
+    # Workers need not be in this folder.
+    out, tokenizer_folder = out.absolute(), tokenizer_folder.absolute()
     paths = [source] if isinstance(source, Path) else list(source)
     recipe = _Recipe(label_texts, vocabulary, max_tokens, shard_rows, seed, on_bad_record, tuple(kinds))
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
     tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
     pieces = opened.pieces(_piece_bytes(opened))
+    num_workers = max(min(num_workers, len(pieces)), 1)
+    check_free(out, tokenizer, max_tokens, recipe.kinds)
+    content = _content(opened)
     plan = {
         "recipe": recipe.content(),
-        "source": _content(opened),
+        "source": [repr(opened), content],
         "pieces": [astuple(piece) for piece in pieces],
         "tokenizer": tokenizer.sha256,
     }
     with (
         workspace(out, plan) as folder,
-        nullcontext(executor) if executor else workers(max(min(num_workers, len(pieces)), 1)) as pool,
+        nullcontext(executor) if executor else workers(num_workers) as pool,
     ):
         job = Job(
             source=opened,
@@ -96,6 +103,8 @@ def convert(
         for line in survey.shown:
             skipped(line)
         labels = rounds.vocabulary(survey, given, {**opened.label_texts(), **texts})
+        rounds.encode(survey)
+        _check_unchanged(opened, content)
         manifest = Manifest(
             splits=rounds.shards(survey, shard_rows),
             tokenizer=tokenizer,
@@ -128,7 +137,7 @@ class _Recipe:
             raise DataError(
                 f"label texts {self.label_texts}: the vocabulary {self.vocabulary} brings its own: give one of the two"
             )
-        return Vocabulary.load(self.vocabulary) if self.vocabulary else None
+        return _different(Vocabulary.load(self.vocabulary), self.vocabulary) if self.vocabulary else None
 
     def texts(self) -> dict[str, str]:
         """Read what labels mean."""
@@ -140,12 +149,27 @@ class _Recipe:
         return {**asdict(self), **files, "format_version": FORMAT_VERSION}
 
 
+def _different(labels: Vocabulary, path: Path) -> Vocabulary:
+    if len(labels.names.unique()) < len(labels):
+        twice = Counter(labels.names.to_pylist()).most_common(1)[0][0]
+        raise DataError(f"label vocabulary {path}: label {twice!r} is there twice: names must differ")
+    return labels
+
+
 _FILES = ("label_texts", "vocabulary")
 
 
-def _content(source: Source) -> list[object]:
-    stats = [(str(file), file.stat()) for file in source.files]
-    return [repr(source), *([name, stat.st_size, stat.st_mtime_ns] for name, stat in stats)]
+def _content(source: Source) -> dict[str, list[int]]:
+    files = [file for file in (*source.files, *source.companions()) if file.is_file()]
+    stats = [(str(file), file.stat()) for file in files]
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats}
+
+
+def _check_unchanged(source: Source, before: dict[str, list[int]]) -> None:
+    now = _content(source)
+    for name in before | now:
+        if before.get(name) != now.get(name):
+            raise changed(name)
 
 
 def _piece_bytes(source: Source) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..errors import DataError
 from ..keyed import hash64
 from ..labels import LabelLookup
 from ..records import SPLITS, shard_schema
@@ -32,7 +33,7 @@ _LARGEST_RUN = 1 << 29
 
 
 def encode_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
-    """Encode a piece: for each split one file of runs, each a record batch sorted by key."""
+    """Encode a piece: for each split one file of runs, each a record batch sorted by key; there is nothing to tell."""
     tokenizer, lookup = _tokenizer(job.tokenizer_folder), LabelLookup.load(job.lookup)
     with ExitStack() as files:
         runs = _Runs(job, number, _schema(tokenizer), files)
@@ -40,7 +41,12 @@ def encode_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
             for split, rows in _by_split(_encode(job, piece.file, group, tokenizer, lookup), group):
                 runs.add(split, rows)
         runs.flush()
-    return {"records": sum(runs.records.values())}
+    return {}
+
+
+def changed(what: str) -> DataError:
+    """Say that something is not what it was when labels were counted."""
+    return DataError(f"{what}: was changed while it was converted: start again when nobody writes to it")
 
 
 @lru_cache(maxsize=1)
@@ -54,6 +60,8 @@ def _schema(tokenizer: TextTokenizer) -> pa.Schema:
 
 def _encode(job: Job, file: int, group: Group, tokenizer: TextTokenizer, lookup: LabelLookup) -> pa.RecordBatch:
     records, ids = group.records, lookup.ids(group.labels)
+    if (ids < 0).any():
+        raise changed(str(job.source.files[file]))
     ends = np.cumsum([len(record.labels) for record in records])
     columns = {
         "id": [record.id for record in records],
@@ -76,7 +84,6 @@ class _Runs:
     """Rows on their way to disk: held until they are worth sorting, published when `files` are closed."""
 
     def __init__(self, job: Job, piece: int, schema: pa.Schema, files: ExitStack) -> None:
-        self.records: defaultdict[str, int] = defaultdict(int)
         self._job, self._piece, self._schema, self._files = job, piece, schema, files
         self._held: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
         self._bytes = 0
@@ -84,7 +91,6 @@ class _Runs:
 
     def add(self, split: str, rows: pa.RecordBatch) -> None:
         """Take rows over."""
-        self.records[split] += rows.num_rows
         self._held[split].append(rows)
         self._bytes += rows.nbytes
         if self._bytes > min(self._job.worker_bytes // _MEMORY_OF_A_RUN, _LARGEST_RUN):

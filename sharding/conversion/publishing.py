@@ -1,12 +1,23 @@
 """Decides how a finished data set becomes visible: its files move into place, then the manifest names them."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest
+from ..errors import DataError
+from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Kind, Manifest
 from ..storage import publish, sync
-from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE
+from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE, TokenizerSpec
 from .job import Job
+
+
+def check_free(out: Path, tokenizer: TokenizerSpec, max_tokens: int, kinds: Sequence[Kind]) -> None:
+    """Raise a DataError when a data set is in `out` that this conversion cannot become, whatever its records are."""
+    if not (out / MANIFEST_FILE).exists():
+        return
+    there = Manifest.load(out)
+    if (there.tokenizer, there.max_tokens, set(there.kinds)) != (tokenizer, max_tokens, set(kinds)):
+        raise DataError(f"{out}: holds another data set already, {there.dataset_id}: choose another folder")
 
 
 def release(job: Job, out: Path, manifest: Manifest) -> Manifest:

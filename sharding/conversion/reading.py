@@ -1,9 +1,8 @@
 """Decides which records of a piece are used, and in which split: the same at each of the two readings."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,11 @@ from ..records import Record
 from ..sources import Piece
 from .job import Job
 
-_RECORDS_AT_ONCE = 4096
+# A text is encoded as a whole before it is cut: few long ones take as much memory as many short ones.
+_RECORDS_AT_ONCE, _LETTERS_AT_ONCE = 4096, 4 << 20
 _SHOWN = 3
+
+Found = tuple[int, Record | BadRecordError]
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,26 @@ class Rejected:
 def read_groups(job: Job, piece: Piece, rejected: Rejected) -> Iterator[Group]:
     """Yield the usable records of a piece in source order."""
     lookup = LabelLookup.load(job.lookup) if job.strict else None
-    found = job.source.read(piece)
-    while some := list(islice(found, _RECORDS_AT_ONCE)):
+    for some in _portions(job.source.read(piece)):
         usable = list(_usable(some, lookup, rejected))
         if usable:
             yield Group(np.array([position for position, _ in usable]), [record for _, record in usable])
 
 
-def _usable(
-    found: Sequence[tuple[int, Record | BadRecordError]], lookup: LabelLookup | None, rejected: Rejected
-) -> Iterator[tuple[int, Record]]:
+def _portions(found: Iterable[Found]) -> Iterator[list[Found]]:
+    some: list[Found] = []
+    letters = 0
+    for position, record in found:
+        some.append((position, record))
+        letters += len(record.text) if isinstance(record, Record) else 0
+        if len(some) == _RECORDS_AT_ONCE or letters >= _LETTERS_AT_ONCE:
+            yield some
+            some, letters = [], 0
+    if some:
+        yield some
+
+
+def _usable(found: Sequence[Found], lookup: LabelLookup | None, rejected: Rejected) -> Iterator[tuple[int, Record]]:
     for position, record in found:
         if isinstance(record, BadRecordError):
             rejected.add(position, record)

@@ -3,9 +3,11 @@
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
@@ -62,21 +64,24 @@ class Rounds:
         """Write down which labels records are not judged by, if the source names some that there are."""
         path, lookup = self.job.shards / FILTER_FILE, LabelLookup.load(self.job.lookup)
         pairs = self.job.source.filter_pairs()
-        with publish(path) as temporary, gzip.GzipFile(temporary, "wb", mtime=0) as file:
+        with publish(path) as temporary, _gzip(temporary) as file:
             written = sum(file.write(lines) for lines in iter(partial(_known, pairs, lookup), None))
         if not written:
             path.unlink()
             return None
         return FileInfo(FILTER_FILE, path.stat().st_size, xxh3_128(path), sha256(path))
 
-    def shards(self, found: Survey, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
-        """Encode all records, and cut each split into shards."""
+    def encode(self, found: Survey) -> None:
+        """Encode all records."""
         job = self.job
         parts = [
             self._part(f"encode-{n:06}", encode_piece, (job, n, piece), records)
             for n, (piece, records) in enumerate(zip(self.pieces, found.of_pieces, strict=True))
         ]
         list(work_off(parts, self.executor, self.progress, "encoding records"))
+
+    def shards(self, found: Survey, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
+        """Cut each split into shards."""
         parts = [part for split in SPLITS if split in found.records for part in self._cut(split, found, shard_rows)]
         written = work_off(parts, self.executor, self.progress, "writing shards")
         shards: dict[str, list[ShardInfo]] = {}
@@ -97,6 +102,13 @@ class Rounds:
     def _name(self) -> str:
         files = self.job.source.files
         return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
+@contextmanager
+def _gzip(path: Path) -> Iterator[gzip.GzipFile]:
+    """Compress to the same bytes whenever, and under whatever name: a header holds both unless it is told not to."""
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
+        yield compressed
 
 
 def _known(pairs: Iterator[tuple[str, str]], lookup: LabelLookup) -> bytes | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..errors import DataError
 from ..shards import write_shard_files
 from .encoding import KEY
 from .job import Job
@@ -38,7 +39,14 @@ def shard_bounds(job: Job, split: str, records: int, shard_rows: int) -> list[in
 
 def write_one(job: Job, split: str, number: int, low: int, high: int) -> dict[str, Any]:
     """Collect the records with keys in [low, high), sort and write them."""
-    rows = pa.concat_batches([part for rows in _runs(job, split) if (part := _between(rows, low, high)).num_rows])
+    parts = [part for rows in _runs(job, split) if (part := _between(rows, low, high)).num_rows]
+    try:
+        rows = pa.concat_batches(parts)
+    except pa.ArrowInvalid:
+        raise DataError(
+            f"shard {split}/{number:05}: its {sum(part.num_rows for part in parts)} records have more than 2 GiB of "
+            "text, which is too much for one column: choose fewer records of a shard, --shard-rows"
+        ) from None
     order = np.argsort(rows[KEY].to_numpy(), kind="stable")
     shard = rows.drop_columns([KEY]).take(pa.array(order))
     return asdict(write_shard_files(job.shards, f"{split}/{number:05}", shard, job.kinds))

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import DataError
 from ..storage import publish
 
-# Called with (done, total, what is being done).
+# Called with (done, total, what is being done); done is 0 when a round begins.
 Progress = Callable[[int, int, str], None]
 
 
@@ -31,6 +31,7 @@ class Part:
 def work_off(parts: Sequence[Part], executor: Executor, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
     """Yield the results of all parts in their order; what an earlier try has finished is not done again."""
     done, total = 0, sum(part.size for part in parts)
+    progress(done, total, what)
     try:
         for part, result in zip(parts, executor.map(_result, parts), strict=True):
             done += part.size

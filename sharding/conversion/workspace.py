@@ -1,5 +1,6 @@
 """Decides what of an unfinished conversion may be gone on with: all of it, if it was told and given the same things."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from ..errors import DataError
-from ..storage import publish
 
 FOLDER = ".building"
-_PLAN = "plan.json"
 _LOCK = "lock"
 
 
@@ -22,19 +22,26 @@ _LOCK = "lock"
 def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
     """Lend the folder for parts inside `out`, where a rename is sure to stay within one file system.
 
-    plan: what the result depends on; parts that were made under another one are deleted. The folder goes when the
-    block succeeds and stays when it does not. DataError while another process works in it, or where the disk fails.
+    plan: what the result depends on. Each plan has a folder of its own, because a worker may still be at a part of an
+    earlier conversion; those of others are deleted. All goes when the block succeeds and stays when it does not.
+    DataError while another process works in it, or where the disk fails.
     """
-    folder = out / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    building = out / FOLDER
     try:
-        with FileLock(folder / _LOCK, timeout=0):
-            if not _same(folder / _PLAN, plan):
-                _clear(folder)
-                with publish(folder / _PLAN) as temporary:
-                    temporary.write_text(json.dumps(plan), encoding="utf-8")
+        building.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: {error.strerror}: must be a folder, or where one can be made") from error
+    folder = building / hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:16]
+    try:
+        with FileLock(building / _LOCK, timeout=0):
+            for other in building.iterdir():
+                if other.is_dir() and other != folder:
+                    _delete(other)
+            folder.mkdir(exist_ok=True)
             yield folder
-            shutil.rmtree(folder)
+            _delete(folder)
+            # A worker that comes late may be writing at this moment; nobody goes on with that.
+            shutil.rmtree(building, ignore_errors=True)
     except Timeout:
         raise DataError(f"{out}: another conversion is at work here: wait for it, or stop it") from None
     except OSError as error:
@@ -44,13 +51,6 @@ def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
         ) from error
 
 
-def _same(path: Path, plan: dict[str, Any]) -> bool:
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(plan))
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != _LOCK:
-            path.unlink()
+def _delete(folder: Path) -> None:
+    """Delete parts under another name, so that a kill in the middle leaves none that look finished."""
+    shutil.rmtree(folder.rename(folder.with_name(f"{uuid4().hex}.old")))

@@ -34,7 +34,7 @@ def _as_bytes(column: pa.ListArray) -> pa.Array:
     numbers = column.values
     width = numbers.type.bit_width // 8
     ends = (column.offsets.to_numpy().astype(np.int64) + numbers.offset) * width
-    buffers = [None, pa.py_buffer(ends), numbers.buffers()[1]]
+    buffers = [None, pa.py_buffer(ends), numbers.buffers()[1] or pa.py_buffer(b"")]  # no numbers, no buffer
     return pa.Array.from_buffers(pa.large_binary(), len(column), buffers)
 
 

@@ -25,7 +25,7 @@ class LabelLookup:
 
     @classmethod
     def build(cls, names: pa.StringArray) -> "LabelLookup":
-        """Hash all names, with the first seed under which no two share a hash."""
+        """Hash names that differ, with the first seed under which no two share a hash."""
         seed = 0
         while True:
             hashes_L = _hashes(names.to_pylist(), seed)

@@ -6,8 +6,9 @@ CACHE/shards/                  see cache.py
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ..errors import CorruptShardError
+from ..errors import CorruptShardError, ManifestError
 from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, FileInfo, Manifest
 from ..places import CacheSettings
 from ..storage import inside, publish, sha256
@@ -51,14 +52,24 @@ def mirrored(url: str, settings: CacheSettings) -> tuple[Path, Elsewhere]:
     counts = FetchCounts()
     store = open_store(url, counts=counts)
     shards = Elsewhere(Prefetcher(Cache(settings.folder / "shards", settings.limit_bytes, store)), store.url, counts)
-    incoming = settings.folder / "datasets" / "incoming"
-    _fetch(store, MANIFEST_FILE, incoming / MANIFEST_FILE)
-    manifest = Manifest.load(incoming)
-    folder = settings.folder / "datasets" / manifest.dataset_id.removeprefix("sha256:")[:32]
+    datasets = settings.folder / "datasets"
+    manifest = _fetch_manifest(store, datasets)
+    folder = datasets / manifest.dataset_id.removeprefix("sha256:")[:32]
     if not (folder / MANIFEST_FILE).is_file():
         _fetch_parts(store, manifest, folder)
         manifest.save(folder)
     return folder, shards
+
+
+def _fetch_manifest(store: Store, datasets: Path) -> Manifest:
+    datasets.mkdir(parents=True, exist_ok=True)
+    # A folder of its own: others may be opening other data sets at this moment.
+    with TemporaryDirectory(prefix=".", dir=datasets) as incoming:
+        _fetch(store, MANIFEST_FILE, Path(incoming) / MANIFEST_FILE)
+        try:
+            return Manifest.load(Path(incoming))
+        except ManifestError as error:
+            raise ManifestError(f"{store.url}: {error}") from None
 
 
 def _fetch_parts(store: Store, manifest: Manifest, folder: Path) -> None:

@@ -46,6 +46,9 @@ class HfFolder(Source):
                     rows.validate(full=True)
                     yield from records_of(self, piece.file, row, rows.to_pydict(), make)
 
+    def companions(self) -> tuple[Path, ...]:
+        return (*super().companions(), *{path.with_name(_INFO_FILE): None for path in self.files})
+
     def split_of(self, file: int) -> str | None:
         return self.settings.split or self.splits[file]
 

@@ -36,6 +36,9 @@ class LfJson(Source):
     def label_texts(self) -> Mapping[str, str]:
         return {name: text for name, text in _labels(self.labels).items() if text}
 
+    def companions(self) -> tuple[Path, ...]:
+        return (*super().companions(), self.labels, *filter(None, map(filter_file, self.files)))
+
     def filter_pairs(self) -> Iterator[tuple[str, str]]:
         names = list(_labels(self.labels))
         for path in self.files:

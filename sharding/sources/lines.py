@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -51,7 +52,9 @@ def lines_at(path: Path, start: int = 0, stop: int | None = None) -> Iterator[tu
         for line in file:
             if stop is not None and position >= stop:
                 return
-            yield position, line.rstrip(b"\r\n")
+            # What editors on Windows put before the first line is no part of it.
+            content = line if position else line.removeprefix(BOM_UTF8)
+            yield position, content.rstrip(b"\r\n")
             position += len(line)
 
 

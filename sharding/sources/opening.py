@@ -1,6 +1,7 @@
 """Decides which kind of source some paths are."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError
@@ -37,7 +38,10 @@ def open_source(paths: Sequence[Path], settings: SourceSettings) -> Source:
     DataError when a path is missing, when no kind fits, or when several do.
     """
     _check(paths, settings)
+    # Whoever reads, another process or machine, need not be in this folder.
     paths = [path.absolute() for path in paths]
+    if settings.feature_names:
+        settings = replace(settings, feature_names=settings.feature_names.absolute())
     kinds = [settings.kind] if settings.kind else list(KINDS)
     found = {kind: source for kind in kinds if (source := KINDS[kind](paths, settings))}
     named = ", ".join(map(str, paths))

@@ -26,7 +26,7 @@ class Pecos(Source):
 
     def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
         path = self.files[piece.file]
-        labels = path.with_name(f"Y{path.name[1:]}").with_suffix(".npz")
+        labels = _labels_beside(path)
         split, prefix = self.split_of(piece.file), self.prefix(piece.file)
         for row, text, numbers in aligned(path, rows_of(path), labels, _rows(labels)):
             yield row, attempt(_record, text, numbers, f"{prefix}:{row}", split)
@@ -35,14 +35,24 @@ class Pecos(Source):
         return f"{self.name(file)}:{position + 1}"
 
     def label_texts(self) -> Mapping[str, str]:
-        path = self.files[0].parent / "output-items.txt"
+        path = self._items()
         return numbered_texts(path) if path.is_file() else {}
+
+    def companions(self) -> tuple[Path, ...]:
+        return (*super().companions(), *map(_labels_beside, self.files), self._items())
+
+    def _items(self) -> Path:
+        return self.files[0].parent / "output-items.txt"
 
 
 def find_pecos(paths: Sequence[Path], settings: SourceSettings) -> Pecos | None:
     """Find a folder with X.trn.txt or X.tst.txt."""
     files = files_named(paths, ("X.trn.txt",), ("X.tst.txt",))
     return Pecos(files, settings) if files else None
+
+
+def _labels_beside(path: Path) -> Path:
+    return path.with_name(f"Y{path.name[1:]}").with_suffix(".npz")
 
 
 def _rows(path: Path) -> Iterator[list[int]]:

@@ -18,7 +18,7 @@ class RawTexts(Source):
 
     def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
         path = self.files[piece.file]
-        labels = path.with_name(f"{path.name.partition('_')[0]}_labels.txt")
+        labels = _labels_beside(path)
         split, prefix = self.split_of(piece.file), self.prefix(piece.file)
         for row, text, names in aligned(path, rows_of(path), labels, rows_of(labels)):
             yield row, attempt(_record, text, names, f"{prefix}:{row}", split)
@@ -26,11 +26,18 @@ class RawTexts(Source):
     def where(self, file: int, position: int) -> str:
         return f"{self.name(file)}:{position + 1}"
 
+    def companions(self) -> tuple[Path, ...]:
+        return (*super().companions(), *map(_labels_beside, self.files))
+
 
 def find_raw_texts(paths: Sequence[Path], settings: SourceSettings) -> RawTexts | None:
     """Find a folder with the texts of train, test or both; tokenized ones only where there are no raw ones."""
     files = files_named(paths, *((f"{part}_raw_texts.txt", f"{part}_texts.txt") for part in ("train", "test")))
     return RawTexts(files, settings) if files else None
+
+
+def _labels_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name.partition('_')[0]}_labels.txt")
 
 
 def _record(text: bytes, labels: bytes, default_id: str, split: str | None) -> Record:

@@ -68,6 +68,10 @@ class Source(ABC):
         """Say where a record stands, for messages; may read the file up to it."""
         return f"{self.name(file)}: record {position}, counted from 0"
 
+    def companions(self) -> tuple[Path, ...]:
+        """Name the other files that are read; not each need be there."""
+        return (self.settings.feature_names,) if self.settings.feature_names else ()
+
     def label_texts(self) -> Mapping[str, str]:
         """Give the texts of labels that come with the records, by name."""
         return {}

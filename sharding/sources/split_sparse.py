@@ -40,14 +40,21 @@ class SplitSparse(Source):
         return f"{self.name(file)}:{position + 1 + header}"
 
     def label_texts(self) -> Mapping[str, str]:
-        path = self.files[0].parent / "Y.txt"
+        path = self._label_texts()
         return numbered_texts(path) if path.is_file() else {}
+
+    def companions(self) -> tuple[Path, ...]:
+        filters = filter(None, map(filter_file, self.files))
+        return (*super().companions(), *map(_labels_beside, self.files), self._label_texts(), *filters)
 
     def filter_pairs(self) -> Iterator[tuple[str, str]]:
         for file, path in enumerate(self.files):
             if filters := filter_file(path):
                 for record, label in number_pairs(filters, *read_header(_labels_beside(path), _LABELS)):
                     yield f"{self.prefix(file)}:{record}", str(label)
+
+    def _label_texts(self) -> Path:
+        return self.files[0].parent / "Y.txt"
 
     def _feature_names(self, path: Path) -> FeatureNames | None:
         if not _holds_features(path):

@@ -44,7 +44,8 @@ def find_tar(paths: Sequence[Path], settings: SourceSettings) -> Tar | None:
 def _check_members(path: Path) -> None:
     with tarfile.open(path, "r:") as archive:
         for member in archive:
-            inside(path, member.name)
+            if member.name != ".":  # the folder itself, which `tar -C folder .` begins with
+                inside(path, member.name)
             if fault := _fault(member):
                 raise DataError(f"{path}: member {member.name!r} {fault}: write the archive again without it")
 

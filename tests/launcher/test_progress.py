@@ -41,15 +41,19 @@ def test_following_changes_nothing_and_says_nothing_without_a_terminal(capsys: p
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_a_terminal_a_round_says_in_json_how_far_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_without_a_terminal_each_round_has_the_rate_of_its_own_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress._JsonLines, "every_seconds", 0.0)
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
     with progress.rounds() as show:
-        show(10, 40, "counting")
-    news = json.loads(capsys.readouterr().err)
-    assert (news["doing"], news["done"], news["total"]) == ("counting", 10, 40)
-    assert news["seconds_left"] == pytest.approx(30 / news["per_second"])
+        for what, seconds in (("counting labels", 9), ("encoding records", 25)):
+            for done in range(seconds + 1):
+                now += done > 0
+                show(done * 100, 2500, what)
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [news["doing"] for news in said] == ["encoding records"] * 2
+    assert [(news["per_second"], news["seconds_left"]) for news in said] == [(100, 15), (100, 5)]
 
 
 def test_a_round_that_is_soon_over_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sharding import CorruptShardError, DataError, Dataset, ManifestError
+from sharding import opened as module
 from sharding.formats import ArrowShard, write_shard
 from sharding.manifest import KINDS
 from tests.rewriting import rewrite
@@ -151,3 +152,17 @@ def test_an_id_that_nothing_has_is_named_with_its_shard_when_it_is_read(copy: Pa
 def test_the_largest_id_there_is_can_be_read(copy: Path) -> None:
     write_ids(copy, "test", "labels", 9)
     assert Dataset.open(copy).split("test").take(np.array([4]), ["labels"])["labels"].to_pylist() == [[9]]
+
+
+def test_no_more_files_are_mapped_than_a_process_may_have(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_MAPPED", 4)
+    for kind in KINDS:
+        split = Dataset.open(both, kind).split("train")
+        rows = np.arange(split.num_records)
+        everything = split.take(rows, ["id"])
+        assert split.take(rows[::-1], ["id"])["id"].to_pylist() == everything["id"].to_pylist()[::-1]
+        assert len(split.lengths(rows)) == 97
+        mapped = Path("/proc/self/maps").read_text().splitlines()
+        # A tar is mapped together with its sidecar.
+        assert sum(str(both / "train") in line for line in mapped) <= 3 * 4
+        del split, everything

@@ -1,14 +1,14 @@
 """What a data set says of itself."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sharding import DataError, FileInfo, Manifest, ManifestError, ShardInfo, TokenizerSpec
-from sharding.manifest import LabelsInfo
+from sharding.manifest import LabelsInfo, _dataset_id
 
 ARROW = FileInfo("train/00000-abc.arrow", 1000, "aa", "bb")
 TAR = FileInfo("train/00000-def.tar", 2000, "ee", "ff")
@@ -44,6 +44,18 @@ def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     MANIFEST.save(tmp_path)
     rewrite(tmp_path, max_tokens=1)
     with pytest.raises(ManifestError, match="dataset_id does not match the content"):
+        Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tokenizer": {}}, {"splits": []}, {"splits": {"train": [{"files": {}}]}}, {"labels": None}, {"new": 1}]
+)
+def test_a_manifest_with_other_parts_is_refused_even_if_its_id_is_right(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    content = json.loads(json.dumps(asdict(MANIFEST))) | changes
+    (tmp_path / "manifest.json").write_text(json.dumps(content | {"dataset_id": _dataset_id(content)}))
+    with pytest.raises(ManifestError, match=r"manifest\.json: has other parts than a manifest of format_version 2"):
         Manifest.load(tmp_path)
 
 

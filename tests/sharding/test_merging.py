@@ -65,6 +65,32 @@ def test_records_without_a_training_split_count_for_no_label(
     assert Dataset.open(base).manifest.splits.keys() == {"train", "dev", "test"}
 
 
+def test_counts_that_come_from_elsewhere_are_not_added_to(base: Path, tmp_path: Path, tokenizer_folder: Path) -> None:
+    """A data set without training records shows the counts of the one whose labels it has."""
+    convert(
+        write(tmp_path / "dev.jsonl", range(300, 310), "dev"),
+        tmp_path / "dev",
+        tokenizer_folder,
+        vocabulary=base / "labels.arrow",
+    )
+    counts = Dataset.open(base).vocabulary.counts
+    merge(tmp_path / "dev", [base])
+    assert (Dataset.open(tmp_path / "dev").vocabulary.counts == counts).all()
+
+
+def test_a_shard_that_is_a_link_elsewhere_is_merged_as_the_file_that_it_leads_to(
+    base: Path, more: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").mkdir()
+    for file in list((more / "train").iterdir()):
+        file.rename(tmp_path / "kept" / file.name)
+        file.symlink_to(Path("../../kept") / file.name)
+    merge(base, [more])
+    shutil.rmtree(tmp_path / "more")
+    assert not any(path.is_symlink() for path in base.rglob("*"))
+    assert verify(base).problems == ()
+
+
 def test_a_data_set_is_not_merged_twice(base: Path, more: Path) -> None:
     with pytest.raises(DataError, match=r"its shard train/00000-.* is in .*more already: records would come twice"):
         merge(base, [more, more])

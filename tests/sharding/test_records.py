@@ -34,7 +34,7 @@ def test_a_record_may_leave_its_split_open() -> None:
         (b'{"text": "b", "labels": []}', "'id' is missing: must be a string"),
         (b'{"id": 7, "text": "b", "labels": []}', "'id' is 7: must be a string"),
         (b'{"id": "1", "text": null, "labels": []}', "'text' is null: must be a string"),
-        (b'{"id": "1", "text": "\\ud800", "labels": []}', "'text' is .*: must be a string"),
+        (b'{"id": "1", "text": "\\ud800", "labels": []}', "'text' is .*: must be a string in UTF-8"),
         (b'{"id": "1", "text": "b", "labels": "c"}', "'labels' is \"c\": must be a list of strings"),
         (b'{"id": "1", "text": "b", "labels": ["c", 1]}', "'labels' is .*: must be a list of strings"),
         (b'{"id": "1", "text": "b", "labels": [], "split": "val"}', "'split' is \"val\": must be one of train, dev"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sharding import (
@@ -117,6 +118,22 @@ def test_converting_again_is_fine_but_nothing_else_takes_the_place(
     assert {path.name for path in out.iterdir()} == {"labels.arrow", "manifest.json", "tokenizer", "train"}
 
 
+def test_a_folder_that_holds_other_tokens_is_refused_before_the_source_is_read(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder)
+    told: list[tuple[int, int, str]] = []
+    with pytest.raises(DataError, match="holds another data set already"):
+        convert(
+            write_jsonl(records()),
+            tmp_path / "out",
+            tokenizer_folder,
+            max_tokens=3,
+            progress=lambda *news: told.append(news),
+        )
+    assert told == []
+
+
 def test_a_failed_conversion_publishes_nothing_and_the_next_one_goes_on(
     write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,11 +189,22 @@ def test_a_given_vocabulary_takes_no_other_texts(write_jsonl: Write, tmp_path: P
         )
 
 
-def test_progress_is_told_up_to_the_end(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:
+def test_a_given_vocabulary_with_a_label_twice_is_refused(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    names = pa.array(["all", "t0", "t1", "t0"])
+    Vocabulary(names, pa.nulls(4, pa.string()), np.zeros(4, dtype=np.int64)).save(tmp_path / "given.arrow")
+    with pytest.raises(DataError, match=r"given\.arrow: label 't0' is there twice: names must differ"):
+        convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder, vocabulary=tmp_path / "given.arrow")
+
+
+def test_progress_is_told_from_the_beginning_to_the_end(
+    write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path
+) -> None:
     told: list[tuple[int, int, str]] = []
     convert(write_jsonl(records()), tmp_path / "out", tokenizer_folder, progress=lambda *news: told.append(news))
-    assert [what for _, _, what in told] == ["counting labels", "encoding records", "writing shards"]
-    assert told[1:] == [(25, 25, "encoding records"), (25, 25, "writing shards")]
+    wanted = [(1, "counting labels"), (25, "encoding records"), (25, "writing shards")]
+    assert told == [(done, total, what) for total, what in wanted for done in (0, total)]
 
 
 def test_a_record_without_split_gets_one_by_its_id(write_jsonl: Write, tmp_path: Path, tokenizer_folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import DataError, Dataset, LabelFilter, convert, merge, verify
+from sharding import DataError, Dataset, LabelFilter, Manifest, convert, merge, verify
 from tests.sharding.sources.test_lf_json import write
 
 
@@ -34,6 +34,14 @@ def test_filters_and_texts_of_the_source_become_the_data_sets_own(filtered: Path
         "B3": "blue",
     }
     assert verify(filtered).problems == ()
+
+
+def test_the_same_source_with_filters_gives_the_same_data_set(
+    filtered: Path, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    published = Manifest.load(filtered)
+    assert convert(tmp_path / "source", tmp_path / "again", tokenizer_folder) == published
+    assert convert(tmp_path / "source", filtered, tokenizer_folder) == published
 
 
 def test_a_filter_of_a_label_that_no_record_has_is_left_out(tmp_path: Path, tokenizer_folder: Path) -> None:

@@ -1,12 +1,20 @@
 """Where sorted runs are cut."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sharding import DataError, SourceSettings
+from sharding.conversion import shuffling
+from sharding.conversion.encoding import KEY
+from sharding.conversion.job import Job
 from sharding.conversion.shuffling import END, cut_points
+from sharding.sources.jsonl import JsonLines
 
 keys = st.lists(st.lists(st.integers(0, END - 1), max_size=30).map(sorted), min_size=1, max_size=5)
 
@@ -32,3 +40,17 @@ def test_a_cut_is_the_least_number_with_enough_keys_below(runs: list[list[int]],
     for rank, cut in zip(ranks, cuts, strict=True):
         assert sum(key < cut for key in everything) >= rank
         assert sum(key < cut - 1 for key in everything) < rank
+
+
+def test_texts_that_no_shard_can_hold_are_refused_with_the_option_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of zeros that nobody writes, so that they take no memory."""
+    texts = pa.StringArray.from_buffers(
+        1, pa.py_buffer(np.array([0, 1 << 30], np.int32)), pa.py_buffer(np.zeros(1 << 30, np.uint8))
+    )
+    run = pa.record_batch({"text": texts, KEY: pa.array([7], pa.uint64())})
+    monkeypatch.setattr(shuffling, "_runs", lambda *_: iter([run, run]))
+    job = Job(JsonLines((), SourceSettings()), tmp_path, tmp_path, ("arrow",), "raise", False, 512, 0, 1)
+    with pytest.raises(DataError, match=r"shard train/00003: its 2 records have more than 2 GiB .*: .* --shard-rows"):
+        shuffling.write_one(job, "train", 3, 0, END)

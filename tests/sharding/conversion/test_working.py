@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from sharding import DataError, Manifest, convert, verify
@@ -72,7 +75,7 @@ def start(corpus: Path, out: Path, tokenizer_folder: Path, workers: int) -> subp
 
 def results(out: Path) -> dict[str, int]:
     found = {}
-    for path in (out / ".building" / "results").glob("*.json"):
+    for path in (out / ".building").glob("*/results/*.json"):
         found[path.name] = path.stat().st_mtime_ns
     return found
 
@@ -113,6 +116,24 @@ def test_unfinished_parts_of_another_source_are_not_used(
     assert not (out / ".building").exists()
 
 
+def test_a_kill_while_parts_are_deleted_leaves_none_to_go_on_with(
+    corpus: Path, undisturbed: Manifest, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.rmtree
+
+    def killed(folder: Path, **_: object) -> None:
+        for part in folder.rglob("counts"):
+            real(part)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert(corpus, tmp_path / "out", tokenizer_folder, shard_rows=100)
+    monkeypatch.undo()
+    assert convert(corpus, tmp_path / "out", tokenizer_folder, shard_rows=100) == undisturbed
+    assert files(tmp_path / "out") == files(corpus.parent / "undisturbed")
+
+
 def test_two_conversions_do_not_work_in_one_folder(corpus: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
     with (
         workspace(tmp_path / "out", {}),
@@ -148,6 +169,39 @@ def test_a_dask_cluster_makes_the_same_bytes(
     out = tmp_path / "out"
     assert convert(corpus, out, tokenizer_folder, shard_rows=100, num_workers=2, executor=dask_executor) == undisturbed
     assert files(out) == files(corpus.parent / "undisturbed")
+
+
+def test_workers_need_not_be_in_the_folder_that_paths_are_relative_to(
+    corpus: Path, undisturbed: Manifest, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    relative = Path(os.path.relpath(tmp_path / "out")), Path(os.path.relpath(tokenizer_folder))
+    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (tmp_path,)) as executor:
+        assert convert(Path("corpus.jsonl"), *relative, shard_rows=100, executor=executor) == undisturbed
+    assert verify(tmp_path / "out").problems == ()
+
+
+def test_a_folder_that_cannot_be_made_is_named(corpus: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(DataError, match=f"{out}: Not a directory: must be a folder, or where one can be made"):
+            convert(corpus, out, tokenizer_folder)
+
+
+def test_a_source_in_one_piece_has_the_memory_of_all_workers(tokenizer_folder: Path, tmp_path: Path) -> None:
+    record = json.dumps({"id": "1", "split": "train", "text": "a" * 200, "labels": ["b"]}) + "\n"
+    (tmp_path / "corpus.jsonl").write_text(record * 9000)
+    runs: list[int] = []
+
+    def count(done: int, _total: int, what: str) -> None:
+        if done and what == "encoding records":
+            (file,) = (tmp_path / "out" / ".building").glob("*/runs/train/*")
+            runs.append(pa.ipc.open_file(file).num_record_batches)
+
+    convert(
+        tmp_path / "corpus.jsonl", tmp_path / "out", tokenizer_folder, num_workers=8, memory=32 << 20, progress=count
+    )
+    assert runs == [1]
 
 
 FULL = """

@@ -30,6 +30,15 @@ def test_rows_are_those_that_arrow_takes(vocabulary: int, records: list, data: s
     assert taken.equals(rows.take(pa.array(chosen)))
 
 
+def test_lists_without_a_number_have_no_bytes() -> None:
+    rows = pa.RecordBatch.from_pylist([{"id": "", "text": "", "labels": [], "tokens": []}] * 2, shard_schema(1 << 16))
+    nothing = pa.Array.from_buffers(pa.uint32(), 0, [None, None])
+    labels = rows["labels"]
+    bare = pa.ListArray.from_buffers(labels.type, 2, [None, labels.buffers()[1]], children=[nothing])
+    rows = rows.set_column(2, rows.schema.field("labels"), bare)
+    assert take_rows(rows, np.array([1, 0, 1]))["labels"].to_pylist() == [[], [], []]
+
+
 def test_numbers_are_not_copied_to_be_seen_as_bytes() -> None:
     rows = pa.RecordBatch.from_pylist([{"id": "", "text": "", "labels": [1], "tokens": [2, 3]}], shard_schema(1 << 16))
     seen = as_bytes(rows)

@@ -102,3 +102,11 @@ def test_two_members_of_one_name_are_a_data_error(tmp_path: Path) -> None:
             archive.addfile(tarfile.TarInfo("000000.json"), BytesIO(json.dumps({}).encode()))
     with pytest.raises(DataError, match=r"a\.tar: cannot be read: .*000000\.json: duplicate"):
         records(tmp_path)
+
+
+def test_a_tar_of_a_whole_folder_holds_that_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "7.json").write_text('{"text": "a", "labels": ["x"]}')
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "samples", ".")
+    assert records(tmp_path / "a.tar") == [Record("./7", "a", ("x",))]
