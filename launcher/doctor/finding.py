@@ -1,0 +1,24 @@
+"""Decides what a check may say: a state, what was found, and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["ok", "warning", "wrong"]
+_STATES: tuple[State, ...] = ("ok", "warning", "wrong")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. Wrong: training cannot work; a warning: it may, but slower, or not everywhere."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def worst(findings: Iterable[Finding]) -> State:
+    """Give the state of the whole."""
+    states: list[State] = [each.state for each in findings]
+    return max(states, key=_STATES.index, default="ok")
