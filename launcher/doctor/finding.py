@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "warning", "wrong"]
-_STATES: tuple[State, ...] = ("ok", "warning", "wrong")
 
 
 @dataclass(frozen=True)
@@ -20,5 +19,5 @@ class Finding:
 
 def worst(findings: Iterable[Finding]) -> State:
     """Give the state of the whole."""
-    states: list[State] = [each.state for each in findings]
-    return max(states, key=_STATES.index, default="ok")
+    states = {each.state for each in findings}
+    return "wrong" if "wrong" in states else "warning" if "warning" in states else "ok"

@@ -32,9 +32,9 @@ def needs(root: Path = _ROOT) -> Needs | None:
 
     A clone that was installed some time ago may need more than pip noted then.
     """
-    if (project := root / "pyproject.toml").is_file():
-        tree = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        pins = _requirements((root / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    if (constraints := root / "constraints.txt").is_file():
+        tree = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        pins = _requirements(constraints.read_text(encoding="utf-8").splitlines())
         tested: dict[str, SpecifierSet] = {canonicalize_name(pin.name): pin.specifier for pin in pins}
         return Needs(SpecifierSet(tree["requires-python"]), _requirements(tree["dependencies"]), tested)
     try:
