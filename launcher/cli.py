@@ -166,6 +166,24 @@ def setup() -> None:
     command.run()
 
 
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="TOML file of a run: look at all that it names, too.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one of its settings, SECTION.KEY=VALUE; may be repeated."),
+    ] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="Look at the disk of this folder, beside TMPDIR's; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+) -> None:
+    """Look at this machine before a long run: packages, accelerators, memory, ports, disks; exit code 78 if not fit."""
+    from .commands import doctor as command  # noqa: PLC0415
+
+    sys.exit(command.run(config, overrides or [], folder or [], as_json=as_json))
+
+
 def _choose_accelerator() -> None:
     """Settle what deepspeed reads when it is imported, which transformers does too."""
     from .environment import choose_accelerator  # noqa: PLC0415
@@ -175,12 +193,15 @@ def _choose_accelerator() -> None:
 
 def main() -> None:
     """Run the command line; an error that is ours is one message and one exit code."""
-    check_identity()
-    from sharding import LmmtcError  # noqa: PLC0415  # only now is it known to be ours
-
-    from .exit_codes import report  # noqa: PLC0415
-
+    if sys.argv[1:2] != ["doctor"]:  # which says so among all else
+        check_identity()
     try:
         app()
-    except LmmtcError as error:
+    except Exception as error:
+        from sharding import LmmtcError  # noqa: PLC0415  # a doctor must not need it: it may be broken, or foreign
+
+        from .exit_codes import report  # noqa: PLC0415
+
+        if not isinstance(error, LmmtcError):
+            raise
         sys.exit(report(error))

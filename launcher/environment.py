@@ -1,54 +1,58 @@
 """Which of the run's processes this is: a pure function of the environment that the starter left."""
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 
 from trainer.errors import ConfigError
 
-PLACE = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-ON_NODE = ("LOCAL_WORLD_SIZE", "LOCAL_SIZE")  # as torchrun and as deepspeed call it
+from .starters import (
+    ON_NODE,
+    PLACE,
+    POD_MARK,
+    SLURM_MARK,
+    Node,
+    Placement,
+    by_hand_node,
+    pod_node,
+    pod_place,
+    rank_place,
+    slurm_node,
+    slurm_place,
+)
 
+ALONE = Placement(0, 0, 1, "127.0.0.1", 0)
 
-@dataclass(frozen=True)
-class Placement:
-    """This process among all, and on its node, where `on_node` of them are."""
-
-    rank: int
-    local_rank: int
-    world_size: int
-    master_addr: str
-    master_port: int
-    on_node: int = 1
-
-    def variables(self) -> dict[str, str]:
-        """Name what torch.distributed and DeepSpeed read."""
-        return {
-            "RANK": str(self.rank),
-            "LOCAL_RANK": str(self.local_rank),
-            "WORLD_SIZE": str(self.world_size),
-            "MASTER_ADDR": self.master_addr,
-            "MASTER_PORT": str(self.master_port),
-        }
+# By the variable that only its tasks have: what it is called, and where it says that a process, or a node, is.
+_SCHEDULERS = {
+    SLURM_MARK: ("srun", slurm_place, slurm_node),
+    POD_MARK: ("the Indexed Job", pod_place, pod_node),
+}
+_AGREED = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
 def placement(environment: Mapping[str, str]) -> Placement:
-    """Read what `deepspeed` or `torchrun` set; without it this is the only process.
+    """Read what deepspeed, torchrun, srun or a Job's pod set; without any of it this is the only process.
 
-    Raises ConfigError when only a part of it is there, or when a value cannot be.
+    What was started under a scheduler by torchrun, deepspeed or `lmmtc launch` is where that says. Raises ConfigError
+    when only a part is there, when a value cannot be, and when two starters say different things.
     """
-    given = [name for name in PLACE if name in environment]
-    if not given:
-        return Placement(0, 0, 1, "127.0.0.1", 0)
-    if missing := [name for name in PLACE if name not in environment]:
-        raise ConfigError(
-            f"environment: {', '.join(given)} given without {', '.join(missing)}: start with deepspeed or torchrun, "
-            "which set all, or unset them to work in one process"
-        )
-    rank, local_rank, world_size, port = (_number(environment, name) for name in PLACE if name != "MASTER_ADDR")
-    if not 0 <= rank < world_size:
-        raise ConfigError(f"environment: RANK = {rank}: must be at least 0 and below WORLD_SIZE = {world_size}")
-    on_node = next((_number(environment, name) for name in ON_NODE if name in environment), 1)
-    return Placement(rank, local_rank, world_size, environment["MASTER_ADDR"], port, on_node)
+    if all(name in environment for name in PLACE) and any(name in environment for name in ON_NODE):
+        return rank_place(environment)
+    if mark := _scheduler(environment):
+        name, read, _ = _SCHEDULERS[mark]
+        place = read(environment)
+        _check_agreement(environment, place, name)
+        return place
+    return rank_place(environment) if any(name in environment for name in PLACE) else ALONE
+
+
+def node(environment: Mapping[str, str]) -> Node:
+    """Read which machine this is, for a process that starts the ranks of its machine; ConfigError as above.
+
+    It is said by a Job's pod, by srun with one task on each node, or by NNODES, NODE_RANK and MASTER_ADDR.
+    """
+    if mark := _scheduler(environment):
+        return _SCHEDULERS[mark][2](environment)
+    return by_hand_node(environment)
 
 
 def choose_accelerator(environment: MutableMapping[str, str]) -> None:
@@ -63,8 +67,22 @@ def choose_accelerator(environment: MutableMapping[str, str]) -> None:
         environment.setdefault("DS_ACCELERATOR", "cpu")
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
-    try:
-        return int(environment[name])
-    except ValueError:
-        raise ConfigError(f"environment: {name} = {environment[name]!r}: must be a whole number") from None
+def _scheduler(environment: Mapping[str, str]) -> str | None:
+    marks = [mark for mark in _SCHEDULERS if mark in environment]
+    if len(marks) > 1:
+        values = " and ".join(f"{mark} = {environment[mark]!r}" for mark in marks)
+        raise ConfigError(
+            f"environment: {values}: must not both be given, because either srun or a Job's pod has started this "
+            "process: unset the variable of the other"
+        )
+    return marks[0] if marks else None
+
+
+def _check_agreement(environment: Mapping[str, str], place: Placement, scheduler: str) -> None:
+    said = place.variables()
+    for name in _AGREED:
+        if name in environment and environment[name] != said[name]:
+            raise ConfigError(
+                f"environment: {name} = {environment[name]!r}: must be {said[name]}, which is what {scheduler} says: "
+                f"unset {name}, or start ranks with torchrun, deepspeed or lmmtc launch, which set all"
+            )

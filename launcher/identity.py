@@ -13,14 +13,18 @@ def check_identity() -> None:
 
     Nothing of a foreign package has run by then.
     """
-    found = {name: _folder(name) for name in PACKAGES}
-    if len(set(found.values())) > 1:
-        places = ", ".join(f"{name} in {folder}" for name, folder in found.items())
+    if places := foreign_packages():
         sys.stderr.write(
             f"lmmtc's packages were found in different places: {places}. Another distribution has installed a package "
             "of the same name: uninstall it, or use a virtual environment of lmmtc's own\n"
         )
         sys.exit(EXIT_CODE)
+
+
+def foreign_packages() -> str:
+    """Say in which folder each of the three is, if that is not the same; else nothing."""
+    found = {name: _folder(name) for name in PACKAGES}
+    return ", ".join(f"{name} in {folder}" for name, folder in found.items()) if len(set(found.values())) > 1 else ""
 
 
 def _folder(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Which commands work on several ranks: started by torchrun or deepspeed these meet, and others refuse."""
+"""Which commands work on several ranks: started by torchrun, deepspeed or srun these meet, and others refuse."""
 
 import os
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ def met() -> Iterator[Ranks]:
     if place.world_size == 1:
         yield ONE_RANK
         return
+    os.environ.update(place.variables())
     ranks = join(place.local_rank, place.on_node)
     try:
         yield ranks
@@ -29,5 +30,5 @@ def check_alone(command: str) -> None:
     if (ranks := placement(os.environ).world_size) > 1:
         raise ConfigError(
             f"lmmtc {command}: was started on {ranks} ranks (WORLD_SIZE), and each would write the same files: "
-            "start it as one process, without torchrun or deepspeed"
+            "start it as one process, without torchrun, deepspeed or srun"
         )

@@ -1,4 +1,4 @@
-"""What `deepspeed` and `torchrun` start, once per rank: `deepspeed launcher/run.py --config run.toml`."""
+"""What deepspeed, torchrun, srun or a pod starts, once per rank: `deepspeed launcher/run.py --config run.toml`."""
 
 import argparse
 import sys

@@ -17,6 +17,7 @@ from .signals import StopRequest
 def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
     """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved."""
     place = placement(os.environ)
+    os.environ.update(place.variables())
     config = load_config(config_path, overrides)
     stop = StopRequest().listen()
     telemetry = _open_telemetry(config, place)
@@ -43,7 +44,6 @@ def _open_telemetry(config: Config, place: Placement) -> Telemetry:
 
 
 def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopRequest) -> ExitCode:
-    os.environ.update(place.variables())
     choose_accelerator(os.environ)
     import torch  # noqa: PLC0415  # this and what follows read the environment that was set above
 

@@ -1,86 +1,107 @@
-"""Which process this is, from what starters really set (recorded), and from what none would."""
+"""Which starter is believed, and what the libraries are told of the machine."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from launcher.environment import PLACE, Placement, choose_accelerator, placement
+from launcher.environment import ALONE, choose_accelerator, node, placement
+from launcher.starters import ON_NODE, Node, Placement
+from tests.launcher.starters.recorded import DEEPSPEED, JOB, JOB_SET, SALLOC, SBATCH, SRUN, TORCHRUN
 from trainer.errors import ConfigError
 
-DEEPSPEED = {
-    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-    "CUDA_VISIBLE_DEVICES": "0,1",
-    "MASTER_ADDR": "127.0.0.1",
-    "MASTER_PORT": "29612",
-    "WORLD_SIZE": "2",
-    "CROSS_RANK": "0",
-    "CROSS_SIZE": "1",
-    "LOCAL_SIZE": "2",
-    "RANK": "1",
-    "LOCAL_RANK": "1",
-}
-TORCHRUN = {
-    "OMP_NUM_THREADS": "1",
-    "RANK": "3",
-    "GROUP_RANK": "1",
-    "ROLE_RANK": "3",
-    "ROLE_NAME": "default",
-    "LOCAL_WORLD_SIZE": "2",
-    "WORLD_SIZE": "4",
-    "GROUP_WORLD_SIZE": "2",
-    "ROLE_WORLD_SIZE": "4",
-    "MASTER_ADDR": "node-0.example",
-    "MASTER_PORT": "29611",
-    "TORCHELASTIC_RESTART_COUNT": "0",
-    "TORCHELASTIC_RUN_ID": "none",
-    "LOCAL_RANK": "1",
+RANKS = {
+    "deepspeed": (DEEPSPEED, Placement(1, 1, 2, "127.0.0.1", 29612, on_node=2)),
+    "torchrun": (TORCHRUN, Placement(3, 1, 4, "node-0.example", 29611, on_node=2)),
+    "srun": (SRUN, Placement(3, 1, 5, "gnode10", 28083, on_node=2)),
+    "Indexed Job": (JOB, Placement(2, 0, 4, "icd10-0.ranks", 29500, on_node=1)),
+    "JobSet": (JOB_SET, Placement(2, 0, 4, "icd10-trainer-0-0.icd10", 29500, on_node=1)),
+    "batch script": (SBATCH, ALONE),
+    "nobody": ({"PATH": "/bin"}, ALONE),
 }
 
 
-def test_deepspeed_says_where_a_rank_is() -> None:
-    assert placement(DEEPSPEED) == Placement(1, 1, 2, "127.0.0.1", 29612, on_node=2)
+@pytest.mark.parametrize("starter", RANKS)
+def test_every_starter_is_understood(starter: str) -> None:
+    environment, place = RANKS[starter]
+    assert placement(environment) == place
 
 
-def test_torchrun_says_where_a_rank_is_on_the_second_node() -> None:
-    assert placement(TORCHRUN) == Placement(3, 1, 4, "node-0.example", 29611, on_node=2)
+@pytest.mark.parametrize("starter", RANKS)
+def test_a_place_that_was_told_to_the_libraries_stays_the_place(starter: str) -> None:
+    environment, place = RANKS[starter]
+    assert placement(environment | place.variables()) == place
 
 
-def test_without_a_starter_this_process_is_the_whole_world() -> None:
-    assert placement({"PATH": "/bin"}) == Placement(0, 0, 1, "127.0.0.1", 0)
+@pytest.mark.parametrize("scheduler", [SRUN, SALLOC, SBATCH, JOB, JOB_SET])
+@pytest.mark.parametrize("starter", [DEEPSPEED, TORCHRUN])
+def test_what_starts_ranks_under_a_scheduler_is_believed(starter: dict[str, str], scheduler: dict[str, str]) -> None:
+    assert placement(scheduler | starter) == placement(starter)
 
 
-@pytest.mark.parametrize("environment", [DEEPSPEED, TORCHRUN])
-def test_what_is_told_to_torch_is_what_the_starter_set(environment: dict[str, str]) -> None:
-    assert placement(environment).variables() == {name: environment[name] for name in PLACE}
+def test_variables_that_a_batch_script_exports_for_its_tasks_are_believed_if_they_agree() -> None:
+    exported = {"MASTER_ADDR": "gnode10", "MASTER_PORT": "6000", "WORLD_SIZE": "5"}
+    assert placement(SRUN | exported) == Placement(3, 1, 5, "gnode10", 6000, on_node=2)
 
 
-def test_an_environment_without_addresses_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("scheduler", "environment", "name", "right"),
+    [
+        ("srun", SRUN, "RANK", 3),
+        ("srun", SRUN, "LOCAL_RANK", 1),
+        ("srun", SRUN, "WORLD_SIZE", 5),
+        ("the Indexed Job", JOB, "RANK", 2),
+        ("the Indexed Job", JOB_SET, "WORLD_SIZE", 4),
+    ],
+)
+def test_a_variable_that_says_something_else_than_the_scheduler_is_refused(
+    scheduler: str, environment: dict[str, str], name: str, right: int
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        placement({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+        placement(environment | {name: "0"})
     assert str(caught.value) == (
-        "environment: RANK, LOCAL_RANK, WORLD_SIZE given without MASTER_ADDR, MASTER_PORT: start with deepspeed or "
-        "torchrun, which set all, or unset them to work in one process"
+        f"environment: {name} = '0': must be {right}, which is what {scheduler} says: unset {name}, or start ranks "
+        "with torchrun, deepspeed or lmmtc launch, which set all"
     )
 
 
-@given(st.sets(st.sampled_from(PLACE), min_size=1, max_size=len(PLACE) - 1))
-def test_no_part_of_a_place_is_taken_for_a_place(names: set[str]) -> None:
-    with pytest.raises(ConfigError, match="given without"):
-        placement({name: TORCHRUN[name] for name in names})
+def test_a_whole_place_that_every_task_has_inherited_is_refused() -> None:
+    # As from a batch script that was itself sent off by a rank: all tasks would be one and the same.
+    inherited = {name: value for name, value in TORCHRUN.items() if name not in ON_NODE}
+    with pytest.raises(ConfigError, match="environment: WORLD_SIZE = '4': must be 5, which is what srun says"):
+        placement(SRUN | inherited)
 
 
-def test_a_world_size_that_is_no_number_is_named() -> None:
+def test_two_schedulers_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        placement(TORCHRUN | {"WORLD_SIZE": "two"})
-    assert str(caught.value) == "environment: WORLD_SIZE = 'two': must be a whole number"
+        placement(SRUN | JOB)
+    assert str(caught.value) == (
+        "environment: SLURM_STEP_ID = '3' and JOB_COMPLETION_INDEX = '2': must not both be given, because either srun "
+        "or a Job's pod has started this process: unset the variable of the other"
+    )
 
 
-@pytest.mark.parametrize("rank", ["-1", "4"])
-def test_a_rank_outside_of_the_world_is_refused(rank: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        placement(TORCHRUN | {"RANK": rank})
-    assert str(caught.value) == f"environment: RANK = {rank}: must be at least 0 and below WORLD_SIZE = 4"
+def test_half_a_place_is_refused() -> None:
+    with pytest.raises(ConfigError, match="environment: RANK given without LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MAST"):
+        placement({"RANK": "0"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        (JOB, Node(2, 4, "icd10-0.ranks", 29500)),
+        (JOB_SET, Node(2, 4, "icd10-trainer-0-0.icd10", 29500)),
+        ({"NNODES": "3", "NODE_RANK": "2", "MASTER_ADDR": "first"}, Node(2, 3, "first", 29500)),
+        (SBATCH, Node(0, 1, "127.0.0.1", 0)),
+        ({"PATH": "/bin"}, Node(0, 1, "127.0.0.1", 0)),
+    ],
+)
+def test_whoever_starts_the_ranks_of_a_machine_learns_which_machine_it_is(
+    environment: dict[str, str], wanted: Node
+) -> None:
+    assert node(environment) == wanted
+
+
+def test_in_a_shell_of_salloc_a_machine_is_the_only_one() -> None:
+    assert (node(SALLOC).index, node(SALLOC).count) == (0, 1)
 
 
 def test_without_a_gpu_deepspeed_is_told_to_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

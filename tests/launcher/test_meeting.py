@@ -69,7 +69,7 @@ def test_an_export_on_several_ranks_is_refused_by_each_of_them(trained: Path, tm
     _, err = torchrun("export", trained, tmp_path / "exported", code=1)
     message = (
         "] ConfigError: lmmtc export: was started on 2 ranks (WORLD_SIZE), and each would write the same files: start "
-        "it as one process, without torchrun or deepspeed\n"
+        "it as one process, without torchrun, deepspeed or srun\n"
     )
     assert message in err
     assert "OSError" not in err

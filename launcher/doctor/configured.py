@@ -1,0 +1,94 @@
+"""Decides whether what a configuration names can be had on this machine: encoder, data set, folders, a port."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .finding import Finding
+from .folders import check_folder
+from .machine import check_port
+
+if TYPE_CHECKING:
+    from trainer.config import Config, DataSection, ModelSection
+
+
+def check_configuration(path: Path, overrides: Sequence[str]) -> Iterator[Finding]:
+    """Read it and try all that it names; the encoder is loaded as training loads it, of a bucket no shard is read."""
+    try:
+        config = _read(path, overrides)
+    except Exception as error:  # noqa: BLE001  # a broken package is a finding too
+        yield _failed("configuration", error)
+        return
+    yield Finding("configuration", "ok", str(path))
+    yield _tried("model.encoder", partial(_encoder, config.model))
+    yield from _data(config.data)
+    yield from check_folder("run.folder", config.run.folder)
+    if config.labels.text_cache:
+        yield from check_folder("labels.text_cache", config.labels.text_cache)
+    if config.telemetry.port:
+        yield check_port(config.telemetry.port, "telemetry.port")
+
+
+def _data(settings: "DataSection") -> Iterator[Finding]:
+    if "://" not in settings.dataset:
+        yield _tried("data.dataset", partial(_open, settings))
+        return
+    yield _tried("data.dataset", partial(_reach, settings.dataset))
+    if settings.cache is None:
+        yield Finding("data.cache", "wrong", "unset", "name a folder on a local disk for the shards")
+    else:
+        needed = 1.0 if settings.cache_gib is None else settings.cache_gib - _held(settings.cache)
+        yield from check_folder("data.cache", settings.cache, needed)
+
+
+def _tried(check: str, look: Callable[[], str]) -> Finding:
+    """Say what was seen, or what went wrong on the way, whatever it was."""
+    try:
+        return Finding(check, "ok", look())
+    except Exception as error:  # noqa: BLE001  # a broken package is a finding too
+        return _failed(check, error)
+
+
+def _failed(check: str, error: Exception) -> Finding:
+    return Finding(check, "wrong", f"{type(error).__name__}: {error}", "correct it, or override it with --set")
+
+
+def _read(path: Path, overrides: Sequence[str]) -> "Config":
+    from trainer.config import load_config  # noqa: PLC0415  # only a check may fail where a package is broken
+
+    return load_config(path, overrides)
+
+
+def _encoder(settings: "ModelSection") -> str:
+    from ..environment import choose_accelerator  # noqa: PLC0415
+
+    choose_accelerator(os.environ)
+    from trainer.model import load_encoder  # noqa: PLC0415
+
+    encoder = load_encoder(settings)
+    return f"{settings.encoder}: {encoder.width} wide, texts of up to {encoder.positions} tokens"
+
+
+def _open(settings: "DataSection") -> str:
+    from trainer.data import open_dataset  # noqa: PLC0415
+
+    dataset = open_dataset(settings)
+    train, dev = (dataset.split(name).num_records for name in (settings.train_split, settings.dev_split))
+    return (
+        f"{settings.dataset}: {train:,} records to learn from, {dev:,} to look at, {len(dataset.vocabulary):,} labels"
+    )
+
+
+def _reach(address: str) -> str:
+    from sharding.manifest import MANIFEST_FILE  # noqa: PLC0415
+    from sharding.remote import Patience, open_store  # noqa: PLC0415
+
+    store = open_store(address, patience=Patience(tries=2, deadline=15, request=10))
+    return f"{store.url}/{MANIFEST_FILE}: {store.size(MANIFEST_FILE):,} bytes"
+
+
+def _held(cache: Path) -> float:
+    """Add up the GiB of shards that are there already and count towards the limit."""
+    return sum(shard.stat().st_size for shard in (cache / "shards").glob("*.shard")) / 2**30
