@@ -61,8 +61,8 @@ def _fruitless(folder: RunFolder, restarts: int, last: Verdict) -> Verdict:
     last_step = folder.saved_step()
     return Verdict(
         ExitCode.CONFIGURATION,
-        f"{restarts} restarts in a row (--restarts) have saved no step after {last_step}: another one would not help, "
-        f"find out why. The last time: {last.reason}",
+        f"--restarts {restarts}: so many in a row have saved no step after step {last_step}: another one would not "
+        f"help, find out why. The last time: {last.reason}",
     )
 
 
