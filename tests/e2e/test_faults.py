@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.programs import PROGRAMS, Finished, end_of, started, write_config
+from tests.programs import PROGRAMS, Finished, end_of, free_port, started, write_config
 from trainer.checkpoint.store import damage
 from trainer.run_folder import RunFolder
 
@@ -168,6 +168,23 @@ def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> Non
     assert f"(run.stall_seconds = {STALL_SECONDS}): another rank is lost or stuck, or this one is" in stacks
     assert "in run\n" in stacks  # of the training loop
     assert whole_checkpoint(config)
+
+
+def test_two_machines_meet_again_after_one_has_lost_its_rank(config: Path) -> None:
+    meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    words = (PROGRAMS / "lmmtc", "launch", "--restarts", 3, "--", "--config", config)
+    with (
+        started(*words, env=meeting | {"NODE_RANK": 0}) as first,
+        started(*words, env=meeting | {"NODE_RANK": 1}) as other,
+    ):
+        wait_until(lambda: kinds(config).count("checkpoint"), first)
+        (lost,) = ranks_of(other)
+        lost.kill()
+        said = [end_of(machine, timeout=200).err for machine in (first, other)]
+    assert "rank 0 ended with exit code 75\n" in said[0]
+    assert "rank 1 was killed with SIGKILL; the last checkpoint stands; starting again from step " in said[1]
+    assert {event["step"] for event in events(config) if event["event"] == "step"} == set(range(1, STEPS + 1))
+    assert whole_checkpoint(config) == STEPS
 
 
 @pytest.fixture
