@@ -158,6 +158,25 @@ def extend(
 
 
 @app.command()
+def launch(
+    arguments: Annotated[
+        list[str], typer.Argument(help="Behind --: what each rank gets, --config run.toml [--set SECTION.KEY=VALUE].")
+    ],
+    nproc: Annotated[int, typer.Option(min=1, help="Ranks on this machine: one for each GPU.")] = 1,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="Start failed ranks again, at most so often in a row without a newly saved step.")
+    ] = 0,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds to finish a step and to save it once a stop was asked for.")
+    ] = 120,
+) -> None:
+    """Train on this machine and see to every end: hands signals on, ends with 0, 75, 78 or a fault; docs/faults.md."""
+    from .commands import launch as command  # noqa: PLC0415
+
+    sys.exit(command.run(arguments, nproc, restarts, grace))
+
+
+@app.command()
 def setup() -> None:
     """Build DeepSpeed's native op once, before the first run; removes the lock of a build that was killed."""
     _choose_accelerator()

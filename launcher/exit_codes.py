@@ -5,7 +5,7 @@ import sys
 from enum import IntEnum
 
 from sharding import DataError, LmmtcError
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, PeerLostError
 from trainer.telemetry import TelemetryError
 
 
@@ -19,7 +19,9 @@ class ExitCode(IntEnum):
 
 
 def exit_code(error: LmmtcError) -> ExitCode:
-    """Tell errors that a restart cannot mend from faults."""
+    """Tell errors that a restart mends, and those that it cannot mend, from faults."""
+    if isinstance(error, PeerLostError):
+        return ExitCode.START_AGAIN
     return ExitCode.CONFIGURATION if isinstance(error, ConfigError | DataError | TelemetryError) else ExitCode.FAULT
 
 

@@ -5,24 +5,35 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.config import Config, load_config
+from trainer.run_folder import RunFolder
 from trainer.telemetry import EventLog, Telemetry
 
 from .environment import Placement, choose_accelerator, placement
 from .exit_codes import ExitCode
 from .signals import StopRequest
+from .watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from trainer.distributed import Ranks
 
 
 def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
-    """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved."""
+    """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved.
+
+    Where nothing moves any more, or `lmmtc launch` is gone, the process ends with 75 before this returns.
+    """
     place = placement(os.environ)
     os.environ.update(place.variables())
     config = load_config(config_path, overrides)
     stop = StopRequest().listen()
     telemetry = _open_telemetry(config, place)
+    stacks = RunFolder(config.run.folder).stacks(place.rank)
     try:
-        return _run(config, place, telemetry, stop)
+        with Watchdog(config.run.stall_seconds, stacks, os.environ) as watchdog:
+            return _run(config, place, telemetry, stop, watchdog)
     finally:
         telemetry.close()
 
@@ -43,28 +54,46 @@ def _open_telemetry(config: Config, place: Placement) -> Telemetry:
     return telemetry
 
 
-def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopRequest) -> ExitCode:
+def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopRequest, watchdog: Watchdog) -> ExitCode:
     choose_accelerator(os.environ)
     import torch  # noqa: PLC0415  # this and what follows read the environment that was set above
 
-    from trainer.assemble import assemble  # noqa: PLC0415
-    from trainer.distributed import join, leave  # noqa: PLC0415
+    from trainer.distributed import join, leave, naming_lost_peers  # noqa: PLC0415
     from trainer.engine import prepare_ops  # noqa: PLC0415
-    from trainer.loop import Outcome  # noqa: PLC0415
 
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
     prepare_ops()
-    ranks = join(place.local_rank, place.on_node)
-    events = _open_events(config, place)
-    try:
-        run = assemble(config, ranks, telemetry, events, stop, _extra_hooks(config, place))
-        events.write("start", step=run.position.step, world_size=ranks.world_size)
-        outcome = run.loop.run(run.position)
-    finally:
-        events.close()
-        leave()
-    return ExitCode.DONE if outcome is Outcome.DONE else ExitCode.START_AGAIN
+    with naming_lost_peers():
+        ranks = join(place.local_rank, place.on_node)
+        events = _open_events(config, place)
+        try:
+            return _train_together(config, ranks, telemetry, events, stop, watchdog)
+        finally:
+            events.close()
+            leave()
+
+
+def _train_together(
+    config: Config, ranks: "Ranks", telemetry: Telemetry, events: EventLog, stop: StopRequest, watchdog: Watchdog
+) -> ExitCode:
+    """Train; that the run is done is on disk before any rank ends with 0."""
+    from trainer.assemble import assemble  # noqa: PLC0415
+    from trainer.loop import Outcome  # noqa: PLC0415
+
+    folder = RunFolder(config.run.folder)
+    hooks = [*_extra_hooks(config, ranks), watchdog]
+    run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
+    if ranks.is_first:
+        folder.success.unlink(missing_ok=True)
+    events.write("start", step=run.position.step, world_size=ranks.world_size)
+    watchdog.moved()
+    if run.loop.run(run.position) is Outcome.STOPPED:
+        return ExitCode.START_AGAIN
+    if ranks.is_first:
+        folder.finish(config.train.steps, _run_id(config))
+    ranks.barrier()
+    return ExitCode.DONE
 
 
 def _open_events(config: Config, place: Placement) -> EventLog:
@@ -76,10 +105,10 @@ def _open_events(config: Config, place: Placement) -> EventLog:
     return EventLog(config.run.folder / "events.jsonl", None if sys.stdout.isatty() else sys.stdout, **identity)
 
 
-def _extra_hooks(config: Config, place: Placement) -> list:
+def _extra_hooks(config: Config, ranks: "Ranks") -> list:
     from .progress import TrainingBar  # noqa: PLC0415
 
-    return [TrainingBar(config.train.steps)] if place.rank == 0 and sys.stdout.isatty() else []
+    return [TrainingBar(config.train.steps)] if ranks.is_first and sys.stdout.isatty() else []
 
 
 def _run_id(config: Config) -> str:

@@ -1,7 +1,7 @@
 """From a Config to a run that is ready to start: the only place where everything meets."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharding import Budget, BudgetStream, ChunkPlan, Dataset, StepStream, StreamState, TrainStream, sequential
+from sharding import (
+    Budget,
+    BudgetStream,
+    ChunkPlan,
+    Dataset,
+    RecordBatch,
+    StepStream,
+    StreamState,
+    TrainStream,
+    sequential,
+)
 from sharding.remote import Elsewhere
 
 from .checkpoint import CheckpointStore, RunState
@@ -44,8 +54,13 @@ def assemble(
     events: EventLog,
     stop_requested: Callable[[], bool],
     extra_hooks: Sequence[Hook] = (),
+    *,
+    moved: Callable[[], None] = lambda: None,
 ) -> TrainingRun:
-    """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective."""
+    """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective.
+
+    moved: is told of every evaluation batch, which hooks do not see.
+    """
     dataset = open_dataset(config.data)
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep, config.checkpoint.keep_every)
@@ -74,6 +89,7 @@ def assemble(
             Ranker(model, labels, plain_collator(config, dataset, tokens), engine.device),
             telemetry,
             events,
+            moved,
         ),
         PeriodicCheckpoint(store, state, loader.stream.guards, config, telemetry, events, position.step),
         *([FetchReporting(telemetry, dataset.place.counts)] if isinstance(dataset.place, Elsewhere) else []),
@@ -166,7 +182,12 @@ def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:
 
 
 def _evaluation(
-    config: Config, dataset: Dataset, ranker: Ranker, telemetry: Telemetry, events: EventLog
+    config: Config,
+    dataset: Dataset,
+    ranker: Ranker,
+    telemetry: Telemetry,
+    events: EventLog,
+    moved: Callable[[], None],
 ) -> PeriodicEvaluation:
     ranks, settings = ranker.labels.ranks, config.evaluation
     train_records = dataset.split(config.data.train_split).num_records
@@ -180,4 +201,12 @@ def _evaluation(
         columns=columns(config.data),
     )
     evaluator = Evaluator(ranker, inverse_propensity(dataset.vocabulary.counts, train_records), ranks)
-    return PeriodicEvaluation(evaluator, dev, settings.every_steps, config.train.steps, telemetry, events)
+    return PeriodicEvaluation(
+        evaluator, partial(_telling, moved, dev), settings.every_steps, config.train.steps, telemetry, events
+    )
+
+
+def _telling(moved: Callable[[], None], batches: Callable[[], Iterable[RecordBatch]]) -> Iterator[RecordBatch]:
+    for batch in batches():
+        yield batch
+        moved()

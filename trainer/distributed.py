@@ -4,12 +4,20 @@ Every call is a collective: all ranks make it, in the same order. With one rank 
 process group, so that evaluation and prediction run without a launcher.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from .config import COLLECTIVE_SECONDS
+from .errors import PeerLostError
+
+# gloo raises plain RuntimeErrors. Its others are faults of the caller, which no restart mends.
+GLOO_LOST = ("by peer", "Timed out waiting", "pair closure", "Read error", "Broken pipe")
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Ranks:
 ONE_RANK = Ranks()
 
 
-def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(minutes=30)) -> Ranks:
+def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(seconds=COLLECTIVE_SECONDS)) -> Ranks:
     """Meet the other ranks as RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say; of the GPUs, take `local_rank`."""
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank)
@@ -99,3 +107,17 @@ def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(minut
 def leave() -> None:
     """Give the process group back; nothing may be sent afterwards."""
     dist.destroy_process_group()
+
+
+@contextmanager
+def naming_lost_peers() -> Iterator[None]:
+    """Raise PeerLostError for what backends raise in many ways when another rank is gone, or never came."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or any(words in str(error) for words in GLOO_LOST):
+            raise PeerLostError(
+                "another rank has died, or cannot be reached; the last checkpoint stands: start the run again "
+                f"({error})"
+            ) from error
+        raise

@@ -11,5 +11,9 @@ class CheckpointError(LmmtcError):
     """A checkpoint cannot be written, or is damaged, or belongs to another run."""
 
 
+class PeerLostError(LmmtcError):
+    """Another rank has died, or cannot be reached: nothing can be saved any more, and the last checkpoint stands."""
+
+
 class NonFiniteError(LmmtcError):
     """Too many steps in a row had a loss or a gradient that is not a finite number."""

@@ -13,6 +13,7 @@ from .run_folder import RunFolder
 MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "run.folder",
     "run.threads",
+    "run.stall_seconds",
     "data.dataset",
     "data.format",
     "data.cache",

@@ -1,7 +1,7 @@
 """What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
 
 RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
-RUN/checkpoints/
+RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt
 """
 
 import json
@@ -30,6 +30,15 @@ class RunFolder:
     def events(self) -> Path:
         """What happened, one JSON object a line."""
         return self.path / "events.jsonl"
+
+    @property
+    def success(self) -> Path:
+        """Is there when, and only when, the run is done: exit codes alone do not say so under every starter."""
+        return self.path / "success.json"
+
+    def stacks(self, rank: int) -> Path:
+        """Where a rank that is stuck says where it is."""
+        return self.path / f"stacks-{rank:05d}.txt"
 
     @property
     def labels(self) -> Path:
@@ -107,6 +116,14 @@ class RunFolder:
             self.plan_file.unlink(missing_ok=True)  # that of a run which never came to a checkpoint
         else:
             plan.save(self.plan_file)
+
+    def saved_step(self) -> int:
+        """Find the step of the newest checkpoint, without a look at what is in it; 0 if there is none."""
+        return max((int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*")), default=0)
+
+    def finish(self, step: int, run_id: str) -> None:
+        """Say that the run is done: its last step is trained and saved."""
+        self._write(self.success, json.dumps({"step": step, "run_id": run_id}))
 
     def _data(self) -> dict[str, int]:
         return json.loads((self.path / "model" / "data.json").read_text())

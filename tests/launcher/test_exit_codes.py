@@ -4,7 +4,7 @@ import pytest
 
 from launcher.exit_codes import ExitCode, exit_code, report
 from sharding import BadRecordError, CorruptShardError, DataError, LmmtcError, ManifestError, StreamMismatchError
-from trainer.errors import CheckpointError, ConfigError, NonFiniteError
+from trainer.errors import CheckpointError, ConfigError, NonFiniteError, PeerLostError
 from trainer.telemetry import TelemetryError
 
 
@@ -23,6 +23,10 @@ def test_the_numbers_are_those_that_the_deployment_relies_on() -> None:
 )
 def test_what_a_restart_cannot_mend_is_a_matter_of_configuration(kind: type[LmmtcError]) -> None:
     assert exit_code(kind("")) is ExitCode.CONFIGURATION
+
+
+def test_a_run_that_has_lost_a_rank_may_be_started_again() -> None:
+    assert exit_code(PeerLostError("")) is ExitCode.START_AGAIN
 
 
 @pytest.mark.parametrize("kind", [CheckpointError, NonFiniteError])

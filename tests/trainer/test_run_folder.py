@@ -66,3 +66,16 @@ def test_a_damaged_plan_is_named(tmp_path: Path, tiny_dataset: Path) -> None:
     (tmp_path / "model" / "plan.arrow").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"chunk plan .*plan\.arrow: cannot be read"):
         folder.plan()
+
+
+def test_the_newest_saved_step_is_told_by_names_alone_and_a_torn_save_is_none(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.saved_step() == 0
+    for name in ("step-00000040", "step-00000120", ".step-00000160.tmp"):
+        (folder.checkpoints / name).mkdir(parents=True)
+    assert folder.saved_step() == 120
+
+
+def test_a_run_that_is_done_says_which_and_after_how_many_steps(tmp_path: Path) -> None:
+    RunFolder(tmp_path).finish(600, "icd10")
+    assert json.loads((tmp_path / "success.json").read_text()) == {"step": 600, "run_id": "icd10"}

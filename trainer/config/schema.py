@@ -12,6 +12,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
+COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
+
 
 class Section(BaseModel):
     """A table of the TOML file: unknown keys are errors, values never change after loading."""
@@ -30,6 +32,17 @@ class RunSection(Section):
     """Folder of a trained run whose parameters a new run begins with, and whose rows for labels of the same name."""
     threads: Positive | None = None
     """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
+    stall_seconds: Annotated[float, Field(gt=0)] = 540
+    """A rank in which no step, evaluation batch or save has ended for so long is ended; NCCL gives up after 600."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RunSection":
+        if self.stall_seconds >= COLLECTIVE_SECONDS:
+            raise ValueError(
+                f"run.stall_seconds = {self.stall_seconds:g}: must be below {COLLECTIVE_SECONDS}, the seconds after "
+                "which torch.distributed gives up waiting for a rank and says less"
+            )
+        return self
 
 
 class DataSection(Section):

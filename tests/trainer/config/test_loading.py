@@ -92,6 +92,13 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
             "mlm.own_pass = true: under joint attention labels and masked text are one sequence",
         ),
         (
+            ["run.stall_seconds=1800"],
+            (
+                "run.stall_seconds = 1800: must be below 1800, the seconds after which torch.distributed gives up "
+                "waiting for a rank and says less"
+            ),
+        ),
+        (
             ["train.micro_tokens=4096", "train.global_batch=48", "train.micro_batch=32"],
             (
                 "train.global_batch = 48: with train.micro_tokens it must be a multiple of train.micro_batch = 32, "

@@ -1,0 +1,75 @@
+"""Starts the ranks of one machine, sees to their end, and starts them again as long as that leads on."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from trainer.config import load_config
+from trainer.run_folder import RunFolder
+
+from ..environment import node
+from ..exit_codes import ExitCode
+from ..run import parse
+from ..supervision import Command, StopSignals, supervise
+from ..verdict import Verdict, verdict
+
+RANK_PROGRAM = Path(__file__).resolve().parent.parent / "run.py"
+
+
+def run(arguments: Sequence[str], nproc: int, restarts: int, grace: float) -> int:
+    """Train with `nproc` ranks here, which get `arguments`; returns the exit code.
+
+    restarts: how often in a row they are started again without having saved a step. grace: see `supervise`.
+    """
+    options = parse(list(arguments))
+    folder = RunFolder(load_config(options.config, options.set).run.folder)
+    signals = StopSignals().listen()
+    left = restarts
+    while True:
+        saved = folder.saved_step()
+        ends = supervise(_commands(arguments, nproc), signals, grace, _say)
+        outcome = verdict(ends, stop_asked=signals.asked, success=folder.success.is_file())
+        if outcome.code in (ExitCode.DONE, ExitCode.CONFIGURATION) or signals.asked or not restarts:
+            return _leave_with(outcome)
+        left = restarts if folder.saved_step() > saved else left
+        if left == 0:
+            return _leave_with(_fruitless(folder, restarts, outcome))
+        left -= 1
+        _say(f"{outcome.reason}; starting again from step {folder.saved_step()}")
+
+
+def _leave_with(outcome: Verdict) -> int:
+    _say(f"exit code {int(outcome.code)}: {outcome.reason}")
+    return int(outcome.code)
+
+
+def _commands(arguments: Sequence[str], nproc: int) -> Iterator[Command]:
+    threads = {} if nproc == 1 else {"OMP_NUM_THREADS": "1"}  # as torchrun does: ranks share the cores
+    here = node(os.environ)
+    if here.count == 1:
+        here = replace(here, master_port=_free_port())
+    for place in (here.place(local_rank, nproc) for local_rank in range(nproc)):
+        words = (sys.executable, "-u", str(RANK_PROGRAM), *arguments)
+        yield Command(place.rank, words, {**threads, **os.environ, **place.variables()})
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _fruitless(folder: RunFolder, restarts: int, last: Verdict) -> Verdict:
+    last_step = folder.saved_step()
+    return Verdict(
+        ExitCode.CONFIGURATION,
+        f"--restarts {restarts}: so many in a row have saved no step after step {last_step}: another one would not "
+        f"help, find out why. The last time: {last.reason}",
+    )
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"lmmtc launch: {words}\n")
+    sys.stderr.flush()

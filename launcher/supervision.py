@@ -1,0 +1,133 @@
+"""How the ranks of one machine are started, told to stop and, where that takes too long, ended."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from .leash import Leash
+from .verdict import Ended
+
+ALONE_SECONDS = 10.0  # ranks that have lost one of them wait for it: they can save nothing
+HURRY_SECONDS = 5.0  # between letting go, SIGTERM and SIGKILL
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a rank is started with."""
+
+    rank: int
+    words: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+class StopSignals:
+    """Remembers the SIGTERMs and SIGINTs that reached this process until they are handed on."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._waiting: list[int] = []
+
+    def listen(self) -> "StopSignals":
+        """Catch them from now on; the kernel hands a container's first process only signals that it catches."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        return self
+
+    def take(self) -> list[int]:
+        """Return what has arrived since the last time."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        self._waiting.append(number)
+
+
+def supervise(
+    commands: Iterable[Command], signals: StopSignals, grace: float, say: Callable[[str], None]
+) -> tuple[Ended, ...]:
+    """Start ranks and wait until all have ended; returns how, in that order, and says it of each that failed.
+
+    grace: seconds from a request to stop until ranks are let go. Every child of this process is waited for, so that a
+    container's first process leaves none behind that has ended.
+    """
+    with Leash() as leash:
+        gang = _Gang(leash, grace, say)
+        for command in commands:
+            gang.start(command)
+        while gang.running:
+            for number in signals.take():
+                gang.stop(number)
+            gang.reap()
+            gang.hurry()
+            time.sleep(POLL_SECONDS)
+    return tuple(gang.ended)
+
+
+class _Gang:
+    """The ranks that run, and what will be done to them when."""
+
+    def __init__(self, leash: Leash, grace: float, say: Callable[[str], None]) -> None:
+        self.running: dict[int, int] = {}  # process id -> rank
+        self.ended: list[Ended] = []
+        self._leash, self._grace, self._say = leash, grace, say
+        self._sent: set[int] = set()
+        self._measures = iter((leash.let_go, self._terminate, self._kill))
+        self._next_at = float("inf")
+
+    def start(self, command: Command) -> None:
+        """Start a rank as the leader of a process group: Ctrl-C reaches it once, through this process."""
+        process = os.posix_spawn(
+            command.words[0],
+            command.words,
+            {**command.environment, **self._leash.variables},
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            setpgroup=0,
+        )
+        self.running[process] = command.rank
+
+    def stop(self, number: int) -> None:
+        """Hand a signal on to all ranks."""
+        self._say(f"{signal.Signals(number).name} is handed on to {len(self.running)} ranks")
+        self._send(number, os.kill)
+        self._act_in(self._grace)
+
+    def reap(self) -> None:
+        """Take note of all children that have ended; a container's first process inherits some that are no ranks."""
+        with suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                process, status = found
+                if process in self.running:
+                    self._note(self.running.pop(process), os.waitstatus_to_exitcode(status))
+
+    def hurry(self) -> None:
+        """Do what is due to ranks that take too long."""
+        if time.monotonic() >= self._next_at:
+            next(self._measures, lambda: None)()
+            self._next_at = time.monotonic() + HURRY_SECONDS
+
+    def _note(self, rank: int, code: int) -> None:
+        self.ended.append(Ended(rank, code, forced=-code in self._sent))
+        if code:
+            self._say(str(self.ended[-1]))
+        self._act_in(ALONE_SECONDS)
+
+    def _act_in(self, seconds: float) -> None:
+        self._next_at = min(self._next_at, time.monotonic() + seconds)
+
+    def _terminate(self) -> None:
+        self._send(signal.SIGTERM, os.kill)
+
+    def _kill(self) -> None:
+        self._send(signal.SIGKILL, os.killpg)
+
+    def _send(self, number: int, how: Callable[[int, int], None]) -> None:
+        self._sent.add(number)
+        for process in self.running:
+            with suppress(ProcessLookupError):
+                how(process, number)

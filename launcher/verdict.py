@@ -1,0 +1,58 @@
+"""What the ends of all ranks of a machine mean together: a pure function to the exit code of `lmmtc launch`."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .exit_codes import ExitCode
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A rank and its exit code, or minus the signal that killed it; `forced`: that signal was sent by lmmtc launch."""
+
+    rank: int
+    code: int
+    forced: bool = False
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        if self.code >= 0:
+            return f"rank {self.rank} ended with exit code {self.code}"
+        number = -self.code
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        return f"rank {self.rank} was killed {'by lmmtc launch ' if self.forced else ''}with {name}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An exit code and the reason for it."""
+
+    code: int
+    reason: str
+
+
+def verdict(ends: Sequence[Ended], *, stop_asked: bool, success: bool) -> Verdict:
+    """Judge the ends of all ranks, in the order in which they came; `success`: the run says that it is done.
+
+    A rank that has lost another one ends with 75, often before that one: what it says decides nothing by itself.
+    """
+    wrong = next(
+        (end for end in ends if not end.forced and end.code not in (ExitCode.DONE, ExitCode.START_AGAIN)), None
+    )
+    if wrong is not None:
+        return Verdict(wrong.code if wrong.code > 0 else 128 - wrong.code, f"{wrong}; the last checkpoint stands")
+    if any(end.code != ExitCode.DONE for end in ends):
+        return Verdict(ExitCode.START_AGAIN, _why_again(ends, stop_asked=stop_asked))
+    if not success:
+        return Verdict(ExitCode.FAULT, "all ranks ended with exit code 0, but the run does not say that it is done")
+    return Verdict(ExitCode.DONE, "the run is done")
+
+
+def _why_again(ends: Sequence[Ended], *, stop_asked: bool) -> str:
+    forced = ", ".join(str(end) for end in ends if end.forced)
+    if not stop_asked:
+        return f"{forced or 'a rank was lost'}; the last checkpoint stands: start the run again"
+    if forced:
+        return f"a stop was asked for, and {forced} before all was saved; the last checkpoint stands"
+    return "a stop was asked for, and the state was saved"

@@ -1,0 +1,209 @@
+"""Two ranks under `lmmtc launch`, and all that may befall them: how it ends, what is said, what is left on disk."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.programs import PROGRAMS, Finished, end_of, free_port, started, write_config
+from trainer.checkpoint.store import damage
+from trainer.run_folder import RunFolder
+
+pytestmark = [pytest.mark.ranks, pytest.mark.slow]
+
+STEPS = 60
+STALL_SECONDS = 20
+
+Running = subprocess.Popen[str]
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path) -> Path:
+    """Configure a run that evaluates and saves after every second step."""
+    return write_config(
+        tmp_path / "run.toml",
+        run={"folder": tmp_path / "run", "threads": 1, "stall_seconds": STALL_SECONDS},
+        data={"dataset": tiny_dataset},
+        model={"encoder": tiny_encoder, "max_tokens": 24},
+        train={"steps": STEPS, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
+        checkpoint={"every_steps": 2},
+        evaluation={"every_steps": 2, "batch": 1},
+    )
+
+
+def launched(config: Path, *options: object) -> AbstractContextManager[Running]:
+    return started(PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config, *options)
+
+
+def folder(config: Path) -> RunFolder:
+    return RunFolder(config.with_name("run"))
+
+
+def events(config: Path) -> list[dict[str, Any]]:
+    """Read the events of a run that may still be writing."""
+    path = folder(config).events
+    text = path.read_text() if path.is_file() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def kinds(config: Path) -> list[str]:
+    return [event["event"] for event in events(config)]
+
+
+def wait_until(happened: Callable[[], object], running: Running, timeout: float = 150) -> None:
+    deadline = time.monotonic() + timeout
+    while not happened():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline, "what the test waits for does not happen"
+        time.sleep(0.002)
+
+
+def ranks_of(running: Running) -> list[psutil.Process]:
+    """Find the ranks that were started, rank 0 first."""
+    return sorted(psutil.Process(running.pid).children(), key=lambda rank: int(rank.environ()["RANK"]))
+
+
+def stop_while(happening: Callable[[], object], running: Running) -> None:
+    """Ask for a stop at a moment in which rank 0 is in the middle of something: it is frozen to be sure."""
+    first = ranks_of(running)[0]
+    for _ in range(100):
+        wait_until(happening, running)
+        first.suspend()
+        if happening():
+            break
+        first.resume()
+    running.send_signal(signal.SIGTERM)
+    time.sleep(1)  # the signal reaches a frozen rank, too
+    first.resume()
+
+
+def whole_checkpoint(config: Path) -> int:
+    """Check that the newest checkpoint is whole and that no other one is torn; return its step."""
+    steps = sorted(folder(config).checkpoints.glob("step-*"))
+    assert [damage(step) for step in steps] == [None] * len(steps)
+    return folder(config).saved_step()
+
+
+def end_in_time(running: Running, code: int, seconds: float) -> Finished:
+    started_at = time.monotonic()
+    said = end_of(running, code=code, timeout=120)
+    assert time.monotonic() - started_at < seconds
+    return said
+
+
+def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_on_to_its_end(config: Path) -> None:
+    def evaluates() -> bool:
+        return kinds(config)[-1:] == ["step"] and events(config)[-1]["step"] % 2 == 0
+
+    def saves() -> list[Path]:
+        return list(folder(config).checkpoints.glob(".step-*.tmp"))
+
+    with launched(config) as running:
+        wait_until(lambda: kinds(config), running)
+        stop_while(evaluates, running)
+        said = end_of(running, code=75, timeout=100)
+    assert "lmmtc launch: SIGTERM is handed on to 2 ranks\n" in said.err
+    assert said.err.endswith("lmmtc launch: exit code 75: a stop was asked for, and the state was saved\n")
+    assert kinds(config)[-5:] == ["evaluation", "checkpoint", "step", "end", "checkpoint"]
+    assert whole_checkpoint(config) == events(config)[-1]["step"]
+
+    with launched(config) as running:
+        wait_until(lambda: kinds(config).count("start") == 2, running)
+        stop_while(saves, running)
+        end_of(running, code=75, timeout=100)
+    stopped_at = events(config)[-1]["step"]
+    assert kinds(config)[-4:] == ["checkpoint", "step", "end", "checkpoint"]
+    assert whole_checkpoint(config) == stopped_at
+    assert not saves()
+    assert not folder(config).success.exists()
+
+    with launched(config) as running:
+        said = end_of(running, timeout=200)
+    assert said.err.endswith("lmmtc launch: exit code 0: the run is done\n")
+    assert [event["step"] for event in events(config) if event["event"] == "start"][-1] == stopped_at
+    assert [event["step"] for event in events(config) if event["event"] == "step"] == list(range(1, STEPS + 1))
+    assert json.loads(folder(config).success.read_text()) == {"step": STEPS, "run_id": "run"}
+
+
+def test_a_slow_rank_is_waited_for_and_a_killed_one_ends_the_others_in_seconds(config: Path) -> None:
+    with launched(config, "--set", f"train.steps={10**6}") as running:
+        wait_until(lambda: kinds(config).count("step") > 2, running)
+        slow = ranks_of(running)[1]
+        slow.suspend()
+        time.sleep(10)
+        before = kinds(config).count("step")
+        slow.resume()
+        wait_until(lambda: kinds(config).count("step") > before + 5, running)
+        slow.kill()
+        said = end_in_time(running, 137, 30)
+    assert (
+        "[rank 0] PeerLostError: another rank has died, or cannot be reached; the last checkpoint stands: " in said.err
+    )
+    assert "lmmtc launch: rank 0 ended with exit code 75\n" in said.err
+    assert said.err.endswith(
+        "lmmtc launch: exit code 137: rank 1 was killed with SIGKILL; the last checkpoint stands\n"
+    )
+    assert whole_checkpoint(config)
+    assert not folder(config).success.exists()
+
+
+def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> None:
+    with launched(config, "--set", f"train.steps={10**6}") as running:
+        wait_until(lambda: kinds(config).count("checkpoint"), running)
+        ranks_of(running)[1].suspend()
+        said = end_in_time(running, 75, STALL_SECONDS + 40)
+    assert "lmmtc launch: rank 0 ended with exit code 75\n" in said.err
+    assert said.err.endswith(
+        "lmmtc launch: exit code 75: rank 1 was killed by lmmtc launch with SIGKILL; "
+        "the last checkpoint stands: start the run again\n"
+    )
+    stacks = folder(config).stacks(0).read_text()
+    assert f"(run.stall_seconds = {STALL_SECONDS}): another rank is lost or stuck, or this one is" in stacks
+    assert "in run\n" in stacks  # of the training loop
+    assert whole_checkpoint(config)
+
+
+def test_two_machines_meet_again_after_one_has_lost_its_rank(config: Path) -> None:
+    meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    words = (PROGRAMS / "lmmtc", "launch", "--restarts", 3, "--", "--config", config)
+    with (
+        started(*words, env=meeting | {"NODE_RANK": 0}) as first,
+        started(*words, env=meeting | {"NODE_RANK": 1}) as other,
+    ):
+        wait_until(lambda: kinds(config).count("checkpoint"), first)
+        (lost,) = ranks_of(other)
+        lost.kill()
+        said = [end_of(machine, timeout=200).err for machine in (first, other)]
+    assert "rank 0 ended with exit code 75\n" in said[0]
+    assert "rank 1 was killed with SIGKILL; the last checkpoint stands; starting again from step " in said[1]
+    assert {event["step"] for event in events(config) if event["event"] == "step"} == set(range(1, STEPS + 1))
+    assert whole_checkpoint(config) == STEPS
+
+
+@pytest.fixture
+def orphans() -> Iterator[list[psutil.Process]]:
+    """End what a test that fails would leave behind."""
+    left: list[psutil.Process] = []
+    yield left
+    for process in left:
+        if process.is_running():
+            process.kill()
+
+
+def test_ranks_do_not_outlive_a_killed_launcher(config: Path, orphans: list[psutil.Process]) -> None:
+    with launched(config, "--set", f"train.steps={10**6}") as running:
+        wait_until(lambda: kinds(config).count("checkpoint"), running)
+        orphans += ranks_of(running)
+        running.kill()
+        _, alive = psutil.wait_procs(orphans, timeout=15)
+    assert len(orphans) == 2
+    assert not [rank for rank in alive if rank.status() != psutil.STATUS_ZOMBIE]
+    assert "lmmtc launch has let go of this rank" in folder(config).stacks(0).read_text()
+    assert whole_checkpoint(config)
