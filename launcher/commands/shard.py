@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from sharding import DataError, Manifest
 
@@ -34,7 +35,7 @@ def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
     """Lend a cluster's executor, with how many parts it works on at a time."""
     try:
         from distributed import Client  # noqa: PLC0415  # an extra that few need
-        from distributed.comm import CommClosedError  # noqa: PLC0415
+        from distributed.comm.core import CommClosedError  # noqa: PLC0415
         from distributed.scheduler import KilledWorker  # noqa: PLC0415
     except ImportError:
         raise DataError(
@@ -46,7 +47,8 @@ def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
         raise DataError(f"--dask {address}: no scheduler answers there: {error}") from None
     try:
         with client:
-            yield client.get_executor(), max(sum(client.nthreads().values()), 1)
+            threads: Any = client.nthreads()  # by worker: this client is not an asynchronous one
+            yield client.get_executor(), max(sum(threads.values()), 1)
     except (CommClosedError, KilledWorker) as error:
         raise DataError(
             f"--dask {address}: workers were lost: {error}: finished parts are kept: start again"

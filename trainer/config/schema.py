@@ -90,8 +90,8 @@ class LabelsSection(Section):
     """The label table, its optimiser and the scan over it."""
 
     optimizer: Literal["adam", "rowwise_adagrad", "sgd"] = "adam"
-    """Update rule of the label rows, outside of ZeRO; adam's state takes twice the memory of fp32 rows, others hardly any.
-    On tens of thousands of labels sgd with lr = 10 found rare ones sooner than adam with 1e-2."""
+    """Update rule of the label rows, outside of ZeRO; adam's state takes twice the memory of fp32 rows, others hardly
+    any. On tens of thousands of labels sgd with lr = 10 found rare ones sooner than adam with 1e-2."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """What label vectors are kept in; bf16 takes half the memory and is rounded stochastically, biases stay fp32."""
     start: Literal["random", "text"] = "text"
