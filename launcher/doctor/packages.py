@@ -82,6 +82,8 @@ def _package(requirement: Requirement, tested: SpecifierSet | None) -> Finding:
         found = version(name)
     except PackageNotFoundError:
         return Finding(name, "wrong", "not installed", install)
+    except KeyError:  # so says importlib_metadata, where a package has brought it along; Python itself gives None
+        found = None
     if not _fits(found, needed):
         return Finding(name, "wrong", f"{found}, and {needed} is needed", install)
     if tested is not None and found not in tested:
