@@ -84,16 +84,16 @@ def _package(requirement: Requirement, tested: SpecifierSet | None) -> Finding:
         return Finding(name, "wrong", "not installed", install)
     except KeyError:  # so says importlib_metadata, where a package has brought it along; Python itself gives None
         found = None
-    if not _fits(found, needed):
+    if found is None or not _fits(found, needed):
         return Finding(name, "wrong", f"{found}, and {needed} is needed", install)
     if tested is not None and found not in tested:
         return Finding(name, "warning", f"{found}, and {tested} was tested", install)
     return Finding(name, "ok", found)
 
 
-def _fits(found: str | None, needed: SpecifierSet) -> bool:
-    """Compare; where pip's notes are damaged, there is no version, or one that is none."""
+def _fits(found: str, needed: SpecifierSet) -> bool:
+    """Compare; where pip's notes are damaged, there may be something that is no version."""
     try:
-        return found is not None and needed.contains(found, prereleases=True)
+        return needed.contains(found, prereleases=True)
     except InvalidVersion:
         return False
