@@ -41,6 +41,8 @@ def s3_server(folder: Path) -> Iterator[str]:
     ports = dict(zip(names, _free_ports(len(names)), strict=True))
     command = [PROGRAMS / "weed", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
+    # Two listeners that nobody asks would stand at fixed ports, where another server may be.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-filer", "-s3", f"-s3.config={folder / 's3.json'}", *(f"-{name}={ports[name]}" for name in ports)]
     log = folder / "log"
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
