@@ -117,9 +117,9 @@ def export(
 ) -> None:
     """Write a run as a folder that transformers opens, with its labels, its heads and a README."""
     _choose_accelerator()
-    from .commands import checkpoint as command  # noqa: PLC0415
+    from .commands import export as command  # noqa: PLC0415
 
-    command.export(run, out, step)
+    command.run(run, out, step)
 
 
 @checkpoint.command("list")

@@ -1,4 +1,4 @@
-"""`lmmtc checkpoint`: what a run has saved, whether it is whole, and a saved state as a folder for others."""
+"""`lmmtc checkpoint`: what a run has saved, and whether it is whole."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +8,7 @@ from rich.table import Table
 
 from trainer.checkpoint import CheckpointMeta, CheckpointStore, damage
 from trainer.errors import CheckpointError
-from trainer.export import export as write
 from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
-
-from ..meeting import check_alone
 
 
 def show(run: Path) -> None:
@@ -34,14 +30,6 @@ def verify(run: Path) -> None:
     if problems:
         raise CheckpointError("\n".join([f"{run}: {len(problems)} of {len(folders)} are damaged", *problems]))
     print(f"{run}: {len(folders)} checkpoints, all whole")  # noqa: T201
-
-
-def export(run: Path, out: Path, step: int | None) -> None:
-    """Export a checkpoint, and say which it was."""
-    check_alone("export")
-    model = TrainedModel.load(run, step=step)
-    write(model, RunFolder(run), out)
-    print(f"{out}: step {model.step}, {len(model.vocabulary):,} labels; its README.md says how to use it")  # noqa: T201
 
 
 def _checkpoints(run: Path) -> list[Path]:

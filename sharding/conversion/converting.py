@@ -30,6 +30,7 @@ from .working import Progress, workers
 from .workspace import workspace
 
 MEMORY = 512 << 20
+_FILES = ("label_texts", "vocabulary")
 _SMALLEST_PIECE, _LARGEST_PIECE, _PIECES = 16 << 20, 256 << 20, 256
 
 
@@ -154,9 +155,6 @@ def _different(labels: Vocabulary, path: Path) -> Vocabulary:
         twice = Counter(labels.names.to_pylist()).most_common(1)[0][0]
         raise DataError(f"label vocabulary {path}: label {twice!r} is there twice: names must differ")
     return labels
-
-
-_FILES = ("label_texts", "vocabulary")
 
 
 def _content(source: Source) -> dict[str, list[int]]:
