@@ -34,7 +34,6 @@ from .places import CacheSettings as CacheSettings
 from .planning import plan_chunks as plan_chunks
 from .reading import Reading as Reading
 from .records import Record as Record
-from .records import Rejections as Rejections
 from .shards import write_shard_files as write_shard_files
 from .simulation import Cluster as Cluster
 from .simulation import Simulation as Simulation

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeGuard
 
 import pyarrow as pa
 
-from .errors import BadRecordError, DataError
+from .errors import BadRecordError
 
 SPLITS = ("train", "dev", "test")
 
@@ -43,19 +43,6 @@ class FieldNames:
 
 
 _USUAL = FieldNames()
-
-
-@dataclass
-class Rejections:
-    """What happens to records that cannot be used: the first one ends the run, or each is counted and left out."""
-
-    policy: BadRecordPolicy
-    count: int = 0
-
-    def add(self, error: DataError) -> None:
-        if self.policy == "raise":
-            raise error
-        self.count += 1
 
 
 def parse_record(line: bytes, *, labelled: bool = True, names: FieldNames = _USUAL) -> Record:

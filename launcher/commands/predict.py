@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharding import LabelFilter, Record, Rejections, UnknownLabelError, Vocabulary, read_records
+from sharding import LabelFilter, Record, UnknownLabelError, Vocabulary, read_records
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
@@ -75,7 +75,7 @@ def _known(word: str) -> tuple[str, bool]:
 
 def _records_of(source: Path, vocabulary: Vocabulary) -> Iterator[Record]:
     """Read the file, and say where a given label stands that is unknown."""
-    for where, record in read_records(source, Rejections("raise"), labelled=False):
+    for where, record in read_records(source, labelled=False):
         try:
             for label, _ in record.given:
                 vocabulary.id_of(label)
@@ -87,7 +87,7 @@ def _records_of(source: Path, vocabulary: Vocabulary) -> Iterator[Record]:
 def _read_filter(path: Path, model: TrainedModel, source: Path) -> LabelFilter:
     """Read it, and refuse a record id that is none of the file's: a misspelt one would filter nothing."""
     label_filter = LabelFilter.read(path, model.vocabulary)
-    label_filter.check((record.id for _, record in read_records(source, Rejections("raise"), labelled=False)), source)
+    label_filter.check((record.id for _, record in read_records(source, labelled=False)), source)
     return label_filter
 
 

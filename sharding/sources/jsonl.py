@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import BadRecordError
-from ..records import Record, Rejections, parse_record
+from ..records import Record, parse_record
 from .files import files_with
 from .lines import cut_by_bytes, line_number, lines_at, read_lines
 from .source import Piece, Source, SourceSettings, attempt
@@ -39,12 +39,11 @@ def find_json_lines(paths: Sequence[Path], settings: SourceSettings) -> JsonLine
     return JsonLines(files, settings) if files else None
 
 
-def read_records(path: Path, rejections: Rejections, *, labelled: bool = True) -> Iterator[tuple[str, Record]]:
-    """Yield ("file:line", record) from a JSON-lines file, .gz and .zst decompressed; the rest goes to `rejections`."""
+def read_records(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Record]]:
+    """Yield ("file:line", record) from a JSON-lines file, .gz and .zst decompressed; BadRecordError names its line."""
     for where, line in read_lines(path):
         try:
             record = parse_record(line, labelled=labelled)
         except BadRecordError as error:
-            rejections.add(BadRecordError(f"{where}: {error}"))
-        else:
-            yield where, record
+            raise BadRecordError(f"{where}: {error}") from None
+        yield where, record

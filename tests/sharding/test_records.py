@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharding import BadRecordError, Record
-from sharding.records import Rejections, parse_record, shard_schema
+from sharding.records import parse_record, shard_schema
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -67,16 +67,6 @@ def test_long_values_are_cut_in_error_messages() -> None:
     with pytest.raises(BadRecordError) as caught:
         parse_record(line)
     assert len(str(caught.value)) < 120
-
-
-def test_rejections_raise_or_count() -> None:
-    error = BadRecordError("bad")
-    with pytest.raises(BadRecordError):
-        Rejections("raise").add(error)
-    skipping = Rejections("skip")
-    skipping.add(error)
-    skipping.add(error)
-    assert skipping.count == 2
 
 
 @pytest.mark.parametrize(("vocabulary_size", "token"), [(65_536, pa.uint16()), (65_537, pa.uint32())])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharding import BadRecordError, DataError, Record, Rejections, read_records
+from sharding import BadRecordError, DataError, Record, read_records
 from sharding.sources import SourceSettings, open_source
 from tests.sharding.sources.reading import WHOLE, read_all, records
 
@@ -25,16 +25,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_a_bad_record_is_named_by_file_and_line(source: Path) -> None:
     with pytest.raises(BadRecordError, match=r"^icd10.jsonl:2: 'text' is missing: must be a string$"):
-        list(read_records(source, Rejections("raise")))
-
-
-def test_bad_records_can_be_skipped_and_counted(source: Path) -> None:
-    rejections = Rejections("skip")
-    assert list(read_records(source, rejections)) == [
-        ("icd10.jsonl:1", Record("1", "a", ("x",))),
-        ("icd10.jsonl:3", Record("3", "b", ())),
-    ]
-    assert rejections.count == 1
+        list(read_records(source))
 
 
 def test_a_position_is_the_byte_where_a_line_begins(source: Path) -> None:
