@@ -55,10 +55,15 @@ class RunFolder:
         """The tokenizer's files, as the data set had them."""
         return self.path / "model" / "tokenizer"
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether this is the folder of a run: its configuration is written before its first step."""
+        return (self.path / "config.json").is_file()
+
     def config(self) -> Config:
         """Read back the configuration that the run was started with."""
         path = self.path / "config.json"
-        if not path.is_file():
+        if not self.has_begun:
             raise ConfigError(f"{self.path}: is not the folder of a run: it has no config.json")
         return check_config(json.loads(path.read_text(encoding="utf-8")), str(path))
 

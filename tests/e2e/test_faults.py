@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.programs import PROGRAMS, Finished, end_of, free_port, started, write_config
-from trainer.checkpoint.store import damage
+from trainer.checkpoint import damage
 from trainer.run_folder import RunFolder
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]

@@ -220,6 +220,9 @@ class CheckpointSection(Section):
     """Newest checkpoints that stay; older ones are deleted after a complete save."""
     keep_every: Positive | None = None
     """Checkpoints of steps that are multiples of this stay for ever."""
+    background: bool = True
+    """Train on while a save is written; until then each rank holds one more copy, in host memory, of what it saves: its
+    label rows with their optimizer state. All dense state is copied by rank 0 either way."""
 
 
 class EvaluationSection(Section):
