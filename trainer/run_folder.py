@@ -97,9 +97,16 @@ class RunFolder:
         return self._data().get("labels_at_start", len(self.vocabulary()))
 
     def copy_to(self, other: "RunFolder", vocabulary: Vocabulary, plan: ChunkPlan | None) -> None:
-        """Write into the folder of another run what `create` wrote here, but for labels that were added."""
+        """Write into the folder of another run what `create` wrote here, but for labels that were added.
+
+        The other run's checkpoints are in its folder.
+        """
         shutil.copytree(self.path / "model", other.path / "model")
-        shutil.copyfile(self.path / "config.json", other.path / "config.json")
+        config = self.config()
+        here = config.checkpoint.model_copy(update={"store": None})
+        self._write(
+            other.path / "config.json", config.model_copy(update={"checkpoint": here}).model_dump_json(indent=1)
+        )
         data = self._data() | {"labels_at_start": self.labels_at_start()}
         self._write(other.path / "model" / "data.json", json.dumps(data))
         vocabulary.save(other.labels)

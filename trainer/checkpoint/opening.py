@@ -1,8 +1,11 @@
-"""Where the checkpoints of a run are: in its folder."""
+"""Where the checkpoints of a run are: in its folder, or in a bucket."""
+
+from sharding.remote import open_bucket
 
 from ..config import CheckpointSection, Config
 from ..distributed import ONE_RANK, Ranks
 from ..run_folder import RunFolder
+from .bucket import CheckpointBucket
 from .folder import CheckpointFolder
 from .store import CheckpointStore
 
@@ -12,4 +15,7 @@ def checkpoints_of(run: RunFolder, config: Config | None = None, ranks: Ranks = 
     if config is None and run.has_begun:
         config = run.config()
     settings = config.checkpoint if config else CheckpointSection()
-    return CheckpointStore(CheckpointFolder(run.checkpoints), ranks, settings.keep, settings.keep_every)
+    place = (
+        CheckpointFolder(run.checkpoints) if settings.store is None else CheckpointBucket(open_bucket(settings.store))
+    )
+    return CheckpointStore(place, ranks, settings.keep, settings.keep_every)

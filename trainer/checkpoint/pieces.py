@@ -52,7 +52,7 @@ class Content:
     def _pieces(self) -> Iterator[memoryview]:
         yield memoryview(self._header)
         for tensor in self._tensors.values():
-            content = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
             for start in range(0, len(content), _PIECE):
                 yield content[start : start + _PIECE]
 
