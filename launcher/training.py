@@ -77,20 +77,20 @@ def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopReque
 def _train_together(
     config: Config, ranks: "Ranks", telemetry: Telemetry, events: EventLog, stop: StopRequest, watchdog: Watchdog
 ) -> ExitCode:
-    """Train; that the run is done is on disk before any rank ends with 0."""
+    """Train; that the run is done is on the disk of every machine before any rank ends with 0."""
     from trainer.assemble import assemble  # noqa: PLC0415
     from trainer.loop import Outcome  # noqa: PLC0415
 
     folder = RunFolder(config.run.folder)
     hooks = [*_extra_hooks(config, ranks), watchdog]
     run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
-    if ranks.is_first:
+    if ranks.is_first_on_node:
         folder.success.unlink(missing_ok=True)
     events.write("start", step=run.position.step, world_size=ranks.world_size)
     watchdog.moved()
     if run.loop.run(run.position) is Outcome.STOPPED:
         return ExitCode.START_AGAIN
-    if ranks.is_first:
+    if ranks.is_first_on_node:
         folder.finish(config.train.steps, _run_id(config))
     ranks.barrier()
     return ExitCode.DONE

@@ -22,18 +22,19 @@ from sharding import (
 )
 from sharding.remote import Elsewhere
 
-from .checkpoint import CheckpointStore, RunState
+from .checkpoint import RunState, checkpoints_of
 from .config import Config, accumulation_steps, deepspeed_config
 from .data import Collator, Injection, Loader, columns, open_dataset, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .evaluation import Evaluator, Ranker, inverse_propensity
-from .hooks import FetchReporting, PeriodicCheckpoint, PeriodicEvaluation, Reporting
-from .labels import Labels, LabelTable, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
+from .hooks import FetchReporting, PeriodicEvaluation, Reporting
+from .labels import Labels, LabelTable, RowRange, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
 from .resume import check_same_labels, resume
 from .run_folder import RunFolder
+from .saving import PeriodicCheckpoint
 from .start import build_table, start
 from .step import TrainingStep
 from .telemetry import EventLog, Telemetry
@@ -63,8 +64,9 @@ def assemble(
     """
     dataset = open_dataset(config.data)
     folder = RunFolder(config.run.folder)
-    store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep, config.checkpoint.keep_every)
-    newest = store.newest()
+    store = checkpoints_of(folder, config, ranks)
+    rows = RowRange.of_rank(len(dataset.vocabulary), ranks.rank, ranks.world_size)
+    newest = store.newest(rows, lambda step, why: events.write("checkpoint_passed_over", step=step, reason=why))
     if newest is not None:
         check_same_labels(folder, dataset)
     model = build_model(config)
@@ -79,6 +81,7 @@ def assemble(
     loader = build_loader(config, dataset, ranks, engine, tokens)
     state = RunState(engine, updates.optimizer, labels.table.range, ranks)
     position = resume(newest, state, config, loader.stream) if newest else Position(0, StreamState())
+    store.release()
     if ranks.is_first:
         folder.create(config, dataset, encoder_config(model.encoder), plan)
     hooks = [

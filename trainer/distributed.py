@@ -33,6 +33,11 @@ class Ranks:
         """Whether this rank writes what is written once per run."""
         return self.rank == 0
 
+    @property
+    def is_first_on_node(self) -> bool:
+        """Whether this rank writes what is written once per machine: ranks of one have consecutive numbers."""
+        return self.rank % self.on_node == 0
+
     def sum(self, values: Tensor) -> Tensor:
         """Sum over ranks, same shape, the same bits on every rank."""
         if self.world_size > 1:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sharding import ChunkPlan, publish_folder
 
-from .checkpoint import CheckpointStore, copy_checkpoint, load_parameters, row_tensors, rows_file
+from .checkpoint import checkpoints_of, copy_checkpoint, load_parameters, row_tensors, rows_file
 from .config import Config
 from .errors import CheckpointError, ConfigError
 from .label_texts import Progress, start_rows
@@ -44,9 +44,10 @@ def extend(
     first, new = before.texts[: run.labels_at_start()], after.texts[len(before) :]
     from_texts = len(new) - new.null_count if starts_from_texts(config, first) else 0
     with publish_folder(out) as folder:
-        checkpoint = CheckpointStore(run.checkpoints).newest()
+        store = checkpoints_of(run, config)
+        checkpoint = store.newest()
         if checkpoint is None:
-            raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet; train the run first")
+            raise CheckpointError(f"{store.place}: there is no checkpoint yet; train the run first")
         encoder = build_encoder(run.encoder_config())
         table = new_table(config, after.counts, run.train_records(), encoder.width, RowRange(len(before), len(after)))
         if from_texts:
@@ -58,6 +59,7 @@ def extend(
         run.copy_to(extended, after, _longer(run.plan(), len(after)))
         state = row_tensors(row_optimizer(config.labels.optimizer, table, config.labels.weight_decay))
         copy_checkpoint(checkpoint, extended.checkpoints, {rows_file(table.range): state})
+        store.release()
         if config.cloze.slots == "all":
             TrainedModel.load(folder)  # refuses more labels than can have slots
     return Extension(len(before), len(after), from_texts)

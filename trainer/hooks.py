@@ -1,15 +1,12 @@
-"""What happens beside training: metrics and events, the look at the dev split, checkpoints."""
+"""What happens beside training: metrics and events, the look at the dev split. Checkpoints: see saving.py."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
-from sharding import RecordBatch, StreamGuards
+from sharding import RecordBatch
 from sharding.remote import FetchCounts, Fetched
 
-from .checkpoint import CheckpointMeta, CheckpointStore, RunState
-from .config import Config
 from .evaluation import Evaluator
 from .loop import Position
 from .step import StepReport
@@ -98,50 +95,3 @@ class PeriodicEvaluation:
 
     def at_end(self, position: Position) -> None:
         """Nothing is left to do: the last step was evaluated, a stop is in a hurry."""
-
-
-@dataclass
-class PeriodicCheckpoint:
-    """A save every so many steps, and at the end if the last step has none yet."""
-
-    store: CheckpointStore
-    state: RunState
-    guards: StreamGuards
-    config: Config
-    telemetry: Telemetry
-    events: EventLog
-    saved_step: int
-    saved_at: float = field(default_factory=time.time)
-
-    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Save when it is time."""
-        self.telemetry.set("checkpoint_interval_seconds", self._interval(position))
-        if position.step % self.config.checkpoint.every_steps == 0:
-            self.save(position)
-
-    def at_end(self, position: Position) -> None:
-        """Save what has not been saved."""
-        if position.step != self.saved_step:
-            self.save(position)
-
-    def save(self, position: Position) -> None:
-        """Write a checkpoint. A collective."""
-        started = perf_counter()
-        meta = CheckpointMeta(
-            step=position.step,
-            world_size=self.state.ranks.world_size,
-            stream=position.stream,
-            guards=self.guards,
-            config=self.config.model_dump(mode="json"),
-        )
-        with self.telemetry.phase("checkpoint"):
-            folder = self.store.save(meta, self.state.files())
-        self.saved_step, self.saved_at = position.step, time.time()
-        self.telemetry.set("checkpoint_duration_seconds", perf_counter() - started)
-        self.telemetry.set("checkpoint_last_success_timestamp_seconds", self.saved_at)
-        self.events.write("checkpoint", step=position.step, folder=folder.name, seconds=perf_counter() - started)
-
-    def _interval(self, position: Position) -> float:
-        """Project the time between two saves from the steps since the last one."""
-        steps = max(position.step - self.saved_step, 1)
-        return (time.time() - self.saved_at) / steps * self.config.checkpoint.every_steps

@@ -55,10 +55,15 @@ class RunFolder:
         """The tokenizer's files, as the data set had them."""
         return self.path / "model" / "tokenizer"
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether this is the folder of a run: its configuration is written before its first step."""
+        return (self.path / "config.json").is_file()
+
     def config(self) -> Config:
         """Read back the configuration that the run was started with."""
         path = self.path / "config.json"
-        if not path.is_file():
+        if not self.has_begun:
             raise ConfigError(f"{self.path}: is not the folder of a run: it has no config.json")
         return check_config(json.loads(path.read_text(encoding="utf-8")), str(path))
 
@@ -92,9 +97,16 @@ class RunFolder:
         return self._data().get("labels_at_start", len(self.vocabulary()))
 
     def copy_to(self, other: "RunFolder", vocabulary: Vocabulary, plan: ChunkPlan | None) -> None:
-        """Write into the folder of another run what `create` wrote here, but for labels that were added."""
+        """Write into the folder of another run what `create` wrote here, but for labels that were added.
+
+        The other run's checkpoints are in its folder.
+        """
         shutil.copytree(self.path / "model", other.path / "model")
-        shutil.copyfile(self.path / "config.json", other.path / "config.json")
+        config = self.config()
+        here = config.checkpoint.model_copy(update={"store": None})
+        self._write(
+            other.path / "config.json", config.model_copy(update={"checkpoint": here}).model_dump_json(indent=1)
+        )
         data = self._data() | {"labels_at_start": self.labels_at_start()}
         self._write(other.path / "model" / "data.json", json.dumps(data))
         vocabulary.save(other.labels)

@@ -8,7 +8,7 @@ from torch import nn
 
 from sharding import DataError, Dataset, TextTokenizer, Vocabulary
 
-from .checkpoint import CheckpointStore, load_parameters, load_rows
+from .checkpoint import checkpoints_of, load_parameters, load_rows
 from .config import Config
 from .distributed import Ranks
 from .errors import CheckpointError, ConfigError
@@ -99,7 +99,8 @@ def _start_from_run(path: Path, model: Model, table: LabelTable, vocabulary: Voc
     """Take over the parameters of a trained run and the rows of labels of the same name; the others stay new."""
     folder = RunFolder(path)
     known = folder.vocabulary().ids if folder.labels.is_file() else {}
-    checkpoint = CheckpointStore(folder.checkpoints).newest()
+    store = checkpoints_of(folder)
+    checkpoint = store.newest()
     if checkpoint is None:
         raise CheckpointError(f"run.start_from = {path}: there is no checkpoint")
     _take_parameters(checkpoint, model, path)
@@ -109,6 +110,7 @@ def _start_from_run(path: Path, model: Model, table: LabelTable, vocabulary: Voc
         (ours_N,) = ((theirs_R >= block.start) & (theirs_R < block.stop)).nonzero(as_tuple=True)
         for name, tensor in (("vectors", table.vectors_RE), ("biases", table.biases_R2)):
             tensor[ours_N] = load_rows(checkpoint, name, block)[theirs_R[ours_N] - block.start].to(tensor)
+    store.release()
 
 
 def _take_parameters(checkpoint: Path, model: Model, path: Path) -> None:

@@ -7,13 +7,13 @@ import torch
 
 from sharding import LabelFilter, TextTokenizer, Vocabulary
 
-from .checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
+from .checkpoint import CheckpointMeta, checkpoints_of, load_parameters, load_rows
 from .config import Config
 from .data import Collator, own_labels
 from .distributed import ONE_RANK, Ranks
 from .errors import CheckpointError
 from .evaluation import Ranker
-from .labels import Labels, LabelTable, RowRange, check_memory, label_side
+from .labels import LabelTable, RowRange, check_memory, label_side
 from .model import Model, build_encoder, build_form, text_tokens
 from .run_folder import RunFolder
 
@@ -40,15 +40,17 @@ class TrainedModel:
         """
         folder = RunFolder(path)
         config = folder.config()
-        store = CheckpointStore(folder.checkpoints, ranks)
-        checkpoint = store.newest() if step is None else store.at(step)
-        if checkpoint is None:
-            raise CheckpointError(f"{folder.checkpoints}: there is no checkpoint yet; train the run first")
         vocabulary, tokenizer = folder.vocabulary(), folder.tokenizer()
+        store = checkpoints_of(folder, config, ranks)
+        rows = RowRange.of_rank(len(vocabulary), ranks.rank, ranks.world_size)
+        checkpoint = store.newest(rows) if step is None else store.at(step, rows)
+        if checkpoint is None:
+            raise CheckpointError(f"{store.place}: there is no checkpoint yet; train the run first")
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = _load_model(folder, config, checkpoint).to(device)
         check_memory(config, len(vocabulary), model.encoder.width, ranks, learning=False)
-        return cls(
+        table = _load_table(config, checkpoint, vocabulary, rows, device)
+        loaded = cls(
             config=config,
             step=CheckpointMeta.read(checkpoint).step,
             vocabulary=vocabulary,
@@ -56,7 +58,7 @@ class TrainedModel:
             train_records=folder.train_records(),
             ranker=Ranker(
                 model=model,
-                labels=_load_labels(folder, config, checkpoint, vocabulary, device, ranks),
+                labels=label_side(config, table, len(vocabulary), ranks, folder.plan()),
                 collate=Collator(
                     tokenizer.spec,
                     len(vocabulary),
@@ -67,6 +69,8 @@ class TrainedModel:
                 refine=refine,
             ),
         )
+        store.release()
+        return loaded
 
     def barring(self, barred: LabelFilter) -> "TrainedModel":
         """Answer without these labels: neither candidates nor, where answers are judged, truth."""
@@ -82,11 +86,9 @@ def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:
     return model
 
 
-def _load_labels(
-    folder: RunFolder, config: Config, checkpoint: Path, vocabulary: Vocabulary, device: torch.device, ranks: Ranks
-) -> Labels:
-    own = RowRange.of_rank(len(vocabulary), ranks.rank, ranks.world_size)
+def _load_table(
+    config: Config, checkpoint: Path, vocabulary: Vocabulary, own: RowRange, device: torch.device
+) -> LabelTable:
     vectors_RE, biases_R2 = (load_rows(checkpoint, name, own) for name in ("vectors", "biases"))
     table = LabelTable(vectors_RE, biases_R2, torch.from_numpy(vocabulary.counts[own.as_slice()] > 0), own)
-    table = table.to(device) if config.labels.placement == "device" else table
-    return label_side(config, table, len(vocabulary), ranks, folder.plan())
+    return table.to(device) if config.labels.placement == "device" else table

@@ -1,39 +1,40 @@
 """`lmmtc checkpoint`: what a run has saved, and whether it is whole."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, damage
+from trainer.checkpoint import CheckpointStore, checkpoints_of, step_name
 from trainer.errors import CheckpointError
 from trainer.run_folder import RunFolder
 
 
 def show(run: Path) -> None:
     """List the checkpoints, oldest first; no file but their descriptions is read."""
+    store, steps = _checkpoints(run)
     table = Table("step", "saved", "ranks", "epoch", "records of it", "MiB")
-    for folder in _checkpoints(run):
-        meta = CheckpointMeta.read(folder)
-        saved = datetime.fromtimestamp(folder.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
-        records = f"{meta.stream.consumed:,}"
-        table.add_row(str(meta.step), saved, str(meta.world_size), str(meta.stream.epoch), records, f"{size:,.1f}")
+    for step in steps:
+        saved = store.place.describe(step)
+        stream = saved.meta.stream
+        size, records = f"{saved.bytes / 2**20:,.1f}", f"{stream.consumed:,}"
+        at = saved.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        table.add_row(str(step), at, str(saved.meta.world_size), str(stream.epoch), records, size)
     Console().print(table)
 
 
 def verify(run: Path) -> None:
     """Compare every file with its checksum; CheckpointError with every checkpoint that is damaged."""
-    folders = _checkpoints(run)
-    problems = [f"{folder.name}: {problem}" for folder in folders if (problem := damage(folder))]
+    store, steps = _checkpoints(run)
+    problems = [f"{step_name(step)}: {problem}" for step in steps if (problem := store.place.damage(step))]
     if problems:
-        raise CheckpointError("\n".join([f"{run}: {len(problems)} of {len(folders)} are damaged", *problems]))
-    print(f"{run}: {len(folders)} checkpoints, all whole")  # noqa: T201
+        raise CheckpointError("\n".join([f"{run}: {len(problems)} of {len(steps)} are damaged", *problems]))
+    print(f"{run}: {len(steps)} checkpoints, all whole")  # noqa: T201
 
 
-def _checkpoints(run: Path) -> list[Path]:
-    folders = CheckpointStore(RunFolder(run).checkpoints).complete()
-    if not folders:
+def _checkpoints(run: Path) -> tuple[CheckpointStore, list[int]]:
+    store = checkpoints_of(RunFolder(run))
+    steps = store.place.steps()
+    if not steps:
         raise CheckpointError(f"{run}: has no checkpoint")
-    return folders
+    return store, steps

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.config import load_config
+from sharding import LmmtcError
+from sharding.remote import open_bucket
+from trainer.config import Config, load_config
+from trainer.published import Index
 from trainer.run_folder import RunFolder
 
 from ..environment import node
@@ -25,20 +28,22 @@ def run(arguments: Sequence[str], nproc: int, restarts: int, grace: float) -> in
     restarts: how often in a row they are started again without having saved a step. grace: see `supervise`.
     """
     options = parse(list(arguments))
-    folder = RunFolder(load_config(options.config, options.set).run.folder)
+    config = load_config(options.config, options.set)
+    folder = RunFolder(config.run.folder)
     signals = StopSignals().listen()
     left = restarts
     while True:
-        saved = folder.saved_step()
+        saved = _saved_step(folder, config)
         ends = supervise(_commands(arguments, nproc), signals, grace, _say)
         outcome = verdict(ends, stop_asked=signals.asked, success=folder.success.is_file())
         if outcome.code in (ExitCode.DONE, ExitCode.CONFIGURATION) or signals.asked or not restarts:
             return _leave_with(outcome)
-        left = restarts if folder.saved_step() > saved else left
+        now = _saved_step(folder, config)
+        left = restarts if now > saved else left
         if left == 0:
-            return _leave_with(_fruitless(folder, restarts, outcome))
+            return _leave_with(_fruitless(now, restarts, outcome))
         left -= 1
-        _say(f"{outcome.reason}; starting again from step {folder.saved_step()}")
+        _say(f"{outcome.reason}; starting again from step {now}")
 
 
 def _leave_with(outcome: Verdict) -> int:
@@ -61,11 +66,21 @@ def _free_port() -> int:
         return server.getsockname()[1]
 
 
-def _fruitless(folder: RunFolder, restarts: int, last: Verdict) -> Verdict:
-    last_step = folder.saved_step()
+def _saved_step(folder: RunFolder, config: Config) -> int:
+    """Find the step of the newest checkpoint; 0 if there is none, or it cannot be told now."""
+    if config.checkpoint.store is None:
+        return folder.saved_step()
+    try:
+        return max((each.step for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints), default=0)
+    except LmmtcError as error:
+        _say(f"which step is saved cannot be told: {error}")
+        return 0
+
+
+def _fruitless(saved: int, restarts: int, last: Verdict) -> Verdict:
     return Verdict(
         ExitCode.CONFIGURATION,
-        f"--restarts {restarts}: so many in a row have saved no step after step {last_step}: another one would not "
+        f"--restarts {restarts}: so many in a row have saved no step after step {saved}: another one would not "
         f"help, find out why. The last time: {last.reason}",
     )
 

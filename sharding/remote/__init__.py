@@ -1,13 +1,16 @@
 """Data sets that live elsewhere: how their files are reached, and kept on this machine while they are needed."""
 
+from .bucket import Bucket as Bucket
 from .cache import Cache as Cache
 from .counts import FetchCounts as FetchCounts
 from .counts import Fetched as Fetched
+from .download import download as download
 from .mirror import Elsewhere as Elsewhere
 from .mirror import mirrored as mirrored
 from .patience import Patience as Patience
 from .pins import Pin as Pin
 from .prefetch import Prefetcher as Prefetcher
 from .store import Store as Store
+from .store import open_bucket as open_bucket
 from .store import open_store as open_store
 from .upload import upload as upload

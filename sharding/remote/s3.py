@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
@@ -46,20 +46,9 @@ class S3Store:
     @classmethod
     def connect(
         cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: Patience, counts: FetchCounts
-    ) -> "S3Store":
+    ) -> Self:
         """Make a client of what the environment says; no request is made yet."""
-        settings: Any = s3_settings(environment)
-        client = Client(
-            bucket,
-            config=settings,
-            client_options={
-                "allow_http": settings.get("endpoint", "").startswith("http://"),
-                "connect_timeout": timedelta(seconds=patience.connect),
-                "timeout": timedelta(seconds=patience.request),
-            },
-            retry_config={"max_retries": 0},
-        )
-        return cls(bucket, prefix, client, patience, counts)
+        return cls(bucket, prefix, connected(bucket, environment, patience), patience, counts)
 
     def size(self, name: str) -> int:
         """Give the bytes of an object; DataError when there is none."""
@@ -134,6 +123,29 @@ class S3Store:
                 return f"no such object, or no bucket {self._bucket}: check the address"
             case _:
                 return f"{_first_line(error)}: check the address and AWS_REGION"
+
+
+def connected(bucket: str, environment: Mapping[str, str], patience: Patience, *, tries: int = 1) -> Client:
+    """Make a client that makes each request so many times by itself."""
+    settings: Any = s3_settings(environment)
+    return Client(
+        bucket,
+        config=settings,
+        client_options={
+            "allow_http": settings.get("endpoint", "").startswith("http://"),
+            "connect_timeout": timedelta(seconds=patience.connect),
+            "timeout": timedelta(seconds=patience.request),
+        },
+        retry_config={
+            "max_retries": tries - 1,
+            "retry_timeout": timedelta(seconds=patience.deadline),
+            "backoff": {
+                "init_backoff": timedelta(seconds=patience.base),
+                "max_backoff": timedelta(seconds=patience.cap),
+                "base": 2,
+            },
+        },
+    )
 
 
 def _sorted_out(request: Callable[[], Answer]) -> Answer:

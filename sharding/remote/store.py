@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from ..errors import DataError
+from .bucket import Bucket
 from .counts import FetchCounts
 from .local import LocalStore
 from .patience import Patience
@@ -65,3 +66,9 @@ def open_store(url: str, *, patience: Patience | None = None, counts: FetchCount
     if scheme != "s3" or not parts.netloc:
         raise DataError(f"store {url!r}: must be s3://bucket/prefix, file:///folder or a path")
     return S3Store.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or Patience(), counts)
+
+
+def open_bucket(url: str, *, patience: Patience | None = None) -> Bucket:
+    """Open s3://bucket/prefix to be written again and again."""
+    parts = urlsplit(url)
+    return Bucket.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or Patience(), FetchCounts())

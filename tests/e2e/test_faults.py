@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.programs import PROGRAMS, Finished, end_of, free_port, started, write_config
-from trainer.checkpoint.store import damage
+from trainer.checkpoint import damage
 from trainer.run_folder import RunFolder
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
@@ -111,7 +111,9 @@ def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_o
         said = end_of(running, code=75, timeout=100)
     assert "lmmtc launch: SIGTERM is handed on to 2 ranks\n" in said.err
     assert said.err.endswith("lmmtc launch: exit code 75: a stop was asked for, and the state was saved\n")
-    assert kinds(config)[-5:] == ["evaluation", "checkpoint", "step", "end", "checkpoint"]
+    # The save that follows the evaluation goes on beside the last step.
+    assert [kind for kind in kinds(config)[-5:] if kind != "checkpoint"] == ["evaluation", "step", "end"]
+    assert kinds(config)[-1] == "checkpoint"
     assert whole_checkpoint(config) == events(config)[-1]["step"]
 
     with launched(config) as running:
@@ -119,7 +121,8 @@ def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_o
         stop_while(saves, running)
         end_of(running, code=75, timeout=100)
     stopped_at = events(config)[-1]["step"]
-    assert kinds(config)[-4:] == ["checkpoint", "step", "end", "checkpoint"]
+    assert kinds(config)[-1] == "checkpoint"
+    assert kinds(config)[-4:].count("checkpoint") == 2
     assert whole_checkpoint(config) == stopped_at
     assert not saves()
     assert not folder(config).success.exists()

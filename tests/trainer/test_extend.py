@@ -14,7 +14,7 @@ from torch import Tensor
 from sharding import ChunkPlan, DataError, Dataset, Record, StreamState, convert
 from tests.trainer.parts import Parts, tiny_config
 from trainer.assemble import build_model, build_optimizer
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_rows
+from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import CheckpointError, ConfigError
@@ -84,7 +84,7 @@ def train_and_save(ranks: Ranks, config: Config, steps: int) -> None:
         folder.create(config, dataset, encoder_config(build_model(config).encoder), slot_plan(config, dataset))
     guards = parts.loader.stream.guards
     meta = CheckpointMeta(steps, ranks.world_size, StreamState(), guards, config.model_dump(mode="json"))
-    CheckpointStore(folder.checkpoints, ranks).save(meta, parts.state.files())
+    CheckpointStore(CheckpointFolder(folder.checkpoints), ranks).save(meta, parts.state.files())
 
 
 def trained(on_ranks: OnRanks, config: Config, steps: int = 2, world_size: int = 2) -> RunFolder:
@@ -93,7 +93,7 @@ def trained(on_ranks: OnRanks, config: Config, steps: int = 2, world_size: int =
 
 
 def rows_of(folder: Path, rows: RowRange, *names: str) -> Tensor:
-    checkpoint = CheckpointStore(RunFolder(folder).checkpoints).newest()
+    checkpoint = CheckpointStore(CheckpointFolder(RunFolder(folder).checkpoints)).newest()
     assert checkpoint is not None
     return torch.cat([load_rows(checkpoint, name, rows).float() for name in names], dim=1)
 

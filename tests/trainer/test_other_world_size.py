@@ -10,7 +10,7 @@ import pytest
 from sharding import StreamState
 from tests.trainer.engine.test_equality import assert_equal_training
 from tests.trainer.parts import Parts, tiny_config
-from trainer.checkpoint import CheckpointMeta, CheckpointStore
+from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.loop import Position
@@ -56,13 +56,13 @@ def begin(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
     first = parts.numbers()
     _, stream = go(parts, Position(0, StreamState()), STOP)
     meta = CheckpointMeta(STOP, ranks.world_size, stream, parts.loader.stream.guards, config.model_dump(mode="json"))
-    CheckpointStore(folder, ranks).save(meta, parts.state.files())
+    CheckpointStore(CheckpointFolder(folder), ranks).save(meta, parts.state.files())
     return first
 
 
 def go_on(ranks: Ranks, config: Config, folder: Path) -> Trained:
     parts = Parts.build(config, ranks)
-    checkpoint = CheckpointStore(folder, ranks).newest()
+    checkpoint = CheckpointStore(CheckpointFolder(folder), ranks).newest()
     assert checkpoint is not None
     losses, _ = go(parts, resume(checkpoint, parts.state, config, parts.loader.stream), STEPS)
     return parts.numbers(), losses

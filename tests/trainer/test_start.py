@@ -13,7 +13,7 @@ from torch import Tensor
 from sharding import DataError, Dataset, StreamState, Vocabulary, convert
 from tests.trainer.parts import Parts, tiny_config
 from trainer.assemble import build_model
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows
+from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import CheckpointError, ConfigError
@@ -34,7 +34,7 @@ def train_and_save(ranks: Ranks, config: Config) -> None:
     meta = CheckpointMeta(
         2, ranks.world_size, StreamState(), parts.loader.stream.guards, config.model_dump(mode="json")
     )
-    CheckpointStore(folder.checkpoints, ranks).save(meta, parts.state.files())
+    CheckpointStore(CheckpointFolder(folder.checkpoints), ranks).save(meta, parts.state.files())
 
 
 @pytest.fixture(scope="module")

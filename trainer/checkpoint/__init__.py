@@ -6,7 +6,11 @@ from .contents import load_rows as load_rows
 from .contents import load_state as load_state
 from .contents import row_tensors as row_tensors
 from .contents import rows_file as rows_file
-from .store import CheckpointMeta as CheckpointMeta
+from .folder import CheckpointFolder as CheckpointFolder
+from .folder import copy_checkpoint as copy_checkpoint
+from .folder import damage as damage
+from .meta import CheckpointMeta as CheckpointMeta
+from .meta import step_name as step_name
+from .opening import checkpoints_of as checkpoints_of
+from .save import Save as Save
 from .store import CheckpointStore as CheckpointStore
-from .store import copy_checkpoint as copy_checkpoint
-from .store import damage as damage

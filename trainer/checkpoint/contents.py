@@ -29,12 +29,15 @@ class RunState:
     range: RowRange
     ranks: Ranks
 
-    def files(self) -> dict[str, dict[str, Tensor]]:
-        """Collect the tensors of the files that this rank writes. A collective: rank 0 takes all dense state."""
-        dense = {name: tensor.cpu().clone() for name, tensor in self.engine.state()}
-        rows = {rows_file(self.range): row_tensors(self.rows)}
+    def files(self, *, snapshot: bool = False) -> dict[str, dict[str, Tensor]]:
+        """Collect the tensors of the files that this rank writes. A collective: rank 0 takes all dense state.
+
+        snapshot: copy label rows into host memory too, so that training may go on while the files are written.
+        """
+        dense = {name: _copied(tensor) for name, tensor in self.engine.state() if self.ranks.is_first}
+        rows = {name: _copied(tensor) if snapshot else tensor for name, tensor in row_tensors(self.rows).items()}
         random = {_random_name(self.ranks.rank): _random_state()}
-        return ({DENSE: dense} if self.ranks.is_first else {}) | rows | random
+        return ({DENSE: dense} if self.ranks.is_first else {}) | {rows_file(self.range): rows} | random
 
 
 def rows_file(rows: RowRange) -> str:
@@ -76,11 +79,28 @@ def load_rows(folder: Path, name: str, wanted: RowRange) -> Tensor:
 
 def _overlapping(folder: Path, name: str, wanted: RowRange) -> Iterator[Tensor]:
     for path in sorted(folder.glob("rows-*.safetensors")):
-        first, last = (int(part) for part in path.stem.removeprefix("rows-").split("-"))
-        start, stop = max(first, wanted.start), min(last, wanted.stop)
+        held = _rows_of(path.name)
+        start, stop = max(held.start, wanted.start), min(held.stop, wanted.stop)
         if start < stop:
             with safe_open(path, "pt") as file:
-                yield file.get_slice(name)[start - first : stop - first]
+                yield file.get_slice(name)[start - held.start : stop - held.start]
+
+
+def needed(name: str, rank: int, wanted: RowRange) -> bool:
+    """Tell whether a rank that loads these rows reads the file `name`."""
+    if name.startswith("rows-"):
+        held = _rows_of(name)
+        return max(held.start, wanted.start) < min(held.stop, wanted.stop)
+    return name in (DENSE, _random_name(rank))
+
+
+def _rows_of(name: str) -> RowRange:
+    first, last = (int(part) for part in name.removesuffix(".safetensors").removeprefix("rows-").split("-"))
+    return RowRange(first, last)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.cpu() if tensor.is_cuda else tensor.clone()
 
 
 def _random_name(rank: int) -> str:

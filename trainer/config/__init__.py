@@ -5,6 +5,7 @@ from .deepspeed import deepspeed_config as deepspeed_config
 from .loading import check_config as check_config
 from .loading import load_config as load_config
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
+from .schema import CheckpointSection as CheckpointSection
 from .schema import ClozeSection as ClozeSection
 from .schema import Config as Config
 from .schema import DataSection as DataSection

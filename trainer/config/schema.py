@@ -1,5 +1,6 @@
 """Every setting of a run: name, type, default, bounds and meaning; docs/configuration.md is made of it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -212,14 +213,30 @@ class TrainSection(Section):
 
 
 class CheckpointSection(Section):
-    """How often the state is saved and how many states are kept."""
+    """How often the state is saved, where, and how many states are kept."""
 
+    store: str | None = None
+    """Address in a bucket, s3://bucket/prefix, of this run alone; unset: the folder `checkpoints` in run.folder."""
     every_steps: Positive = 500
     """Steps between two saves; the end and a stop are saved as well."""
     keep: Positive = 2
     """Newest checkpoints that stay; older ones are deleted after a complete save."""
     keep_every: Positive | None = None
     """Checkpoints of steps that are multiples of this stay for ever."""
+    background: bool = True
+    """Train on while a save is written; until then each rank holds one more copy, in host memory, of what it saves: its
+    label rows with their optimizer state. All dense state is copied by rank 0 either way."""
+
+    @field_validator("store")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", value):
+            # Not repeated: it may hold a password.
+            raise ValueError(
+                "checkpoint.store: must be s3://bucket/prefix and nothing else: credentials belong in the environment "
+                "or in ~/.aws"
+            )
+        return value
 
 
 class EvaluationSection(Section):

@@ -43,19 +43,22 @@ def bytes_needed(
 ) -> dict[str, int]:
     """Count the bytes that the rank with most rows keeps on its host and on its GPU, if it has one.
 
-    Rows are made, or read, on the host; optimiser state and the buffer are made where the rows are kept.
+    Rows are made, or read, on the host; optimiser state and the buffer are made where the rows are kept. A save in the
+    background needs rows and state once more on the host.
     """
     table = _shapes(config, -(-num_labels // world_size), encoder_width)
     rows = _bytes(table.vectors_RE, table.biases_R2, table.trained_R)
-    everything = rows
+    everything, snapshot = rows, 0
     if learning:
-        everything += _bytes(*row_optimizer(config.labels.optimizer, table, weight_decay=0.0).state.values())
+        state = row_optimizer(config.labels.optimizer, table, weight_decay=0.0).state.values()
+        everything += _bytes(*state)
+        snapshot = _bytes(table.vectors_RE, table.biases_R2, *state) if config.checkpoint.background else 0
         if buffers_gradients(config, world_size):
             gradient = RowGradient.zeros(table)
             everything += _bytes(gradient.vectors_NE, gradient.biases_N2)
     if config.labels.placement == "device" and torch.cuda.is_available():
-        return {"host": rows, "GPU": everything}
-    return {"host": everything, "GPU": 0}
+        return {"host": max(rows, snapshot), "GPU": everything}
+    return {"host": everything + snapshot, "GPU": 0}
 
 
 def _shapes(config: Config, rows: int, encoder_width: int) -> LabelTable:
@@ -80,7 +83,8 @@ def _described(config: Config, num_labels: int, encoder_width: int, world_size: 
     if not learning:
         return rows
     buffer = " and a buffer of gradients" if buffers_gradients(config, world_size) else ""
-    return f"{rows} with {config.labels.optimizer}{buffer}"
+    snapshot = " and a copy for saves" if config.checkpoint.background else ""
+    return f"{rows} with {config.labels.optimizer}{buffer}{snapshot}"
 
 
 def _each(ranks: Ranks) -> str:
@@ -94,6 +98,8 @@ def _remedies(config: Config, place: str, *, learning: bool) -> Iterator[str]:
         if config.labels.optimizer == "adam":
             yield "labels.optimizer = 'rowwise_adagrad'"
         yield "a smaller model.label_width"
+        if place == "host" and config.checkpoint.background:
+            yield "checkpoint.background = false"
     if place == "GPU":
         yield "labels.placement = 'host'"
     else:

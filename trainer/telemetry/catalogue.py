@@ -55,6 +55,7 @@ PER_RANK = (
         "Always 1; its labels say who this process is.",
         labels=("rank", "local_rank", "zero_stage", "run_id", "version"),
     ),
+    Metric("checkpoint_blocked_seconds_total", "counter", "Time in which training stood still for saves."),
 )
 
 FIRST_RANK = (
@@ -69,7 +70,12 @@ FIRST_RANK = (
         first_rank_only=True,
     ),
     Metric("precision_ratio", "gauge", "Precision at k at the last evaluation.", labels=("k",), first_rank_only=True),
-    Metric("checkpoint_duration_seconds", "gauge", "Wall time of the last save.", first_rank_only=True),
+    Metric(
+        "checkpoint_duration_seconds",
+        "gauge",
+        "Wall time of the last save, from its begin until it was published.",
+        first_rank_only=True,
+    ),
     Metric(
         "checkpoint_last_success_timestamp_seconds",
         "gauge",

@@ -28,10 +28,11 @@ Fault = Callable[["Handler", Answer], None]
 
 @dataclass
 class Proxy:
-    """faults: for the coming GET requests, one each; gets: how many there were."""
+    """faults: for the coming GET requests, one each; put_faults: for those of PUT; gets: how many GETs there were."""
 
     endpoint: str = ""
     faults: deque[Fault] = field(default_factory=deque)
+    put_faults: deque[Fault] = field(default_factory=deque)
     gets: int = 0
 
 
@@ -61,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.proxy.gets += 1
             fault = self.proxy.faults.popleft() if self.proxy.faults else whole
+        elif self.command == "PUT" and self.proxy.put_faults:
+            fault = self.proxy.put_faults.popleft()
         fault(self, answer)
 
     def _ask_server(self) -> Answer:

@@ -11,7 +11,15 @@ import torch
 from sharding import StreamState
 from tests.trainer.parts import Parts, tiny_config
 from trainer.assemble import build_optimizer
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, load_parameters, load_rows, load_state, row_tensors
+from trainer.checkpoint import (
+    CheckpointFolder,
+    CheckpointMeta,
+    CheckpointStore,
+    load_parameters,
+    load_rows,
+    load_state,
+    row_tensors,
+)
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
@@ -36,7 +44,7 @@ def train_and_save(ranks: Ranks, config: Config, folder: Path) -> tuple[Arrays, 
     parts.train(2)
     torch.manual_seed(100 + ranks.rank)
     guards = parts.loader.stream.guards
-    store = CheckpointStore(folder, ranks)
+    store = CheckpointStore(CheckpointFolder(folder), ranks)
     store.save(CheckpointMeta(2, ranks.world_size, StreamState(), guards, {}), parts.state.files())
     return contents(parts), torch.rand(3).tolist()
 

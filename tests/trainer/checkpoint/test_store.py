@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sharding import StreamGuards, StreamState
-from trainer.checkpoint import CheckpointMeta, CheckpointStore, copy_checkpoint
+from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, copy_checkpoint
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
 
@@ -27,12 +27,19 @@ def files(step: int, rank: int = 0) -> dict[str, dict[str, Tensor]]:
 
 
 def save_all(store: CheckpointStore, *steps: int) -> list[Path]:
-    return [store.save(meta(step), files(step)) for step in steps]
+    for step in steps:
+        store.save(meta(step), files(step))
+    return [folder_of(store).at(step) for step in steps]
+
+
+def folder_of(store: CheckpointStore) -> CheckpointFolder:
+    assert isinstance(store.place, CheckpointFolder)
+    return store.place
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path / "checkpoints", keep=3)
+    return CheckpointStore(CheckpointFolder(tmp_path / "checkpoints"), keep=3)
 
 
 def flip_a_byte(path: Path) -> None:
@@ -70,13 +77,13 @@ def test_a_new_run_has_no_checkpoint(store: CheckpointStore) -> None:
 
 def test_the_newest_few_are_kept(store: CheckpointStore) -> None:
     saved = save_all(store, 1, 2, 3, 10, 11)
-    assert sorted(store.folder.iterdir()) == saved[-3:]
+    assert sorted(folder_of(store).path.iterdir()) == saved[-3:]
 
 
 def test_a_copy_with_more_files_is_whole_and_belongs_to_the_same_step(store: CheckpointStore, tmp_path: Path) -> None:
     (saved,) = save_all(store, 5)
-    copies = CheckpointStore(tmp_path / "copies")
-    copy_checkpoint(saved, copies.folder, {"part-1.safetensors": {"numbers": torch.arange(3.0)}})
+    copies = CheckpointStore(CheckpointFolder(tmp_path / "copies"))
+    copy_checkpoint(saved, tmp_path / "copies", {"part-1.safetensors": {"numbers": torch.arange(3.0)}})
     copy = copies.newest()
     assert copy is not None
     assert copy.name == saved.name
@@ -102,14 +109,14 @@ def test_when_none_is_whole_the_error_says_what_is_wrong_with_each(store: Checkp
     with pytest.raises(CheckpointError) as caught:
         store.newest()
     words = str(caught.value)
-    assert words.startswith(f"{store.folder}: no checkpoint there is whole: ")
+    assert words.startswith(f"{store.place}: no checkpoint there is whole: ")
     assert "step-00000001: part-0.safetensors is missing or does not have the contents that were saved" in words
     assert f"step-00000002: {saved[1] / 'meta.json'}: cannot be read" in words
 
 
 def test_a_save_that_was_cut_off_is_never_read_and_cleared_by_the_next(store: CheckpointStore) -> None:
     saved = save_all(store, 1, 2)
-    torn = store.folder / ".step-00000002.tmp"
+    torn = folder_of(store).path / ".step-00000002.tmp"
     shutil.move(saved[1], torn)
     assert store.newest() == saved[0]
     store.save(meta(3), files(3))
@@ -124,7 +131,7 @@ def test_a_step_that_is_saved_again_replaces_its_damaged_self(store: CheckpointS
 
 
 def save_with_a_failure(ranks: Ranks, folder: Path, failing_rank: int) -> tuple[str, str]:
-    store = CheckpointStore(folder, ranks)
+    store = CheckpointStore(CheckpointFolder(folder), ranks)
     store.save(meta(1, ranks.world_size), files(1, ranks.rank))
     own = files(2, ranks.rank)
     if ranks.rank == failing_rank:
@@ -152,9 +159,9 @@ def test_a_write_that_fails_on_one_rank_fails_on_all_and_leaves_what_was(
 
 
 def test_checkpoints_of_round_steps_stay_for_ever(tmp_path: Path) -> None:
-    store = CheckpointStore(tmp_path, keep=1, keep_every=20)
+    store = CheckpointStore(CheckpointFolder(tmp_path), keep=1, keep_every=20)
     save_all(store, 10, 20, 30, 40, 50)
-    assert [folder.name for folder in store.complete()] == ["step-00000020", "step-00000040", "step-00000050"]
+    assert store.place.steps() == [20, 40, 50]
 
 
 def test_the_checkpoint_of_a_step_is_found_if_it_is_whole(store: CheckpointStore) -> None:

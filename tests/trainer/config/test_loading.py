@@ -163,3 +163,15 @@ def test_values_never_change_after_loading(path: Path) -> None:
     config: Config = load_config(path)
     with pytest.raises(ValueError, match="frozen"):
         config.train.steps = 3
+
+
+@pytest.mark.parametrize(
+    "store", ["runs/one", "s3://", "file:///runs", "s3://user:hush@bucket/x", "s3://bucket/x?key=hush"]
+)
+def test_a_place_for_checkpoints_that_is_no_address_in_a_bucket_is_refused_and_not_repeated(
+    path: Path, store: str
+) -> None:
+    assert error_of(path, f"checkpoint.store={store}") == (
+        "checkpoint.store: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in "
+        f"~/.aws ({path})"
+    )

@@ -11,6 +11,7 @@ import torch
 from sharding import Dataset
 from tests.trainer.parts import tiny_config
 from trainer.assemble import build_model
+from trainer.checkpoint import row_tensors
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
@@ -23,7 +24,11 @@ FREE = 20_100_000_000
 
 
 def config(dataset: Path = Path("data"), encoder: Path = Path("encoder"), /, **sections: dict[str, Any]) -> Config:
-    plain = {"model": {"label_width": None}, "labels": {"buffer_gradients": False}}
+    plain = {
+        "model": {"label_width": None},
+        "labels": {"buffer_gradients": False},
+        "checkpoint": {"background": False},
+    }
     merged = {name: plain.get(name, {}) | sections.get(name, {}) for name in plain | sections}
     return tiny_config(dataset, encoder, **merged)
 
@@ -78,6 +83,31 @@ def test_on_a_gpu_only_rows_pass_through_the_host(monkeypatch: pytest.MonkeyPatc
     assert needed["GPU"] == really_kept(settings, 1, learning=True)
     on_host = config(labels={"optimizer": "adam", "placement": "host"})
     assert bytes_needed(on_host, LABELS, ENCODER_WIDTH, 1, learning=True) == {"host": needed["GPU"], "GPU": 0}
+
+
+def test_a_save_in_the_background_needs_rows_and_their_state_once_more_on_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting, background = (
+        config(labels={"optimizer": "adam"}, checkpoint={"background": chosen}) for chosen in (False, True)
+    )
+    rows = RowRange(0, LABELS)
+    table = new_table(waiting, np.ones(LABELS), 10, ENCODER_WIDTH, rows)
+    copy = sum(tensor.nbytes for tensor in row_tensors(row_optimizer("adam", table, 0.0)).values())
+    without = bytes_needed(waiting, LABELS, ENCODER_WIDTH, 1, learning=True)
+    assert bytes_needed(background, LABELS, ENCODER_WIDTH, 1, learning=True)["host"] == without["host"] + copy
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert bytes_needed(background, LABELS, ENCODER_WIDTH, 1, learning=True) == {"host": copy, "GPU": without["host"]}
+    assert bytes_needed(background, LABELS, ENCODER_WIDTH, 1, learning=False)["host"] < copy
+
+
+@pytest.mark.usefixtures("scarce")
+def test_a_copy_for_saves_that_is_too_much_can_be_done_without() -> None:
+    settings = config(labels={"optimizer": "adam"}, checkpoint={"background": True})
+    with pytest.raises(ConfigError) as caught:
+        check_memory(settings, 2_000_000, 768, ONE_RANK, learning=True)
+    assert " in fp32 with adam and a copy for saves take 37.0 GB, " in str(caught.value)
+    assert ", a smaller model.label_width, checkpoint.background = false, a machine with" in str(caught.value)
 
 
 @pytest.mark.usefixtures("scarce")

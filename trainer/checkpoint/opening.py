@@ -1,0 +1,21 @@
+"""Where the checkpoints of a run are: in its folder, or in a bucket."""
+
+from sharding.remote import open_bucket
+
+from ..config import CheckpointSection, Config
+from ..distributed import ONE_RANK, Ranks
+from ..run_folder import RunFolder
+from .bucket import CheckpointBucket
+from .folder import CheckpointFolder
+from .store import CheckpointStore
+
+
+def checkpoints_of(run: RunFolder, config: Config | None = None, ranks: Ranks = ONE_RANK) -> CheckpointStore:
+    """Open the checkpoints of a run. config: None for the one in its folder, if it has begun."""
+    if config is None and run.has_begun:
+        config = run.config()
+    settings = config.checkpoint if config else CheckpointSection()
+    place = (
+        CheckpointFolder(run.checkpoints) if settings.store is None else CheckpointBucket(open_bucket(settings.store))
+    )
+    return CheckpointStore(place, ranks, settings.keep, settings.keep_every)

@@ -1,0 +1,69 @@
+"""A save under way: a thread writes while its rank trains on; what has come of it ranks tell each other between steps.
+
+The thread never talks to other ranks: its collectives would mix with those of training.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+from threading import Thread
+
+import torch
+
+from ..distributed import Ranks
+from ..errors import CheckpointError
+
+Stage = tuple[str, Callable[[], object]]
+
+
+class Save:
+    """Stages of work, each with a name; one begins on any rank once the one before has ended well on all."""
+
+    def __init__(self, ranks: Ranks, where: str, stages: Iterable[Stage]) -> None:
+        self._ranks, self._where, self._stages = ranks, where, deque(stages)
+        self._begin()
+
+    def done(self, *, wait_for_it: bool = False) -> bool:
+        """Tell whether all is done, the same on every rank; wait_for_it: come back when it is. A collective.
+
+        Raises CheckpointError on every rank when any of them has failed.
+        """
+        while self._stages:
+            if wait_for_it:
+                wait([self._work])
+            if not self._is_through():
+                return False
+            self._stages.popleft()
+            self._begin()
+        return True
+
+    def _begin(self) -> None:
+        if self._stages:
+            self._work = _in_a_thread(self._stages[0][1])
+
+    def _is_through(self) -> bool:
+        """Ask all ranks how far they are with the first stage."""
+        over = self._work.done()
+        failure = self._work.exception() if over else None
+        told = self._ranks.sum(torch.tensor([int(over), int(failure is not None)]))
+        through, failed = told.tolist()
+        if failed:
+            reason = f": {failure}" if failure else " on another rank"
+            raise CheckpointError(
+                f"{self._where}: {self._stages[0][0]} the checkpoint failed{reason}; earlier ones stand"
+            ) from failure
+        return through == self._ranks.world_size
+
+
+def _in_a_thread(work: Callable[[], object]) -> Future[object]:
+    """Work in a thread that sees the main one end: an executor's threads are waited for before it counts as ended."""
+    answer: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the other ranks must be told
+            answer.set_exception(error)
+
+    Thread(target=run, name="checkpoint").start()
+    return answer
