@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,9 @@ from rich.progress import (
     track,
 )
 
-from trainer.loop import Position
-from trainer.step import StepReport
+if TYPE_CHECKING:  # torch would come with them, which conversion does without
+    from trainer.loop import Position
+    from trainer.step import StepReport
 
 Item = TypeVar("Item")
 
@@ -87,7 +88,7 @@ class TrainingBar:
         )
         self._task = self._progress.add_task("training", start=False, total=steps, numbers="")
 
-    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+    def after_step(self, position: "Position", report: "StepReport", seconds: float) -> None:
         """Move the bar."""
         if not self._progress.live.is_started:
             self._progress.start_task(self._task)
@@ -96,6 +97,6 @@ class TrainingBar:
         numbers = f"{losses}  {report.counts.records / seconds:.0f} records/s"
         self._progress.update(self._task, completed=position.step, numbers=numbers)
 
-    def at_end(self, position: Position) -> None:
+    def at_end(self, position: "Position") -> None:
         """Leave the last state of the bar on the screen."""
         self._progress.stop()

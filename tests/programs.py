@@ -92,6 +92,14 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+def two_free_ports() -> tuple[int, int]:
+    """Find a free port whose successor is free too."""
+    while True:
+        first = free_port()
+        with suppress(OSError), socket.create_server(("", first + 1)):
+            return first, first + 1
+
+
 def write_config(path: Path, **sections: Mapping[str, object]) -> Path:
     """Write a configuration file; JSON's plain values are TOML's."""
     tables = [

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.programs import PROGRAMS, Finished, end_of, finish, free_port, started, write_config
+from tests.programs import PROGRAMS, Finished, end_of, finish, free_port, started, two_free_ports, write_config
 
 pytestmark = pytest.mark.ranks
 
@@ -56,14 +55,6 @@ def job(
     with started(*command, "launcher/run.py", "--config", config) as program:
         metrics = scrape_to_the_end(program, ports)
         return Job(place / "run", corpus, end_of(program), metrics)
-
-
-def two_free_ports() -> tuple[int, int]:
-    """Find a free port whose successor is free too."""
-    while True:
-        first = free_port()
-        with suppress(OSError), socket.create_server(("", first + 1)):
-            return first, first + 1
 
 
 def scrape_to_the_end(program: subprocess.Popen[str], ports: Sequence[int], timeout: float = 200) -> tuple[str, ...]:
