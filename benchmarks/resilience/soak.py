@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
-from trainer.checkpoint.store import damage
+from trainer.checkpoint import damage
 from trainer.run_folder import RunFolder
 
 from .launched import Launched, UnexpectedEndError, launched
