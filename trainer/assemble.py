@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from sharding import (
 )
 from sharding.remote import Elsewhere
 
-from .checkpoint import CheckpointStore, RunState
+from .checkpoint import CheckpointStore, RunState, damage
 from .config import Config, accumulation_steps, deepspeed_config
 from .data import Collator, Injection, Loader, columns, open_dataset, own_labels
 from .distributed import Ranks
@@ -66,6 +67,7 @@ def assemble(
     folder = RunFolder(config.run.folder)
     store = CheckpointStore(folder.checkpoints, ranks, config.checkpoint.keep, config.checkpoint.keep_every)
     newest = store.newest()
+    _tell_passed_over(events, store, newest)
     if newest is not None:
         check_same_labels(folder, dataset)
     model = build_model(config)
@@ -101,6 +103,11 @@ def assemble(
     step = TrainingStep(config, engine, labels, updates, telemetry.phase)
     source = replace(loader, stream=logs[0]) if logs else loader
     return TrainingRun(TrainingLoop(step, source, hooks, stop_requested), position)
+
+
+def _tell_passed_over(events: EventLog, store: CheckpointStore, newest: Path | None) -> None:
+    for passed in (each for each in store.complete() if newest is not None and each > newest):
+        events.write("checkpoint_passed_over", step=int(passed.name.removeprefix("step-")), reason=damage(passed))
 
 
 def build_model(config: Config) -> Model:
