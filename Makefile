@@ -7,16 +7,19 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow soak check clean
 
 demo: $(VENV)/.demo
 	bash examples/icd10/run.sh
 
 test: $(VENV)/.test
-	pytest -m "not slow"
+	pytest -m "not slow and not soak"
 
 test-slow: $(VENV)/.test
 	pytest -m slow
+
+soak: $(VENV)/.test
+	pytest -m soak
 
 check: $(VENV)/.dev
 	ruff format --check

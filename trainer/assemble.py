@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from .hooks import FetchReporting, PeriodicEvaluation, Reporting
 from .labels import Labels, LabelTable, RowRange, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
 from .model import Model, build_form, encoder_config, load_encoder, text_tokens
+from .record_log import RecordLog
 from .resume import check_same_labels, resume
 from .run_folder import RunFolder
 from .saving import PeriodicCheckpoint
@@ -84,8 +85,10 @@ def assemble(
     store.release()
     if ranks.is_first:
         folder.create(config, dataset, encoder_config(model.encoder), plan)
+    logs = [RecordLog.open(folder.records, ranks, loader.stream)] if config.run.record_log else []
     hooks = [
         Reporting(telemetry, events, ranks.world_size),
+        *logs,
         _evaluation(
             config,
             dataset,
@@ -99,7 +102,8 @@ def assemble(
         *extra_hooks,
     ]
     step = TrainingStep(config, engine, labels, updates, telemetry.phase)
-    return TrainingRun(TrainingLoop(step, loader, hooks, stop_requested), position)
+    source = replace(loader, stream=logs[0]) if logs else loader
+    return TrainingRun(TrainingLoop(step, source, hooks, stop_requested), position)
 
 
 def build_model(config: Config) -> Model:
@@ -167,7 +171,7 @@ def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> Step
         "world_size": ranks.world_size,
         "rank": ranks.rank,
         "lanes": config.data.lanes,
-        "columns": columns(config.data),
+        "columns": columns(config.data, ids=config.run.record_log),
     }
     if train.micro_tokens is None:
         accumulation = accumulation_steps(config, ranks.world_size)

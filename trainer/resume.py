@@ -14,6 +14,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "run.folder",
     "run.threads",
     "run.stall_seconds",
+    "run.record_log",
     "data.dataset",
     "data.format",
     "data.cache",

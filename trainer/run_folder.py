@@ -1,7 +1,7 @@
 """What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
 
 RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
-RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt
+RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/
 """
 
 import json
@@ -30,6 +30,11 @@ class RunFolder:
     def events(self) -> Path:
         """What happened, one JSON object a line."""
         return self.path / "events.jsonl"
+
+    @property
+    def records(self) -> Path:
+        """Which records were read, where `run.record_log` asks for that."""
+        return self.path / "records"
 
     @property
     def success(self) -> Path:

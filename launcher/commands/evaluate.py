@@ -72,7 +72,7 @@ def _batches(
         world_size=ranks.world_size,
         rank=ranks.rank,
         limit=records,
-        columns=columns(model.config.data, filtered=model.ranker.barred is not None),
+        columns=columns(model.config.data, ids=model.ranker.barred is not None),
     )
     return followed(batches, f"ranking {split}", -(-total // (batch * ranks.world_size)), shown=ranks.is_first)
 

@@ -1,113 +1,37 @@
 """Two ranks under `lmmtc launch`, and all that may befall them: how it ends, what is said, what is left on disk."""
 
 import json
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.programs import PROGRAMS, Finished, end_of, free_port, started, write_config
-from trainer.checkpoint import damage
-from trainer.run_folder import RunFolder
+from tests.e2e.launching import (
+    STALL_SECONDS,
+    STEPS,
+    end_in_time,
+    evaluates,
+    events,
+    folder,
+    kinds,
+    launched,
+    ranks_of,
+    saves,
+    stop_while,
+    wait_until,
+    whole_checkpoint,
+)
+from tests.programs import PROGRAMS, end_of, free_port, started
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
-STEPS = 60
-STALL_SECONDS = 20
-
-Running = subprocess.Popen[str]
-
-
-@pytest.fixture
-def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path) -> Path:
-    """Configure a run that evaluates and saves after every second step."""
-    return write_config(
-        tmp_path / "run.toml",
-        run={"folder": tmp_path / "run", "threads": 1, "stall_seconds": STALL_SECONDS},
-        data={"dataset": tiny_dataset},
-        model={"encoder": tiny_encoder, "max_tokens": 24},
-        train={"steps": STEPS, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
-        checkpoint={"every_steps": 2},
-        evaluation={"every_steps": 2, "batch": 1},
-    )
-
-
-def launched(config: Path, *options: object) -> AbstractContextManager[Running]:
-    return started(PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config, *options)
-
-
-def folder(config: Path) -> RunFolder:
-    return RunFolder(config.with_name("run"))
-
-
-def events(config: Path) -> list[dict[str, Any]]:
-    """Read the events of a run that may still be writing."""
-    path = folder(config).events
-    text = path.read_text() if path.is_file() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def kinds(config: Path) -> list[str]:
-    return [event["event"] for event in events(config)]
-
-
-def wait_until(happened: Callable[[], object], running: Running, timeout: float = 150) -> None:
-    deadline = time.monotonic() + timeout
-    while not happened():
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline, "what the test waits for does not happen"
-        time.sleep(0.002)
-
-
-def ranks_of(running: Running) -> list[psutil.Process]:
-    """Find the ranks that were started, rank 0 first."""
-    return sorted(psutil.Process(running.pid).children(), key=lambda rank: int(rank.environ()["RANK"]))
-
-
-def stop_while(happening: Callable[[], object], running: Running) -> None:
-    """Ask for a stop at a moment in which rank 0 is in the middle of something: it is frozen to be sure."""
-    first = ranks_of(running)[0]
-    for _ in range(100):
-        wait_until(happening, running)
-        first.suspend()
-        if happening():
-            break
-        first.resume()
-    running.send_signal(signal.SIGTERM)
-    time.sleep(1)  # the signal reaches a frozen rank, too
-    first.resume()
-
-
-def whole_checkpoint(config: Path) -> int:
-    """Check that the newest checkpoint is whole and that no other one is torn; return its step."""
-    steps = sorted(folder(config).checkpoints.glob("step-*"))
-    assert [damage(step) for step in steps] == [None] * len(steps)
-    return folder(config).saved_step()
-
-
-def end_in_time(running: Running, code: int, seconds: float) -> Finished:
-    started_at = time.monotonic()
-    said = end_of(running, code=code, timeout=120)
-    assert time.monotonic() - started_at < seconds
-    return said
-
 
 def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_on_to_its_end(config: Path) -> None:
-    def evaluates() -> bool:
-        return kinds(config)[-1:] == ["step"] and events(config)[-1]["step"] % 2 == 0
-
-    def saves() -> list[Path]:
-        return list(folder(config).checkpoints.glob(".step-*.tmp"))
-
     with launched(config) as running:
         wait_until(lambda: kinds(config), running)
-        stop_while(evaluates, running)
+        stop_while(lambda: evaluates(config), running)
         said = end_of(running, code=75, timeout=100)
     assert "lmmtc launch: SIGTERM is handed on to 2 ranks\n" in said.err
     assert said.err.endswith("lmmtc launch: exit code 75: a stop was asked for, and the state was saved\n")
@@ -118,13 +42,13 @@ def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_o
 
     with launched(config) as running:
         wait_until(lambda: kinds(config).count("start") == 2, running)
-        stop_while(saves, running)
+        stop_while(lambda: saves(config), running)
         end_of(running, code=75, timeout=100)
     stopped_at = events(config)[-1]["step"]
     assert kinds(config)[-1] == "checkpoint"
     assert kinds(config)[-4:].count("checkpoint") == 2
     assert whole_checkpoint(config) == stopped_at
-    assert not saves()
+    assert not saves(config)
     assert not folder(config).success.exists()
 
     with launched(config) as running:

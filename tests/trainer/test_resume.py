@@ -19,7 +19,7 @@ def config(**sections: dict[str, Any]) -> Config:
     "sections",
     [
         {"train": {"zero_stage": 2, "micro_batch": 1}},
-        {"run": {"threads": 3}},
+        {"run": {"threads": 3, "record_log": True}},
         {"data": {"format": "webdataset"}},
         {"checkpoint": {"keep": 9}},
     ],

@@ -35,6 +35,8 @@ class RunSection(Section):
     """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
     stall_seconds: Annotated[float, Field(gt=0)] = 540
     """A rank in which no step, evaluation batch or save has ended for so long is ended; NCCL gives up after 600."""
+    record_log: bool = False
+    """Write down which records each step read, by id, in run.folder/records: one folder a start, one file a rank."""
 
     @model_validator(mode="after")
     def _fits(self) -> "RunSection":

@@ -77,9 +77,9 @@ def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, in
     return vocabulary.ids if settings.bar_own_label else None
 
 
-def columns(settings: DataSection, *, filtered: bool = False) -> tuple[str, ...]:
-    """Name the columns of a shard that a collator needs, and a filter of labels by record id."""
-    return (*COLUMNS, "id") if settings.bar_own_label or filtered else COLUMNS
+def columns(settings: DataSection, *, ids: bool = False) -> tuple[str, ...]:
+    """Name the columns of a shard that a collator needs, and who asks for the `ids` of records."""
+    return (*COLUMNS, "id") if settings.bar_own_label or ids else COLUMNS
 
 
 def pad_texts(

@@ -108,4 +108,4 @@ def test_own_labels_are_known_only_where_they_are_barred(dataset: Dataset) -> No
     assert own_labels(barred, dataset.vocabulary) == dataset.vocabulary.ids
     assert own_labels(proposed, dataset.vocabulary) is None
     assert set(columns(barred)) - set(columns(proposed)) == {"id"}
-    assert columns(proposed, filtered=True) == columns(barred)
+    assert columns(proposed, ids=True) == columns(barred)

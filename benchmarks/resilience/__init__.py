@@ -1,0 +1,1 @@
+"""What stops, kills and saves cost a run, and that they lose nothing."""
