@@ -37,6 +37,7 @@ class Index:
         """Ask the bucket, which may raise DataError; CheckpointError when the object is torn or of another format."""
         found = bucket.get(LATEST)
         if found is None:
+            bucket.sizes()  # of a bucket that is not there a list is refused, but an object is only missing
             return cls()
         where = f"{bucket.url}/{LATEST}"
         try:

@@ -25,6 +25,8 @@ def check_configuration(path: Path, overrides: Sequence[str]) -> Iterator[Findin
     yield _tried("model.encoder", partial(_encoder, config.model))
     yield from _data(config.data)
     yield from check_folder("run.folder", config.run.folder)
+    if config.checkpoint.store:
+        yield _tried("checkpoint.store", partial(_published, config.checkpoint.store))
     if config.labels.text_cache:
         yield from check_folder("labels.text_cache", config.labels.text_cache)
     if config.telemetry.port:
@@ -87,6 +89,14 @@ def _reach(address: str) -> str:
 
     store = open_store(address, patience=Patience(tries=2, deadline=15, request=10))
     return f"{store.url}/{MANIFEST_FILE}: {store.size(MANIFEST_FILE):,} bytes"
+
+
+def _published(address: str) -> str:
+    from sharding.remote import Patience, open_bucket  # noqa: PLC0415
+    from trainer.published import Index  # noqa: PLC0415
+
+    bucket = open_bucket(address, patience=Patience(tries=2, deadline=15, request=10))
+    return f"{address}: can be read, and has {len(Index.read(bucket).checkpoints)} checkpoints"
 
 
 def _held(cache: Path) -> float:

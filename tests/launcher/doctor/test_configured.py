@@ -91,7 +91,15 @@ def test_a_bucket_is_asked_for_the_manifest_and_its_cache_for_room(
             monkeypatch.setenv(name, value)
         address = f"s3://{BUCKET}/doctor"
         open_store(address).write("manifest.json", tmp_path / "manifest")
-        found = look(f"data.dataset={address}", f"data.cache={cache}", "data.cache_gib=1e9")
+        found = look(
+            f"data.dataset={address}", f"data.cache={cache}", "data.cache_gib=1e9", f"checkpoint.store={address}"
+        )
+        refused = look("checkpoint.store=s3://no-such-bucket/run")
+    assert found["checkpoint.store"] == Finding(
+        "checkpoint.store", "ok", f"{address}: can be read, and has 0 checkpoints"
+    )
+    assert refused["checkpoint.store"].state == "wrong"
+    assert "no bucket no-such-bucket" in refused["checkpoint.store"].found
     assert found["data.dataset"] == Finding("data.dataset", "ok", f"{address}/manifest.json: 1,234 bytes")
     assert (found["data.cache"].state, found["data.cache"].advice) == (
         "warning",
