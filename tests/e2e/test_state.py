@@ -106,19 +106,20 @@ def test_a_lock_that_a_killed_build_left_holds_nobody_up(
 
 @pytest.mark.timeout(600)
 def test_a_run_goes_on_under_settings_that_leave_its_numbers_alone_and_under_no_others(config: Path) -> None:
-    with launched(config) as running:
+    steps = ("--set", "train.steps=20")
+    with launched(config, *steps) as running:
         wait_until(lambda: kinds(config).count("checkpoint"), running)
         running.terminate()
         end_of(running, code=75, timeout=120)
     stopped_at, before = whole_checkpoint(config), kinds(config)
-    with launched(config, "--set", "train.lr=0.5") as running:
+    with launched(config, *steps, "--set", "train.lr=0.5") as running:
         said = end_of(running, code=78, timeout=120)
     refusal = f"ConfigError: train.lr = 0.5: {folder(config).checkpoints}/step-{stopped_at:08d} was saved with 0.001; "
     assert f"{refusal}restore the old value, or choose a new run.folder\n" in said.err
     assert (whole_checkpoint(config), kinds(config)) == (stopped_at, before)
-    others = ("train.zero_stage=3", "train.micro_batch=2", "checkpoint.every_steps=20", "run.record_log=true")
-    with launched(config, *(word for other in others for word in ("--set", other))) as running:
+    others = ("train.zero_stage=2", "train.micro_batch=2", "evaluation.every_steps=50", "run.record_log=true")
+    with launched(config, *steps, *(word for other in others for word in ("--set", other))) as running:
         end_of(running, timeout=200)
     assert [event["step"] for event in events(config) if event["event"] == "start"] == [0, stopped_at]
-    assert whole_checkpoint(config) == 60
+    assert whole_checkpoint(config) == 20
     assert len(list(folder(config).records.glob("start-00000/rank-*.jsonl"))) == 2
