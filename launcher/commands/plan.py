@@ -132,7 +132,7 @@ def _counted(config: Config, known: Known) -> dict[str, float]:
 def _tables(plan: Plan) -> Iterable[Table | Text]:
     yield _memory(plan)
     yield _time(plan)
-    yield from (Text(line) for line in _verdict(plan))
+    yield from (Text(line) for line in verdict(plan))
 
 
 def _memory(plan: Plan) -> Table:
@@ -155,7 +155,8 @@ def _time(plan: Plan) -> Table:
     return table
 
 
-def _verdict(plan: Plan) -> Iterable[str]:
+def verdict(plan: Plan) -> Iterable[str]:
+    """Say in sentences how long it takes, what it costs, what fits, and what would make it fit."""
     work = plan.work
     yield (
         f"A step: {plan.time.total:,.3f} s; micro-batches of {work.records} records, {work.accumulation} on each rank; "

@@ -92,17 +92,22 @@ def _changes(plan: Plan) -> Iterator[Settings]:
 
 
 def _together(plan: Plan) -> tuple[Advice, ...]:
-    """Make one change after another until the plan fits, each where it leads to less."""
-    smaller = {"labels.chunk": _LEAST_CHUNK, "train.micro_batch": 1, "cloze.chunk": 16}
-    steps = [{key: value} for key, value in smaller.items()] + list(_changes(plan))
+    """Make one change after another until the plan fits, then take back those that it does not need."""
+    sizes: tuple[Settings, ...] = ({"cloze.chunk": 16}, {"train.micro_batch": 1}, {"labels.chunk": _LEAST_CHUNK})
     settings: dict[str, Any] = {}
-    for step in steps:
-        for _, tried in _tried(plan, iter([settings | step])):
-            now = changed(plan, settings)
-            if sum(lack.needed - lack.allowed for lack in tried.lacks) < sum(
-                lack.needed - lack.allowed for lack in now.lacks
-            ):
-                settings |= step
+    for step in (*_changes(plan), *sizes):
+        for change, tried in _tried(plan, iter([settings | dict(step)])):
+            settings = dict(change)
             if tried.fits:
-                return (Advice(settings, tried),)
+                return (_pruned(plan, settings),)
     return ()
+
+
+def _pruned(plan: Plan, settings: Settings) -> Advice:
+    """Leave out, one by one, the settings without which the plan fits as well; the last ones are kept longest."""
+    kept = dict(settings)
+    for key in settings:
+        fewer = {name: value for name, value in kept.items() if name != key}
+        if any(tried.fits for _, tried in _tried(plan, iter([fewer]))):
+            kept = fewer
+    return Advice(kept, changed(plan, kept))

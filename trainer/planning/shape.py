@@ -121,7 +121,7 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def _read(fields: dict[str, Any], path: Path) -> EncoderShape:
-    name = fields.get("model_type")
+    name = fields.get("model_type", "")
     if name not in FAMILIES:
         raise ConfigError(f"{path}: model_type = {name!r}: a plan knows the shape of {', '.join(FAMILIES)}")
     family = FAMILIES[name]

@@ -20,7 +20,8 @@ from trainer.labels.scan import ScanTask, scan
 from trainer.model import load_encoder
 from trainer.planning import EncoderShape, Plan
 from trainer.planning.activations import pass_bytes
-from trainer.planning.memory import Moving, _Counting
+from trainer.planning.counting import Counting
+from trainer.planning.memory import Moving
 from trainer.planning.workload import Pass, Workload
 
 QUERIES, WIDTH, CHUNK, BEST = 64, 256, 4096, 8
@@ -44,7 +45,7 @@ def test_label_rows_take_what_training_refuses_a_machine_for(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     work = a_plan(num_labels=99, **sections).work
     needed = bytes_needed(work.config, 99, work.shape.width, work.world_size, learning=True)
-    counted = _Counting(work, on_gpu=False).label_table()
+    counted = Counting(work, on_gpu=False).label_table()
     assert sum(counted[part] for part in TABLE) == needed["host"]
 
 
@@ -71,7 +72,7 @@ def test_a_scan_takes_the_buffers_that_are_counted(optimizer: str, precision: st
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     table = create_table(np.ones(4 * CHUNK), 10, WIDTH, 0, RowRange(0, 4 * CHUNK), dtype=dtype)
     queries = 4 * QUERIES * WIDTH  # which the scan is given
-    counted = _Counting(work, on_gpu=False).scan() - queries
+    counted = Counting(work, on_gpu=False).scan() - queries
     assert counted == pytest.approx(really_scanned(table, optimizer), rel=0.06)
 
 
@@ -108,7 +109,7 @@ OPTIMIZERS = st.sampled_from(["adam", "rowwise_adagrad", "sgd"])
 
 
 def standing(plan: Plan) -> int:
-    here = _Counting(plan.work, on_gpu=True)
+    here = Counting(plan.work, on_gpu=True)
     return sum(here.dense().values()) + sum(here.label_table().values())
 
 
@@ -145,6 +146,13 @@ def test_rows_on_the_host_are_not_on_the_gpu() -> None:
         assert part in here.memory.device.parts
         assert part not in there.memory.device.parts
         assert there.memory.host.parts[part] == here.memory.device.parts[part]
+
+
+def test_what_is_saved_passes_through_the_host() -> None:
+    plan = a_plan(num_labels=30_000_000)
+    assert plan.memory.host.moment == "checkpoint"
+    rows = sum(plan.memory.device.parts[part] for part in ("label rows", "row optimizer state"))
+    assert plan.memory.host.parts["checkpoint"] == 12 * plan.work.parameters + rows
 
 
 def test_on_a_cpu_everything_is_on_the_host() -> None:
