@@ -76,7 +76,7 @@ class ProcessSection(Section):
     device_gib: AtLeastZero = 0.0
     """Of its GPU: the context of CUDA and the buffers of NCCL."""
     scatter: AtLeastZero = 0.0
-    """Share of the places left by other parts of a step that an allocator does not use again, see `Moving` in memory.py."""
+    """Share of the places left by other parts of a step that an allocator does not use again."""
 
 
 class Cluster(Section):
