@@ -203,6 +203,35 @@ def doctor(
     sys.exit(command.run(config, overrides or [], folder or [], as_json=as_json))
 
 
+@app.command()
+def plan(  # noqa: PLR0917  # typer reads the options from here
+    config: Annotated[Path, typer.Option(help="TOML file of the run.")],
+    cluster: Annotated[
+        Path | None, typer.Option(help="TOML file of the cluster, such as examples/clusters/h100-8.toml.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Measure this machine with the run's encoder instead, and write it as such a file."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one of the run's settings, SECTION.KEY=VALUE; may be repeated."),
+    ] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=1, help="Labels; default, as for the next three: what the data set has.")
+    ] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="Training records.")] = None,
+    positives: Annotated[float | None, typer.Option(min=0, help="Labels of a record, on average.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of a long text, special ones counted.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,  # noqa: FBT002
+) -> None:
+    """Predict memory, time and cost of a run on a cluster, and what would make it fit; exit code 78 if it does not."""
+    from .commands import plan as command  # noqa: PLC0415
+
+    known = {"labels": labels, "records": records, "positives": positives, "tokens": tokens}
+    sys.exit(command.run(config, overrides or [], known, cluster, calibrate, as_json=as_json))
+
+
 def _choose_accelerator() -> None:
     """Settle what deepspeed reads when it is imported, which transformers does too."""
     from .environment import choose_accelerator  # noqa: PLC0415

@@ -4,6 +4,8 @@ from .deepspeed import accumulation_steps as accumulation_steps
 from .deepspeed import deepspeed_config as deepspeed_config
 from .loading import check_config as check_config
 from .loading import load_config as load_config
+from .loading import read_toml as read_toml
+from .loading import validated as validated
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
 from .schema import CheckpointSection as CheckpointSection
 from .schema import ClozeSection as ClozeSection
@@ -11,3 +13,4 @@ from .schema import Config as Config
 from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection
 from .schema import ModelSection as ModelSection
+from .schema import Section as Section

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,18 +12,15 @@ from pydantic_core import ErrorDetails
 from ..errors import ConfigError
 from .schema import Config
 
+Checked = TypeVar("Checked", bound=BaseModel)
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read `path`, apply `a.b=value` overrides in order, and check everything.
 
     Raises ConfigError: missing file, broken TOML, unknown key (with the nearest known one), value out of bounds.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    tree = read_toml(path, "configuration file")
     for override in overrides:
         _apply(tree, override)
     return check_config(tree, str(path))
@@ -31,10 +28,25 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 def check_config(tree: dict[str, Any], origin: str) -> Config:
     """Turn a tree of plain values into a Config; `origin` is named in errors."""
+    return validated(Config, tree, origin)
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """Read a file; ConfigError when there is none, which says of what kind it should be, or when it is no TOML."""
     try:
-        return Config.model_validate(tree)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such {kind}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def validated(model: type[Checked], tree: dict[str, Any], origin: str) -> Checked:
+    """Turn a tree of plain values into what a model describes; ConfigError names each wrong key, and `origin`."""
+    try:
+        return model.model_validate(tree)
     except ValidationError as error:
-        lines = [_describe(detail) for detail in error.errors()]
+        lines = [_describe(detail, model) for detail in error.errors()]
         raise ConfigError("\n".join(f"{line} ({origin})" for line in lines)) from None
 
 
@@ -59,10 +71,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def _describe(detail: ErrorDetails) -> str:
+def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_suggestion(detail['loc'])}"
+        return f"{key}: unknown key{_suggestion(detail['loc'], model)}"
     if detail["type"] == "missing":
         return f"{key}: is required and has no default"
     if detail["type"] == "value_error":  # of settings that do not fit together
@@ -71,17 +83,17 @@ def _describe(detail: ErrorDetails) -> str:
     return f"{key} = {detail['input']!r}: must be {rule}"
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
+def _suggestion(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """Name the known key most like the unknown one: among its neighbours first, then anywhere."""
     *parents, leaf = (str(part) for part in location)
-    known = _known_keys()
+    known = _known_keys(model)
     neighbours = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == ".".join(parents)}
     near = [neighbours[name] for name in get_close_matches(leaf, neighbours, n=1)]
     same_name = [key for key in known if key.rpartition(".")[2] == leaf]
     return f"; did you mean {(near + same_name)[0]}?" if near or same_name else ""
 
 
-def _known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)

@@ -1,0 +1,168 @@
+"""How many bytes each part of a rank takes, between steps and at each moment of one.
+
+Formulas follow the code that they are about. P parameters, W ranks, other shape letters as everywhere.
+"""
+
+from dataclasses import dataclass
+
+from .activations import cast_bytes, pass_bytes, prefix_gradient_bytes
+from .workload import Workload
+
+Parts = dict[str, int]
+_FULL = 4
+_NEW_ROWS = 65_536  # rows that are made at a time, see `labels/table.py`
+_NEW_ROW_BYTES = 24  # for each of their numbers: two arrays of float64, and the ones before
+_BUCKET = 500_000_000  # numbers in a bucket of gradients under ZeRO: DeepSpeed's default
+_LIVE = 1_000_000_000  # numbers that ZeRO-3 leaves gathered: DeepSpeed's default
+_BEST = 32  # bytes for each place of a shortlist: what is best, what waits, in fp32 and int64
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts bytes of a rank, see the methods."""
+
+    work: Workload
+    on_gpu: bool
+
+    def dense(self) -> Parts:
+        """Count parameters and the optimizer's state, fp32: AdamW keeps two numbers, ZeRO a copy of what is its own."""
+        stage, whole = self.work.config.train.zero_stage, _FULL * self.work.parameters
+        share = -(-whole // self.work.world_size)
+        if stage == 0:
+            return {"parameters": whole, "optimizer state": 2 * whole}
+        if stage == 3:
+            parameters = share + min(whole, _FULL * _LIVE)
+            return {"parameters": parameters, "optimizer state": 3 * share, "gradient shares": share}
+        kept = share if stage == 2 and self.work.accumulation > 1 else 0
+        return {"parameters": whole, "optimizer state": 3 * share, "gradient shares": kept}
+
+    def label_table(self) -> Parts:
+        """Count rows, two biases and a mark each; the optimiser's state; the buffer of gradients, which is fp32."""
+        labels, rows, width = self.work.config.labels, self.work.rows, self.work.row_width
+        number = 2 if labels.precision == "bf16" else _FULL
+        state = {"adam": 2 * (width + 2), "rowwise_adagrad": 3, "sgd": 0}[labels.optimizer]
+        return {
+            "label rows": rows * (width * number + 2 * _FULL + 1),
+            "row optimizer state": rows * state * _FULL,
+            "row gradients": rows * (width + 2) * _FULL if self.work.buffers_gradients else 0,
+        }
+
+    def making_rows(self) -> Parts:
+        """Count the start, when rows are drawn in float64, block by block, and the model is not yet under ZeRO."""
+        block = min(_NEW_ROWS, self.work.rows)
+        rows = self.label_table()["label rows"] * (self.work.rows - block) // self.work.rows
+        new = block * self.work.row_width * _NEW_ROW_BYTES
+        return {"parameters": _FULL * self.work.parameters, "label rows": rows, "new rows": new}
+
+    def saved_dense(self) -> int:
+        """Count the copies that the first rank makes to save them: whole parameters and what AdamW keeps of each."""
+        return 3 * _FULL * self.work.parameters
+
+    def count_bytes(self) -> int:
+        """Count the arrays on the host that have a number for each label of all."""
+        settings = self.work.config
+        each = 8 + (4 if settings.labels.propensity else 0) + (16 if settings.cloze.inject else 0)
+        return each * self.work.corpus.labels
+
+    def loader(self) -> int:
+        """Count two steps of this rank: one is prepared while another trains."""
+        step = self.work.records * self.work.accumulation
+        return round(2 * step * (18 * self.work.tokens + 8 * self.work.corpus.positives))
+
+    def moments(self) -> dict[str, Parts]:
+        """Count what comes and goes, at each moment of a micro-step."""
+        whole, text = self._accumulated(), self._text()
+        sums = self._sums()
+        return {
+            "scan": whole | {"activations": text["activations"], "scan": self.scan()},
+            "cloze": whole | self._cloze(sums),
+            "MLM": whole | text | {"gradients": sums, "MLM logits": self._mlm()} | self._borrowed(),
+            "backward": whole | self._backward(sums),
+            "optimizer": self._optimizer(),
+        }
+
+    def scan(self) -> int:
+        """Count a chunk of the scan: logits and what is made of them, row gradients and what moves rows by them.
+
+        fp32 rows are read where they lie; others are copied, and the last chunk's copy lives until the next is there.
+        """
+        if not self.work.scans:
+            return 0
+        labels, width, queries = self.work.config.labels, self.work.row_width, self.work.queries
+        chunk = min(labels.chunk, self.work.rows)
+        logits, rows = queries * chunk, chunk * width
+        is_copied = labels.precision == "bf16" or (self.on_gpu and labels.placement == "host")
+        moving = {"sgd": 0, "rowwise_adagrad": 1, "adam": 2}[labels.optimizer]
+        moving = 6 if labels.precision == "bf16" else moving + (2 if is_copied else 0)
+        reading = 2.35 * logits + (2 * rows if is_copied else 0)  # softplus, and a mark for what is among the best
+        merged = self.work.world_size * self.work.records * self.work.config.cloze.shortlist
+        best = _BEST * (queries * self.work.config.cloze.shortlist + merged)
+        return round(_FULL * (max(reading, logits + moving * rows) + 3 * queries * width)) + best
+
+    def _accumulated(self) -> dict[str, int]:
+        """Count gradients of earlier micro-steps, which ZeRO 0 and 1 keep whole."""
+        keeps = self.work.accumulation > 1 and self.work.config.train.zero_stage < 2
+        return {"accumulated gradients": _FULL * self.work.parameters if keeps else 0}
+
+    def _text(self) -> dict[str, int]:
+        passes = (self.work.text_pass, self.work.own_pass, self.work.revealed_pass)
+        kept = sum(pass_bytes(self.work, one, on_gpu=self.on_gpu) for one in passes)
+        return {"activations": kept + cast_bytes(self.work)}
+
+    def _sums(self) -> int:
+        """Count what the fused driver keeps until backward: gradients of what chunks share."""
+        if not self.work.is_fused or not self.work.chunks:
+            return 0
+        return _FULL * self.work.slot_parameters + prefix_gradient_bytes(self.work)
+
+    def _cloze(self, sums: int) -> dict[str, int]:
+        """Count one chunk at a time; while it is undone its activations go and its gradients come."""
+        chunk = pass_bytes(self.work, self.work.chunk_pass, on_gpu=self.on_gpu)
+        if not self.work.is_fused:
+            chunk //= self.work.shape.layers
+        held = sums if self.work.chunks > 1 else 0
+        return self._text() | {"slots": max(chunk, sums), "gradients": held} | self._borrowed()
+
+    def _borrowed(self) -> dict[str, int]:
+        """Count rows of other ranks, their gradient, and what stands beside each slot."""
+        records, width = self.work.records, self.work.row_width + 2
+        shown = self.work.slots + self.work.revealed
+        rows = shown * (records if self.work.scans else 1)
+        return {"borrowed rows": 3 * _FULL * rows * width + 25 * records * shown}
+
+    def _mlm(self) -> int:
+        """Count logits and their logarithms, or, in backward, these and a gradient."""
+        return 2 * _FULL * self.work.masked_tokens * self.work.shape.words
+
+    def _backward(self, sums: int) -> dict[str, int]:
+        """Count what is greatest: the way back from MLM, then from chunks, and all gradients at the end.
+
+        What the chunks have summed is scaled into a copy. On a CPU a bucket is memory once gradients are written to it.
+        """
+        words = _FULL * self.work.shape.word_parameters if self.work.config.mlm.weight else 0
+        chunk = 0 if self.work.is_fused else pass_bytes(self.work, self.work.chunk_pass, on_gpu=self.on_gpu)
+        bucket, early = self._bucket(), {"bucket": self._bucket() if self.on_gpu else 0}
+        stages = (
+            self._text() | {"gradients": sums + words, "MLM logits": self._mlm()} | early,
+            self._text() | {"gradients": 2 * sums + words, "slots": chunk} | self._borrowed() | early,
+            {"gradients": _FULL * self.work.parameters, "bucket": bucket},
+        )
+        return max(stages, key=lambda parts: sum(parts.values()))
+
+    def _bucket(self) -> int:
+        """Count the bucket: whole on a GPU; on a CPU only what is written becomes memory."""
+        whole = self.work.parameters
+        if self.work.config.train.zero_stage == 0:
+            return _FULL * min(whole, _BUCKET) if self.work.world_size > 1 else 0
+        types = 2 if self.work.config.train.precision == "bf16" else 1
+        buffers = 2 if self.work.config.train.zero_stage == 3 else 1
+        return _FULL * (_BUCKET * types * buffers if self.on_gpu else min(whole, _BUCKET))
+
+    def _optimizer(self) -> dict[str, int]:
+        """Count gradients, the share of them that is made one tensor, and two of its size for AdamW's square roots."""
+        whole, stage = _FULL * self.work.parameters, self.work.config.train.zero_stage
+        share = -(-whole // self.work.world_size)
+        if stage == 0:
+            return {"gradients": whole, "AdamW": 2 * _FULL * self.work.shape.word_parameters}
+        bucket = self._bucket() if self.on_gpu else 0
+        return {"gradients": (whole if stage == 1 else share) + share, "AdamW": 2 * share, "bucket": bucket}

@@ -1,0 +1,175 @@
+"""What one rank works on in a micro-step of a run that has not been started: how many of what meet what."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..config import Config, accumulation_steps
+from ..errors import ConfigError
+from .shape import EncoderShape
+
+_ASKED = 5  # slots of an injected label: itself and 4 false ones
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is to be learned: labels, training records, mean labels of a record, tokens of a text (of the longest)."""
+
+    labels: int
+    records: int
+    positives: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass of the encoder: so many records, own tokens of each, and tokens that each of these sees."""
+
+    records: int
+    own: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A run on so many ranks. Shape letters are those of CONTRIBUTING.md."""
+
+    config: Config
+    shape: EncoderShape
+    corpus: Corpus
+    world_size: int
+
+    @cached_property
+    def accumulation(self) -> int:
+        """Micro-steps in an optimizer step; ConfigError when ranks cannot share a batch."""
+        if self.config.cloze.shortlist > self.corpus.labels:
+            raise ConfigError(
+                f"cloze.shortlist = {self.config.cloze.shortlist}: there are only {self.corpus.labels} labels"
+            )
+        return accumulation_steps(self.config, self.world_size)
+
+    @property
+    def records(self) -> int:
+        """B: records of a micro-step; a budget of tokens allows fewer where texts are long."""
+        train = self.config.train
+        if train.micro_tokens is None:
+            return train.global_batch // self.world_size // self.accumulation
+        return max(min(train.micro_batch, train.micro_tokens // self.tokens), 1)
+
+    @property
+    def tokens(self) -> int:
+        """T: of a text, as padded."""
+        return min(self.config.model.max_tokens, self.corpus.tokens)
+
+    @property
+    def scans(self) -> bool:
+        """Whether there is a scan; else all labels have slots."""
+        return self.config.cloze.slots == "shortlist"
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether labels and text are one sequence."""
+        return self.config.cloze.attention == "joint"
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether chunks run once, see `model/form.py`."""
+        driver = self.config.cloze.driver or ("checkpointed" if self.config.train.zero_stage == 3 else "fused")
+        return driver == "fused"
+
+    @property
+    def queries(self) -> int:
+        """Q: all ranks scan for the records of all."""
+        return self.records * self.world_size
+
+    @property
+    def rows(self) -> int:
+        """R: of the rank with most of them."""
+        return -(-self.corpus.labels // self.world_size)
+
+    @property
+    def label_width(self) -> int:
+        """E."""
+        return self.config.model.label_width or self.shape.width
+
+    @property
+    def row_width(self) -> int:
+        """Numbers in the vector of a row."""
+        return self.label_width * (2 if self.config.cloze.label_tokens == 3 else 1)
+
+    @property
+    def slots(self) -> int:
+        """K: of a record; 0 without a cloze."""
+        cloze = self.config.cloze
+        if not cloze.enabled:
+            return 0
+        return cloze.shortlist + _ASKED * cloze.inject if self.scans else self.corpus.labels
+
+    @property
+    def revealed(self) -> int:
+        """V: some record of a batch shows nearly all of its labels; records with more than the mean are not known."""
+        cloze = self.config.cloze
+        if not cloze.enabled or cloze.all_masked == 1:
+            return 0
+        return max(round((self.corpus.positives - 1) * (1 + cloze.shown_no)), 1)
+
+    @property
+    def masked_tokens(self) -> int:
+        """M: tokens of a micro-step that are decoded."""
+        share = self.config.mlm.probability if self.config.mlm.weight else 0
+        return round(share * self.tokens * self.records)
+
+    @property
+    def text_pass(self) -> Pass:
+        """The pass that reads the texts, under joint attention with all labels before them."""
+        labels = self.slots * self.config.cloze.label_tokens if self.is_joint else 0
+        return Pass(self.records, self.tokens + labels, self.tokens + labels)
+
+    @property
+    def own_pass(self) -> Pass:
+        """The pass that reads masked texts for MLM alone, or an empty one."""
+        tokens = self.tokens if self.config.mlm.own_pass and self.config.mlm.weight else 0
+        return Pass(self.records, tokens, tokens)
+
+    @property
+    def revealed_pass(self) -> Pass:
+        """The pass that puts revealed slots behind the text."""
+        shown = 0 if self.is_joint else self.revealed
+        return Pass(self.records, shown, self.tokens + shown)
+
+    @property
+    def chunk_pass(self) -> Pass:
+        """The pass over one chunk of masked slots."""
+        size = 0 if self.is_joint else min(self.config.cloze.chunk, self.slots)
+        return Pass(self.records, size, self.tokens + self.revealed + size)
+
+    @property
+    def chunks(self) -> float:
+        """How many such passes there are; one that is not full counts as its share."""
+        return self.slots / self.chunk_pass.own if self.chunk_pass.own else 0
+
+    @property
+    def parameters(self) -> int:
+        """Count the dense part: encoder, query, MLM head, slots and read-out."""
+        shape, width, words = self.shape, self.label_width, self.shape.word_width
+        query = (shape.width + 1) * width if self.scans else 0
+        mlm = (shape.width + 3) * words + shape.words if self.config.mlm.weight else 0
+        return shape.parameters + query + mlm + self._slot_heads
+
+    @property
+    def slot_parameters(self) -> int:
+        """Count those that a label pass uses: not the words, nor what reads texts alone."""
+        return self.shape.parameters - self.shape.word_parameters + self._slot_heads
+
+    @property
+    def _slot_heads(self) -> int:
+        """Count projection and states of slots, transform and output of the read-out."""
+        shape, width, words = self.shape, self.label_width, self.shape.word_width
+        if not self.config.cloze.enabled:
+            return 0
+        projection = 0 if width == words else width * words
+        return projection + 3 * words + (shape.width + 3) * shape.width + (shape.width + 1) * width
+
+    @property
+    def buffers_gradients(self) -> bool:
+        """Whether row gradients are added up in a buffer, as `labels/memory.py` says."""
+        return not self.scans or self.config.labels.buffer_gradients or self.accumulation > 1
