@@ -1,7 +1,9 @@
 """What a run tells the outside: metrics for Prometheus and a log of events."""
 
 from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import GOODPUT_KINDS as GOODPUT_KINDS
 from .catalogue import PHASES as PHASES
+from .catalogue import GoodputKind as GoodputKind
 from .catalogue import Metric as Metric
 from .catalogue import Phase as Phase
 from .events import EventLog as EventLog

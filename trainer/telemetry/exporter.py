@@ -133,7 +133,7 @@ def _register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instrument
 
     counters = make("counter", Counter)
     for metric in CATALOGUE:
-        for value in metric.zero_from_start:
+        for value in metric.values if metric.kind == "counter" else ():
             counters[metric.name].labels(value)
     histograms = make("histogram", partial(Histogram, buckets=DURATION_BUCKETS))
     return Instruments(counters, make("gauge", Gauge), histograms)
