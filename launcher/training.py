@@ -7,9 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from trainer.config import Config, load_config
 from trainer.run_folder import RunFolder
-from trainer.telemetry import EventLog, Telemetry
+from trainer.telemetry import EventLog, Past, Telemetry, watch_host_memory
 
 from .environment import Placement, choose_accelerator, placement
 from .exit_codes import ExitCode
@@ -51,6 +53,7 @@ def _open_telemetry(config: Config, place: Placement) -> Telemetry:
     }
     telemetry.set("rank_info", 1, **identity)
     telemetry.set("world_size", place.world_size)
+    watch_host_memory(telemetry)
     return telemetry
 
 
@@ -84,9 +87,13 @@ def _train_together(
     folder = RunFolder(config.run.folder)
     hooks = [*_extra_hooks(config, ranks), watchdog]
     run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
+    past, started = Past(), psutil.Process().create_time()
     if ranks.is_first_on_node:
         folder.success.unlink(missing_ok=True)
-    events.write("start", step=run.position.step, world_size=ranks.world_size)
+    if ranks.is_first:
+        past = Past.read(folder.events, run.position.step, started)
+    telemetry.begin(past, started)
+    events.write("start", step=run.position.step, world_size=ranks.world_size, restarts=past.restarts)
     watchdog.moved()
     if run.loop.run(run.position) is Outcome.STOPPED:
         return ExitCode.START_AGAIN

@@ -28,10 +28,10 @@ from .data import Collator, Injection, Loader, columns, open_dataset, own_labels
 from .distributed import Ranks
 from .engine import Engine
 from .evaluation import Evaluator, Ranker, inverse_propensity
-from .hooks import FetchReporting, PeriodicEvaluation, Reporting
+from .hooks import FetchReporting, PeriodicEvaluation, Reporting, WorkReporting
 from .labels import Labels, LabelTable, RowRange, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
 from .loop import Hook, Position, TrainingLoop
-from .model import Model, build_form, encoder_config, load_encoder, text_tokens
+from .model import Model, ModelFlops, build_form, encoder_config, load_encoder, text_tokens
 from .record_log import RecordLog
 from .resume import check_same_labels, resume
 from .run_folder import RunFolder
@@ -39,6 +39,7 @@ from .saving import PeriodicCheckpoint
 from .start import build_table, start
 from .step import TrainingStep
 from .telemetry import EventLog, Telemetry
+from .telemetry.gpu import device_name, known_peak, watch_gpu
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def assemble(
     if newest is not None:
         check_same_labels(folder, dataset)
     model = build_model(config)
+    flops = ModelFlops.of(model, config, len(dataset.vocabulary))
     table = build_table(config, dataset, ranks, model.encoder.width)
     if newest is None:
         start(config, dataset, model, table, partial(_tell, events))
@@ -79,7 +81,7 @@ def assemble(
     plan = slot_plan(config, dataset)
     labels, updates = build_labels(config, dataset, ranks, engine, table, plan)
     tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
-    loader = build_loader(config, dataset, ranks, engine, tokens)
+    loader = build_loader(config, dataset, ranks, engine, tokens, partial(telemetry.set, "loader_ready_steps"))
     state = RunState(engine, updates.optimizer, labels.table.range, ranks)
     position = resume(newest, state, config, loader.stream) if newest else Position(0, StreamState())
     store.release()
@@ -89,6 +91,7 @@ def assemble(
     hooks = [
         Reporting(telemetry, events, ranks.world_size),
         *logs,
+        _work(config, telemetry, flops, labels, engine.device),
         _evaluation(
             config,
             dataset,
@@ -101,6 +104,8 @@ def assemble(
         *([FetchReporting(telemetry, dataset.place.counts)] if isinstance(dataset.place, Elsewhere) else []),
         *extra_hooks,
     ]
+    _tell_plan(config, dataset, telemetry, position)
+    watch_gpu(telemetry, engine.device)
     step = TrainingStep(config, engine, labels, updates, telemetry.phase)
     source = replace(loader, stream=logs[0]) if logs else loader
     return TrainingRun(TrainingLoop(step, source, hooks, stop_requested), position)
@@ -148,8 +153,33 @@ def _tell(events: EventLog, done: int, total: int) -> None:
     events.write("label_texts", done=done, total=total)
 
 
-def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, tokens: int) -> Loader:
-    """Build this rank's stream of micro-batches, with so many tokens of a text."""
+def _work(
+    config: Config, telemetry: Telemetry, flops: ModelFlops, labels: Labels, device: torch.device
+) -> WorkReporting:
+    name, rows = device_name(device), len(labels.table.range) if labels.scans else 0
+    peak = config.telemetry.peak_flops or known_peak(name, config.train.precision)
+    return WorkReporting(telemetry, flops, labels.ranks.world_size, rows, name, peak)
+
+
+def _tell_plan(config: Config, dataset: Dataset, telemetry: Telemetry, position: Position) -> None:
+    """Export what alerts compare with."""
+    telemetry.set("step", position.step)
+    telemetry.set("planned_steps", config.train.steps)
+    telemetry.set("stall_limit_seconds", config.run.stall_seconds)
+    skipped = dataset.manifest.skipped_records
+    used = sum(shard.rows for split in dataset.manifest.splits.values() for shard in split)
+    telemetry.set("dataset_skipped_records_ratio", skipped / max(skipped + used, 1))
+
+
+def build_loader(
+    config: Config,
+    dataset: Dataset,
+    ranks: Ranks,
+    engine: Engine,
+    tokens: int,
+    ready: Callable[[int], None] = lambda _: None,
+) -> Loader:
+    """Build this rank's stream of micro-batches, with so many tokens of a text; `ready`: see Loader."""
     collate = Collator(
         dataset.manifest.tokenizer,
         len(dataset.vocabulary),
@@ -161,7 +191,7 @@ def build_loader(config: Config, dataset: Dataset, ranks: Ranks, engine: Engine,
         own_labels=own_labels(config.data, dataset.vocabulary),
         injection=Injection.of(config.cloze.inject, dataset.vocabulary.counts) if config.cloze.inject else None,
     )
-    return Loader(_stream(config, dataset, ranks, tokens), collate, engine.device)
+    return Loader(_stream(config, dataset, ranks, tokens), collate, engine.device, ready)
 
 
 def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> StepStream:

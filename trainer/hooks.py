@@ -9,6 +9,7 @@ from sharding.remote import FetchCounts, Fetched
 
 from .evaluation import Evaluator
 from .loop import Position
+from .model import ModelFlops
 from .step import StepReport
 from .telemetry import EventLog, Telemetry
 
@@ -24,6 +25,8 @@ class Reporting:
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
         """Export the step; counts are shares of this rank, so that sums over ranks are totals."""
         counts, world = report.counts, self.world_size
+        productive = self.telemetry.goodput.step_done(seconds, applied=report.applied)
+        self.telemetry.set("step", report.step)
         if report.applied:
             self.telemetry.step_done(counts.records / world, counts.tokens / world, report.slots / world, seconds)
         else:
@@ -41,12 +44,44 @@ class Reporting:
             shortlist_recall=report.shortlist_recall,
             gradient_norm=report.gradient_norm,
             seconds=seconds,
+            productive_seconds=productive,
             records_per_second=counts.records / seconds,
         )
 
     def at_end(self, position: Position) -> None:
         """Say where training ended."""
         self.events.write("end", step=position.step)
+
+
+@dataclass(frozen=True)
+class WorkReporting:
+    """What a step has worked becomes metrics on each rank: its share of all operations, and what its scan compared.
+
+    rows: label rows that this rank scans; peak: operations a second that its device can do at best, None: unknown.
+    """
+
+    telemetry: Telemetry
+    flops: ModelFlops
+    world_size: int
+    rows: int
+    device: str
+    peak: float | None
+
+    def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
+        """Export the step if it was not skipped; it must be asked before what takes long."""
+        if not report.applied:
+            return
+        counts, world, telemetry = report.counts, self.world_size, self.telemetry
+        flops = self.flops.of_step(counts.records, counts.tokens, counts.masked_tokens, report.slots) / world
+        telemetry.add("model_flops_total", flops)
+        telemetry.add("labels_scanned_total", self.rows * counts.records)
+        telemetry.add("train_positives_total", report.positives / world)
+        telemetry.add("train_positives_found_total", report.found / world)
+        if self.peak is not None:
+            telemetry.set("model_flops_utilization_ratio", flops / seconds / self.peak, device=self.device)
+
+    def at_end(self, position: Position) -> None:
+        """Nothing is left to do."""
 
 
 @dataclass

@@ -30,17 +30,26 @@ class StepCounts:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped."""
+    """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped.
+
+    positives: true labels of its records, of which the scan `found` so many for the shortlist.
+    """
 
     step: int
     applied: bool
     counts: StepCounts
     slots: int
     losses: dict[str, float]
-    shortlist_recall: float
+    positives: int
+    found: int
     gradient_norm: float | None
     lr: float
     rows_lr: float
+
+    @property
+    def shortlist_recall(self) -> float:
+        """Share of the records' true labels that the scan has found."""
+        return self.found / max(self.positives, 1)
 
 
 class TrainingStep:
@@ -72,7 +81,8 @@ class TrainingStep:
             counts=counts,
             slots=int(slots),
             losses={"scan": scan, "cloze": cloze, "mlm": mlm, "total": scan + cloze + self.config.mlm.weight * mlm},
-            shortlist_recall=found / max(positives, 1),
+            positives=int(positives),
+            found=int(found),
             gradient_norm=self.engine.gradient_norm() if applied else None,
             lr=lr,
             rows_lr=rows_lr,

@@ -253,10 +253,12 @@ class EvaluationSection(Section):
 
 
 class TelemetrySection(Section):
-    """The metrics endpoint of each rank."""
+    """The metrics of each rank, and where they are served."""
 
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Rank r of a node serves /metrics on this port + its local rank; 0: any free port; without it: none."""
+    peak_flops: Rate | None = None
+    """Operations a second that a rank's device can do at best, for the utilization; unset: by its name, if in bf16."""
 
 
 class Config(Section):

@@ -21,11 +21,12 @@ class StepData:
 
 @dataclass(frozen=True)
 class Loader:
-    """Makes tensors of what a stream yields."""
+    """Makes tensors of what a stream yields; `ready` is told how many steps stood ready when one was asked for."""
 
     stream: StepStream
     collate: Callable[[RecordBatch, int], TextBatch]
     device: torch.device
+    ready: Callable[[int], None] = lambda _: None
 
     def steps(self, state: StreamState, done: int = 0) -> Iterator[StepData]:
         """Yield steps from `state` on, `done` being behind it, without end; one is prepared while another trains."""
@@ -33,6 +34,7 @@ class Loader:
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
             ahead = thread.submit(next, source)
             while True:
+                self.ready(int(ahead.done()))
                 ready = ahead.result()
                 ahead = thread.submit(next, source)
                 yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)

@@ -4,6 +4,7 @@ from .encoder import TextEncoder as TextEncoder
 from .encoder import build_encoder as build_encoder
 from .encoder import encoder_config as encoder_config
 from .encoder import load_encoder as load_encoder
+from .flops import ModelFlops as ModelFlops
 from .form import Model as Model
 from .form import build_form as build_form
 from .form import text_tokens as text_tokens

@@ -1,9 +1,15 @@
 """What a run tells the outside: metrics for Prometheus and a log of events."""
 
 from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import GOODPUT_KINDS as GOODPUT_KINDS
 from .catalogue import PHASES as PHASES
+from .catalogue import GoodputKind as GoodputKind
 from .catalogue import Metric as Metric
 from .catalogue import Phase as Phase
 from .events import EventLog as EventLog
 from .exporter import Telemetry as Telemetry
 from .exporter import TelemetryError as TelemetryError
+from .goodput import Goodput as Goodput
+from .memory import watch_host_memory as watch_host_memory
+from .past import Past as Past
+from .phases import PhaseClock as PhaseClock

@@ -8,6 +8,9 @@ PREFIX = "lmmtc_"
 Phase = Literal["data_wait", "text", "scan", "cloze", "backward", "optimizer", "checkpoint", "evaluation"]
 PHASES: tuple[str, ...] = get_args(Phase)
 
+GoodputKind = Literal["startup", "productive", "stalled", "checkpoint", "evaluation", "down", "lost"]
+GOODPUT_KINDS: tuple[str, ...] = get_args(GoodputKind)
+
 DURATION_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)  # seconds, of every histogram
 
 
@@ -20,7 +23,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     first_rank_only: bool = False
-    zero_from_start: tuple[str, ...] = ()  # values of a counter's one label that are exported before anything happened
+    values: tuple[str, ...] = ()  # the only ones that its one label may have; a counter shows each from the start
 
     @property
     def exported_name(self) -> str:
@@ -33,22 +36,52 @@ PER_RANK = (
     Metric("train_tokens_total", "counter", "Text tokens trained on by this rank, padding left out."),
     Metric("train_records_total", "counter", "Records trained on by this rank, padding left out."),
     Metric("slots_total", "counter", "Label slots scored by this rank in training."),
+    Metric("labels_scanned_total", "counter", "Pairs of a record and a label row that the scan of this rank scored."),
+    Metric("train_positives_total", "counter", "True labels of the records trained on by this rank."),
+    Metric("train_positives_found_total", "counter", "Those of them that the scan put into the shortlist."),
+    Metric(
+        "model_flops_total",
+        "counter",
+        "Floating-point operations of this rank's matrix products; what a driver runs twice counts once.",
+    ),
     Metric("step_duration_seconds", "histogram", "Wall time of an optimizer step."),
     Metric(
         "phase_seconds_total",
         "counter",
         "Wall time by phase of the loop; an inner phase does not count for the outer one.",
         labels=("phase",),
-        zero_from_start=PHASES,
+        values=PHASES,
+    ),
+    Metric(
+        "phase_device_seconds_total",
+        "counter",
+        "Time on the GPU by phase of the loop, read a step later; 0 without a GPU.",
+        labels=("phase",),
+        values=PHASES,
     ),
     Metric("last_step_timestamp_seconds", "gauge", "Unix time at which the last optimizer step ended; 0 before any."),
     Metric("nonfinite_steps_total", "counter", "Steps skipped because a loss or a gradient was not finite."),
+    Metric("loader_ready_steps", "gauge", "Steps of data that stood ready when the last step asked for one: 0 or 1."),
     Metric("stream_bytes_total", "counter", "Bytes read from a remote data set, failed downloads included."),
     Metric("stream_fetches_total", "counter", "Files of a remote data set that this process downloaded."),
     Metric("stream_hits_total", "counter", "Files of a remote data set that were found in the cache."),
     Metric("stream_retries_total", "counter", "Requests to a remote data set that were made again."),
     Metric("stream_checksum_failures_total", "counter", "Downloads that were not what the manifest says."),
     Metric("stream_wait_seconds_total", "counter", "Time in which the stream of records stood waiting for a file."),
+    Metric(
+        "device_memory_bytes",
+        "gauge",
+        "GPU memory that torch has handed out, has reserved, and has handed out at most; absent without a GPU.",
+        labels=("kind",),
+        values=("allocated", "reserved", "peak"),
+    ),
+    Metric(
+        "host_memory_bytes",
+        "gauge",
+        "Memory of this process: all pages it sees, and its proportional share of those that others see too.",
+        labels=("kind",),
+        values=("resident", "proportional"),
+    ),
     Metric(
         "rank_info",
         "gauge",
@@ -59,17 +92,65 @@ PER_RANK = (
 )
 
 FIRST_RANK = (
-    Metric("loss", "gauge", "Loss of the last step by term, over all ranks.", labels=("term",), first_rank_only=True),
+    Metric("step", "gauge", "Number of the run's last optimizer step, of all its lives.", first_rank_only=True),
+    Metric("planned_steps", "gauge", "Number of the step with which the run is done.", first_rank_only=True),
+    Metric(
+        "loss",
+        "gauge",
+        "Loss of the last step by term, over all ranks.",
+        labels=("term",),
+        first_rank_only=True,
+        values=("scan", "cloze", "mlm", "total"),
+    ),
     Metric("gradient_norm", "gauge", "Norm of the last dense gradient before clipping.", first_rank_only=True),
-    Metric("learning_rate", "gauge", "Learning rate of the last step.", labels=("group",), first_rank_only=True),
+    Metric(
+        "learning_rate",
+        "gauge",
+        "Learning rate of the last step.",
+        labels=("group",),
+        first_rank_only=True,
+        values=("dense", "rows"),
+    ),
     Metric("world_size", "gauge", "Ranks that train together.", first_rank_only=True),
+    Metric(
+        "stall_limit_seconds", "gauge", "Time without progress after which a rank ends itself.", first_rank_only=True
+    ),
+    Metric(
+        "model_flops_utilization_ratio",
+        "gauge",
+        "Model FLOPs of the last step over what the device could do in its time; absent without a known peak.",
+        labels=("device",),
+        first_rank_only=True,
+    ),
+    Metric(
+        "goodput_seconds_total",
+        "counter",
+        "What time was spent on since the checkpoint that this process went on from, or since its start.",
+        labels=("kind",),
+        first_rank_only=True,
+        values=GOODPUT_KINDS,
+    ),
+    Metric("restarts_total", "counter", "How often the run was started again, in all its lives.", first_rank_only=True),
+    Metric(
+        "dataset_skipped_records_ratio",
+        "gauge",
+        "Share of the corpus that conversion left out as bad records.",
+        first_rank_only=True,
+    ),
     Metric(
         "shortlist_recall_ratio",
         "gauge",
         "Share of true labels that are in the shortlist, at the last evaluation.",
         first_rank_only=True,
     ),
-    Metric("precision_ratio", "gauge", "Precision at k at the last evaluation.", labels=("k",), first_rank_only=True),
+    Metric(
+        "precision_ratio",
+        "gauge",
+        "Precision at k at the last evaluation.",
+        labels=("k",),
+        first_rank_only=True,
+        values=("1", "3", "5"),
+    ),
     Metric(
         "checkpoint_duration_seconds",
         "gauge",

@@ -2,43 +2,25 @@
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    start_http_server,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
 from sharding import LmmtcError
 
-from .catalogue import CATALOGUE, DURATION_BUCKETS, Phase
+from .catalogue import GoodputKind, Phase
+from .goodput import Goodput
+from .instruments import Instruments, register
+from .past import Past
+from .phases import Marks, PhaseClock
 
 EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - Prometheus scrapes a pod from outside
-
-Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
 
 class TelemetryError(LmmtcError):
     """The metrics endpoint cannot be opened."""
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """The live counterpart of the catalogue, by name without the prefix."""
-
-    counters: Mapping[str, Counter]
-    gauges: Mapping[str, Gauge]
-    histograms: Mapping[str, Histogram]
 
 
 class Telemetry:
@@ -49,9 +31,8 @@ class Telemetry:
     ) -> None:
         self._instruments = instruments
         self._server = server
-        self._clock = clock
-        self._phase: Phase | None = None
-        self._phase_start = 0.0
+        self._phases = PhaseClock(self._phase_done, self._phase_done_on_device, clock)
+        self.goodput = Goodput(self._spend)
 
     @classmethod
     def serve(cls, port: int | None, *, is_first_rank: bool, host: str = EVERY_INTERFACE) -> "Telemetry":
@@ -61,7 +42,7 @@ class Telemetry:
         """
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        instruments = _register(registry, is_first_rank=is_first_rank)
+        instruments = register(registry, is_first_rank=is_first_rank)
         return cls(instruments, None if port is None else _listen(port, host, registry))
 
     @property
@@ -69,15 +50,18 @@ class Telemetry:
         """The port that is served; None without a server."""
         return self._server.server_port if self._server else None
 
-    @contextmanager
-    def phase(self, name: Phase) -> Iterator[None]:
-        """Add the wall time of the block to a phase; a phase inside another one pauses it."""
-        outer = self._phase
-        self._switch_to(name)
-        try:
-            yield
-        finally:
-            self._switch_to(outer)
+    def phase(self, name: Phase) -> AbstractContextManager[None]:
+        """Add the time of the block to a phase; a phase inside another one pauses it."""
+        return self._phases.phase(name)
+
+    def time_on_device(self, marks: Marks) -> None:
+        """Add the device's time to phases, too, from the next one on."""
+        self._phases.follow(marks)
+
+    def begin(self, past: Past, started: float) -> None:
+        """Count what lies before the first step of a process that was started at this Unix time."""
+        self.add("restarts_total", past.restarts)
+        self.goodput.begin(past, started)
 
     def step_done(self, records: float, tokens: float, slots: float, seconds: float) -> None:
         """Count one optimizer step of this rank."""
@@ -87,6 +71,7 @@ class Telemetry:
         self.add("slots_total", slots)
         self.set("last_step_timestamp_seconds", time.time())
         self._instruments.histograms["step_duration_seconds"].observe(seconds)
+        self._phases.read()
 
     def losses(self, terms: Mapping[str, float]) -> None:
         """Show the last step's loss by term: scan, cloze, mlm, total."""
@@ -95,13 +80,15 @@ class Telemetry:
 
     def set(self, metric_name: str, value: float, **labels: str) -> None:
         """Set a gauge; raises KeyError for a name that is no gauge of the catalogue, ValueError for other labels."""
-        gauge = self._instruments.gauges[metric_name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
+        self._instruments.gauge(metric_name, labels).set(value)
+
+    def read_when_scraped(self, metric_name: str, read: Callable[[], float], **labels: str) -> None:
+        """Let a gauge show what `read` returns, in the server's thread, at each scrape; raises as `set` does."""
+        self._instruments.gauge(metric_name, labels).set_function(read)
 
     def add(self, metric_name: str, amount: float, **labels: str) -> None:
         """Add to a counter; raises as `set` does."""
-        counter = self._instruments.counters[metric_name]
-        (counter.labels(**labels) if labels else counter).inc(amount)
+        self._instruments.counter(metric_name, labels).inc(amount)
 
     def close(self) -> None:
         """Stop serving and free the port."""
@@ -109,34 +96,15 @@ class Telemetry:
             self._server.shutdown()
             self._server.server_close()
 
-    def _switch_to(self, phase: Phase | None) -> None:
-        now = self._clock()
-        if self._phase is not None:
-            self.add("phase_seconds_total", now - self._phase_start, phase=self._phase)
-        self._phase, self._phase_start = phase, now
+    def _phase_done(self, phase: Phase, seconds: float) -> None:
+        self.add("phase_seconds_total", seconds, phase=phase)
+        self.goodput.phase_done(phase, seconds)
 
+    def _phase_done_on_device(self, phase: Phase, seconds: float) -> None:
+        self.add("phase_device_seconds_total", seconds, phase=phase)
 
-def _register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instruments:
-    disable_created_metrics()  # a second series per counter that no query of ours reads
-
-    def make(kind: str, create: Callable[..., Instrument]) -> dict[str, Instrument]:
-        return {
-            metric.name: create(
-                metric.exported_name,
-                metric.help,
-                metric.labels,
-                registry=registry if is_first_rank or not metric.first_rank_only else None,
-            )
-            for metric in CATALOGUE
-            if metric.kind == kind
-        }
-
-    counters = make("counter", Counter)
-    for metric in CATALOGUE:
-        for value in metric.zero_from_start:
-            counters[metric.name].labels(value)
-    histograms = make("histogram", partial(Histogram, buckets=DURATION_BUCKETS))
-    return Instruments(counters, make("gauge", Gauge), histograms)
+    def _spend(self, kind: GoodputKind, seconds: float) -> None:
+        self.add("goodput_seconds_total", seconds, kind=kind)
 
 
 def _listen(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:

@@ -1,13 +1,15 @@
 """Whole steps, prepared ahead: what they hold, and what state they leave."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
+from threading import Semaphore, Timer
+from time import monotonic, sleep
 
 import pytest
 import torch
 
-from sharding import Dataset, StreamState, TrainStream
+from sharding import Dataset, RecordBatch, StreamState, TrainStream
 from trainer.data import Collator, Loader, StepData, TextBatch
 
 ACCUMULATION = 4
@@ -56,3 +58,29 @@ def test_a_failure_while_preparing_reaches_the_caller(loader: Loader) -> None:
     broken = Loader(loader.stream, fail, loader.device)
     with pytest.raises(OSError, match="the disk is gone"):
         next(broken.steps(StreamState()))
+
+
+def test_a_step_that_is_asked_for_too_early_did_not_stand_ready(loader: Loader) -> None:
+    told: list[int] = []
+    may_go_on = Semaphore(ACCUMULATION)
+
+    def collate(records: RecordBatch, step: int) -> TextBatch:
+        may_go_on.acquire(timeout=60)
+        return loader.collate(records, step)
+
+    source = replace(loader, collate=collate, ready=told.append).steps(StreamState())
+    next(source)  # the second step waits for its first micro-batch
+    Timer(0.5, may_go_on.release, [ACCUMULATION]).start()
+    next(source)
+    assert told[1] == 0
+
+
+def test_a_step_that_was_prepared_while_another_trained_stood_ready(loader: Loader) -> None:
+    told: list[int] = []
+    source = replace(loader, ready=told.append).steps(StreamState())
+    next(source)
+    deadline = monotonic() + 60
+    while told[-1] == 0 and monotonic() < deadline:
+        sleep(0.2)  # as long as a step takes
+        next(source)
+    assert told[-1] == 1

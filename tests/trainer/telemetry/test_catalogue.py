@@ -7,7 +7,16 @@ import pytest
 from trainer.telemetry import CATALOGUE, PHASES, Metric
 
 UNITS = {"seconds", "bytes", "ratio", "info"}
-WITHOUT_UNIT = {"loss", "gradient_norm", "learning_rate", "world_size"}  # plain numbers of training
+WITHOUT_UNIT = {  # plain numbers of training
+    "gradient_norm",
+    "learning_rate",
+    "loader_ready_steps",
+    "loss",
+    "planned_steps",
+    "step",
+    "world_size",
+}
+OF_THE_PROCESS = {"rank_info", "model_flops_utilization_ratio"}  # one value of each label in the life of a process
 
 every_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
 
@@ -37,4 +46,15 @@ def test_no_two_metrics_share_a_name() -> None:
 
 
 def test_every_phase_is_exported_from_the_start() -> None:
-    assert [metric.zero_from_start for metric in CATALOGUE if "phase" in metric.labels] == [PHASES]
+    timed = [metric for metric in CATALOGUE if "phase" in metric.labels]
+    assert [(metric.kind, metric.values) for metric in timed] == [("counter", PHASES)] * 2
+
+
+@every_metric
+def test_a_label_has_few_values_and_they_are_known_before(metric: Metric) -> None:
+    if metric.name in OF_THE_PROCESS:
+        assert not metric.values
+    else:
+        assert len(metric.labels) <= 1
+        assert bool(metric.labels) == bool(metric.values)
+        assert len(metric.values) < 10

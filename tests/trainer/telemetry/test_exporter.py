@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from trainer.telemetry import CATALOGUE, PHASES, Telemetry, TelemetryError
+from trainer.telemetry import CATALOGUE, PHASES, Past, Telemetry, TelemetryError, watch_host_memory
 
 LOCAL = "127.0.0.1"
 PROMTOOL = shutil.which("promtool") or ""
@@ -48,8 +48,9 @@ def set_everything(telemetry: Telemetry) -> None:
     telemetry.step_done(records=32, tokens=900, slots=2048, seconds=0.4)
     telemetry.losses({"scan": 4.0, "cloze": 3.0, "mlm": 2.0, "total": 7.1})
     for metric in CATALOGUE:
-        if metric.kind == "gauge" and metric.name != "loss":
-            telemetry.set(metric.name, 1, **dict.fromkeys(metric.labels, "1"))
+        if metric.kind == "gauge":
+            for label in metric.values or ["1"]:
+                telemetry.set(metric.name, 1, **dict.fromkeys(metric.labels, label))
 
 
 def test_a_scrape_shows_the_steps_that_were_done(telemetry: Telemetry) -> None:
@@ -96,7 +97,7 @@ def test_the_memory_of_the_process_is_exported(telemetry: Telemetry) -> None:
     assert value(scrape(telemetry), "process_resident_memory_bytes") > 0
 
 
-def test_an_inner_phase_pauses_the_outer_one(telemetry: Telemetry) -> None:
+def test_a_phase_adds_to_its_own_seconds_and_to_goodput(telemetry: Telemetry) -> None:
     ticks = iter([10.0, 11.0, 15.0, 17.0])  # scan from 10, checkpoint from 11 to 15, scan again until 17
     clocked = Telemetry(telemetry._instruments, server=None, clock=lambda: next(ticks))
     with clocked.phase("scan"), clocked.phase("checkpoint"):
@@ -104,18 +105,52 @@ def test_an_inner_phase_pauses_the_outer_one(telemetry: Telemetry) -> None:
     series = scrape(telemetry)
     assert value(series, "lmmtc_phase_seconds_total", phase="scan") == 3
     assert value(series, "lmmtc_phase_seconds_total", phase="checkpoint") == 4
+    assert value(series, "lmmtc_goodput_seconds_total", kind="checkpoint") == 4
 
 
-def test_a_phase_that_fails_is_timed_and_left(telemetry: Telemetry) -> None:
-    ticks = iter([0.0, 2.0, 5.0, 6.0])
-    clocked = Telemetry(telemetry._instruments, server=None, clock=lambda: next(ticks))
-    with pytest.raises(OSError, match="disk"), clocked.phase("checkpoint"):
-        raise OSError("disk")
-    with clocked.phase("text"):
+def test_device_time_of_a_step_is_there_after_the_next_one(telemetry: Telemetry) -> None:
+    class Instant:
+        """Stands for a GPU whose every stretch takes two seconds; there is none where tests run."""
+
+        def mark(self) -> str:
+            return "now"
+
+        def seconds(self, earlier: str, later: str) -> float:
+            return 2.0
+
+    telemetry.time_on_device(Instant())
+    with telemetry.phase("backward"):
         pass
+    assert value(scrape(telemetry), "lmmtc_phase_device_seconds_total", phase="backward") == 0
+    telemetry.step_done(records=1, tokens=1, slots=1, seconds=1)
+    assert value(scrape(telemetry), "lmmtc_phase_device_seconds_total", phase="backward") == 2
+
+
+def test_a_start_counts_what_lies_behind_it(telemetry: Telemetry) -> None:
+    now = time.time()
+    telemetry.begin(Past(restarts=3, lost_seconds=20.0, last_seen=now - 90), started=now - 30)
     series = scrape(telemetry)
-    assert value(series, "lmmtc_phase_seconds_total", phase="checkpoint") == 2
-    assert value(series, "lmmtc_phase_seconds_total", phase="text") == 1
+    assert value(series, "lmmtc_restarts_total") == 3
+    assert value(series, "lmmtc_goodput_seconds_total", kind="lost") == 20
+    assert value(series, "lmmtc_goodput_seconds_total", kind="down") == pytest.approx(60)
+    assert value(series, "lmmtc_goodput_seconds_total", kind="startup") == pytest.approx(30, abs=5)
+
+
+def test_memory_is_read_anew_at_each_scrape(telemetry: Telemetry) -> None:
+    watch_host_memory(telemetry)
+    before = value(scrape(telemetry), "lmmtc_host_memory_bytes", kind="resident")
+    held = bytes(64 << 20).replace(b"\0", b"1")  # written to, so that pages are really there
+    series = scrape(telemetry)
+    grown = value(series, "lmmtc_host_memory_bytes", kind="resident") - before
+    assert grown > 0.9 * len(held)
+    assert 0 < value(series, "lmmtc_host_memory_bytes", kind="proportional") < before + 2 * grown
+
+
+def test_however_long_a_run_lasts_it_has_few_series(telemetry: Telemetry) -> None:
+    watch_host_memory(telemetry)
+    set_everything(telemetry)
+    ours = [key for key in scrape(telemetry) if key[0].startswith("lmmtc_")]
+    assert len(ours) < 120
 
 
 def test_names_and_labels_outside_the_catalogue_are_refused(telemetry: Telemetry) -> None:
@@ -124,7 +159,9 @@ def test_names_and_labels_outside_the_catalogue_are_refused(telemetry: Telemetry
     with pytest.raises(KeyError, match="loss"):
         telemetry.add("loss", 1, term="scan")
     with pytest.raises(ValueError, match="label"):
-        telemetry.set("learning_rate", 1, layer="3")
+        telemetry.set("learning_rate", 1, layer="rows")
+    with pytest.raises(ValueError, match=r"learning_rate: labels .*'layer 3'.* are not among those of the catalogue"):
+        telemetry.set("learning_rate", 1, group="layer 3")
 
 
 def test_an_occupied_port_is_named_with_a_way_out() -> None:

@@ -1,0 +1,89 @@
+"""What the model's matrix products cost: floating-point operations of a step, from what the step was made of.
+
+A product of a weight costs 6 operations for each token, slot or record that meets it: a multiplication and an addition
+forward, and twice as many backward. Counted is what the model needs, not what is done: no padding, nothing that a
+driver runs twice. Lengths enter as their mean; a local window counts as if all saw all; revealed slots, one or two a
+record, are left out; negatives that a scan leaves out are counted.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..config import Config
+from .encoder import TextEncoder
+from .form import Model
+from .joint import JointModel
+
+
+@dataclass(frozen=True)
+class ModelFlops:
+    """Multiplications by what they are for.
+
+    position: a token or slot in the encoder; pair: two positions that see each other; record: its query, and the scan
+    with it; slot: its way in and its read-out; masked_token: naming it. chunk: slots that see each other, None: all
+    see all; slot_positions: places that a slot takes; passes: how often a text is read.
+    """
+
+    position: int
+    pair: int
+    record: int
+    slot: int
+    masked_token: int
+    chunk: int | None
+    slot_positions: int
+    passes: int
+
+    @classmethod
+    def of(cls, model: Model, config: Config, num_labels: int) -> "ModelFlops":
+        """Look at a model before DeepSpeed takes its parameters apart; costs a forward pass of one token."""
+        position, layers = _encoder(model.encoder)
+        query = None if isinstance(model, JointModel) else model.query
+        return cls(
+            position=position,
+            pair=2 * layers * model.encoder.width,
+            record=_weights(query) + num_labels * query.project.out_features if query else 0,
+            slot=_weights(model.slots) + _weights(model.readout),
+            masked_token=_weights(model.mlm),
+            chunk=None if isinstance(model, JointModel) else config.cloze.chunk,
+            slot_positions=config.cloze.label_tokens,
+            passes=2 if model.mlm and config.mlm.own_pass else 1,
+        )
+
+    def of_step(self, records: int, tokens: int, masked_tokens: int, slots: int) -> float:
+        """Count the operations of a step, forward and backward, over all ranks."""
+        if not records:
+            return 0.0
+        length, width = tokens / records, self.slot_positions * slots / records
+        positions = self.passes * tokens + self.slot_positions * slots
+        products = (
+            self.position * positions,
+            self.pair * records * self._pairs(length, width),
+            self.record * records,
+            self.slot * slots,
+            self.masked_token * masked_tokens,
+        )
+        return 6.0 * sum(products)
+
+    def _pairs(self, length: float, width: float) -> float:
+        """Count who sees whom in a record: a text sees itself, a slot the text and its own chunk."""
+        if self.chunk is None:
+            return (length + width) ** 2
+        whole, rest = divmod(width, self.chunk)
+        return self.passes * length**2 + width * length + whole * self.chunk**2 + rest**2
+
+
+def _encoder(encoder: TextEncoder) -> tuple[int, int]:
+    """Count the multiplications of one position in all layers, and the layers; families differ, so it is tried out."""
+    one_11 = torch.zeros(1, 1, dtype=torch.long)
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        _, prefix = encoder.read(one_11, one_11 == 0)
+    return counted.get_total_flops() // 2, len(prefix.keys)
+
+
+def _weights(part: nn.Module | None) -> int:
+    """Count the weights of a part's matrices: each costs a multiplication of whatever meets it."""
+    matrices = [module for module in part.modules() if isinstance(module, nn.Linear)] if part else []
+    return sum(matrix.in_features * matrix.out_features for matrix in matrices)

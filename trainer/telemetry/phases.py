@@ -1,0 +1,77 @@
+"""Which phase of the loop time belongs to: on the wall's clock, and on the GPU's without ever waiting for it."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .catalogue import Phase
+
+
+class Marks(Protocol):
+    """Points in the queue of work of a device, which it passes later than the program does."""
+
+    def mark(self) -> Any:
+        """Put a mark behind all work that has been given to the device."""
+
+    def seconds(self, earlier: Any, later: Any) -> float | None:
+        """Time on the device between two marks; None while it has not come to the later one. Does not wait."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time on the device that belongs to one phase."""
+
+    phase: Phase
+    start: Any
+    end: Any
+
+
+class PhaseClock:
+    """Hands on what each phase took: `wall` as soon as it ends, `device` when `read` finds it passed, a step later."""
+
+    def __init__(
+        self,
+        wall: Callable[[Phase, float], None],
+        device: Callable[[Phase, float], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._wall, self._device, self._clock = wall, device, clock
+        self._marks: Marks | None = None
+        self._unread: deque[Stretch] = deque()
+        self._phase: Phase | None = None
+        self._start, self._start_mark = 0.0, None
+
+    def follow(self, marks: Marks) -> None:
+        """Time phases on a device, too, from the next one on."""
+        self._marks = marks
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Give the time of the block to a phase; a phase inside another one pauses it."""
+        outer = self._phase
+        self._switch_to(name)
+        try:
+            yield
+        finally:
+            self._switch_to(outer)
+
+    def read(self) -> None:
+        """Hand on what the device has passed by now, in the order in which it was given."""
+        while self._marks and self._unread:
+            first = self._unread[0]
+            seconds = self._marks.seconds(first.start, first.end)
+            if seconds is None:
+                return
+            self._device(first.phase, seconds)
+            self._unread.popleft()
+
+    def _switch_to(self, phase: Phase | None) -> None:
+        now, mark = self._clock(), self._marks.mark() if self._marks else None
+        if self._phase is not None:
+            self._wall(self._phase, now - self._start)
+            if self._start_mark is not None:
+                self._unread.append(Stretch(self._phase, self._start_mark, mark))
+        self._phase, self._start, self._start_mark = phase, now, mark
