@@ -1,6 +1,9 @@
 """`python -m deploy.grafana`: writes each board to dashboards/, as Grafana reads it; tests compare."""
 
+import json
+
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from .checkpoints import checkpoints
 from .data import data
@@ -8,11 +11,21 @@ from .labels import labels
 from .overview import overview
 from .reading import FOLDER
 
+_REFUSED = ("id", "auto", "auto_min", "auto_count")  # the SDK adds these to a variable; newer schemas have none of them
+
 
 def dashboards() -> dict[str, str]:
     """Say what each file must hold."""
     boards = {"overview": overview(), "data": data(), "labels": labels(), "checkpoints": checkpoints()}
-    return {f"{name}.json": JSONEncoder(indent=1).encode(board) + "\n" for name, board in boards.items()}
+    return {f"{name}.json": _text(board) for name, board in boards.items()}
+
+
+def _text(board: Dashboard) -> str:
+    plain = json.loads(JSONEncoder().encode(board))
+    for variable in plain["templating"]["list"]:
+        for key in _REFUSED:
+            del variable[key]
+    return json.dumps(plain, indent=1) + "\n"
 
 
 if __name__ == "__main__":

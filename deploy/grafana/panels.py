@@ -139,6 +139,7 @@ def identities(title: str, text: str, query: Query, hidden: list[str]) -> Made:
         .targets([_target(query).instant().format(PromQueryFormat.TABLE)])
         .with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": columns}))
         .no_value(NO_VALUE)
+        .show_header(True)
         .height(8)
         .span(8)
     )
