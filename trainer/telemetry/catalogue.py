@@ -124,7 +124,7 @@ FIRST_RANK = (
     Metric(
         "goodput_seconds_total",
         "counter",
-        "Time of the run by what it was spent on; what is lost was counted as productive before.",
+        "What time was spent on since the checkpoint that this process went on from, or since its start.",
         labels=("kind",),
         first_rank_only=True,
         values=GOODPUT_KINDS,

@@ -14,7 +14,7 @@ OF_PHASE: dict[Phase, GoodputKind] = {
 
 
 class Goodput:
-    """Hands on seconds by kind. All kinds but `lost` add up to the time since the run was first started."""
+    """Hands on seconds by kind, each once: they add up to the time since the checkpoint that this life goes on from."""
 
     def __init__(self, add: Callable[[GoodputKind, float], None]) -> None:
         self._add = add
@@ -35,12 +35,10 @@ class Goodput:
             self._waited += seconds
 
     def step_done(self, seconds: float, *, applied: bool) -> float:
-        """Count a step which took so long, its wait for data included; if not `applied`, it is lost at once.
+        """Count a step which took so long, its wait for data included; returns the seconds without the wait.
 
-        Returns the seconds without the wait.
+        What is not `applied` is lost.
         """
         worked, self._waited = max(seconds - self._waited, 0.0), 0.0
-        self._add("productive", worked)
-        if not applied:
-            self._add("lost", worked)
+        self._add("productive" if applied else "lost", worked)
         return worked
