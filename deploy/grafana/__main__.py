@@ -11,8 +11,6 @@ from .labels import labels
 from .overview import overview
 from .reading import FOLDER
 
-_REFUSED = ("id", "auto", "auto_min", "auto_count")  # the SDK adds these to a variable; newer schemas have none of them
-
 
 def dashboards() -> dict[str, str]:
     """Say what each file must hold."""
@@ -21,10 +19,14 @@ def dashboards() -> dict[str, str]:
 
 
 def _text(board: Dashboard) -> str:
+    """Leave out what the SDK adds for old versions of Grafana, and the schema of new ones refuses."""
     plain = json.loads(JSONEncoder().encode(board))
     for variable in plain["templating"]["list"]:
-        for key in _REFUSED:
+        for key in ("id", "auto", "auto_min", "auto_count"):
             del variable[key]
+    for panel in plain["panels"]:
+        panel.get("options", {}).pop("footer", None)
+    del plain["style"]
     return json.dumps(plain, indent=1) + "\n"
 
 
