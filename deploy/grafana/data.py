@@ -49,7 +49,6 @@ def _waiting() -> list[Made]:
             "Share of the time of all ranks.",
             Query(f"{summed(waited)} / {summed(all_phases)}"),
             unit=units.PercentUnit,
-            limit=Limit(0.3, "LmmtcDataStarved"),
         ),
         lines(
             "Ranks that wait most",
@@ -67,13 +66,6 @@ def _waiting() -> list[Made]:
             "Tokens of a record",
             "Mean over what was trained on.",
             Query(f"{summed(rate('train_tokens_total'))} / ({summed(rate('train_records_total'))} > 0)"),
-        ),
-        lines(
-            "Left out of the corpus",
-            "Share of records that conversion left out as bad ones; it changes with the data set.",
-            Query(recorded("run:lmmtc_dataset_skipped_records:ratio")),
-            unit=units.PercentUnit,
-            limit=Limit(0.01, "LmmtcBadRecords"),
         ),
     ]
 

@@ -1,6 +1,7 @@
 """What a panel looks like: lines over time, one number as of now, bars, a table; each says which metrics it shows."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table, timeseries
@@ -8,7 +9,6 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
-    GraphTresholdsStyleMode,
     LegendDisplayMode,
     StackingMode,
     VisibilityMode,
@@ -62,14 +62,12 @@ class Limit:
     alert: str
 
 
-def lines(
-    title: str, text: str, *queries: Query, unit: str = "short", limit: Limit | None = None, stacked: bool = False
-) -> Made:
-    """Draw series over time; a limit is a dashed line."""
+def lines(title: str, text: str, *queries: Query, unit: str = "short", stacked: bool = False) -> Made:
+    """Draw series over time."""
     panel = (
         timeseries.Panel()
         .title(title)
-        .description(_description(text, queries, limit))
+        .description(_description(text, queries))
         .datasource(SOURCE)
         .targets([_target(query, _REF_IDS[number]) for number, query in enumerate(queries)])
         .unit(unit)
@@ -77,12 +75,6 @@ def lines(
         .no_value(NO_VALUE)
         .show_points(VisibilityMode.AUTO)
         .legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(True))
-        .thresholds(_thresholds(limit))
-        .thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(
-                GraphTresholdsStyleMode.DASHED if limit else GraphTresholdsStyleMode.OFF
-            )
-        )
         .height(8)
         .span(8)
     )
@@ -115,14 +107,14 @@ def bars(title: str, text: str, query: Query, *, unit: str) -> Made:
     return (
         bargauge.Panel()
         .title(title)
-        .description(_description(text, [query], None))
+        .description(_description(text, [query]))
         .datasource(SOURCE)
         .targets([_target(query).instant()])
         .unit(unit)
         .min(0)
         .no_value(NO_VALUE)
         .orientation(VizOrientation.HORIZONTAL)
-        .thresholds(_thresholds(None))
+        .thresholds(_thresholds())
         .height(8)
         .span(8)
     )
@@ -134,7 +126,7 @@ def identities(title: str, text: str, query: Query, hidden: list[str]) -> Made:
     return (
         table.Panel()
         .title(title)
-        .description(_description(text, [query], None))
+        .description(_description(text, [query]))
         .datasource(SOURCE)
         .targets([_target(query).instant().format(PromQueryFormat.TABLE)])
         .with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": columns}))
@@ -150,7 +142,7 @@ def names_in(expression: str) -> list[str]:
     return list(dict.fromkeys(_NAME.findall(expression)))
 
 
-def _description(text: str, queries: list[Query] | tuple[Query, ...], limit: Limit | None) -> str:
+def _description(text: str, queries: Sequence[Query], limit: Limit | None = None) -> str:
     names = dict.fromkeys(name for query in queries for name in names_in(query.expression))
     warned = f"\n\nRed is where {limit.alert} begins to count." if limit else ""
     return f"{text}\n\nMetrics: {', '.join(f'`{name}`' for name in names)}{warned}"
@@ -160,6 +152,6 @@ def _target(query: Query, ref_id: str = "A") -> prometheus.Dataquery:
     return prometheus.Dataquery().ref_id(ref_id).expr(query.expression).legend_format(query.legend)
 
 
-def _thresholds(limit: Limit | None) -> dashboard.ThresholdsConfig:
+def _thresholds(limit: Limit | None = None) -> dashboard.ThresholdsConfig:
     steps = [Threshold(None, "green"), *([Threshold(limit.value or _ABOVE_ZERO, "red")] if limit else [])]
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
