@@ -92,6 +92,18 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+def two_free_ports() -> int:
+    """Find a port that is free now together with the next one."""
+    for _ in range(100):
+        first = free_port()
+        try:
+            socket.create_server(("127.0.0.1", first + 1)).close()
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no two free ports beside each other")
+
+
 def write_config(path: Path, **sections: Mapping[str, object]) -> Path:
     """Write a configuration file; JSON's plain values are TOML's."""
     tables = [

@@ -1,7 +1,6 @@
 """Two ranks under a real Prometheus: what it works out of them, and who is called when one of them is killed."""
 
 import math
-import socket
 from collections import deque
 from pathlib import Path
 from threading import Thread
@@ -11,22 +10,10 @@ import psutil
 import pytest
 
 from tests.deploy.prometheus.rules import all_rules, load
-from tests.programs import PROGRAMS, free_port, started, write_config
+from tests.programs import PROGRAMS, started, two_free_ports, write_config
 from tests.prometheus_server import LOCAL, Prometheus, alertmanager, fetch, needs_servers, pager, prometheus, wait_until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]
-
-
-def two_free_ports() -> int:
-    """Find a port that is free now together with the next one."""
-    for _ in range(100):
-        first = free_port()
-        try:
-            socket.create_server((LOCAL, first + 1)).close()
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no two free ports beside each other")
 
 
 @pytest.fixture
