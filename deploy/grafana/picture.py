@@ -18,15 +18,9 @@ from .asking import Line, Span, ask
 from .reading import Question, boards, questions
 
 COLUMNS = 4
-RATE_INTERVAL = "15s"
+RATE_INTERVAL = "1m"  # four scrapes of deploy/prometheus/prometheus.yml, as Grafana would choose
 DOTS_PER_INCH = 70
-FORMATS: dict[str, Formatter] = {
-    "percentunit": PercentFormatter(xmax=1),
-    "s": EngFormatter("s"),
-    "bytes": EngFormatter("B"),
-    "binBps": EngFormatter("B/s"),
-    "flops": EngFormatter("FLOP/s"),
-}
+QUANTITIES = {"s": "s", "bytes": "B", "binBps": "B/s", "flops": "FLOP/s"}
 
 
 def draw(url: str, span: Span, folder: Path) -> list[Path]:
@@ -60,10 +54,16 @@ def _draw_panel(axes: Axes, question: Question, answers: list[tuple[Line, str]],
     for line, name in answers:
         axes.plot([at - span.start for at, _ in line.points], [value for _, value in line.points], label=name)
     axes.set_xlim(0, span.end - span.start)
-    axes.yaxis.set_major_formatter(FORMATS.get(question.unit, ScalarFormatter()))
+    axes.yaxis.set_major_formatter(_formatter(question.unit))
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, loc="best")
+
+
+def _formatter(unit: str) -> Formatter:
+    if unit == "percentunit":
+        return PercentFormatter(xmax=1)
+    return EngFormatter(QUANTITIES[unit]) if unit in QUANTITIES else ScalarFormatter()
 
 
 def _text(lines: list[Line]) -> str:
