@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from .frame import board
 from .panels import Limit, Made, Query, bars, lines, number
-from .queries import highest, rate, recorded, series, summed
+from .queries import highest, rate, recorded, reported, series, summed
 
 _AGE = recorded("run:lmmtc_checkpoint_age_seconds:min")
 _INTERVAL = recorded("run:lmmtc_checkpoint_interval_seconds:max")
@@ -20,7 +20,6 @@ def checkpoints() -> Dashboard:
 
 
 def _now() -> list[Made]:
-    saved = series("checkpoint_last_success_timestamp_seconds")
     return [
         number(
             "Age of the checkpoint, of what is allowed",
@@ -32,18 +31,18 @@ def _now() -> list[Made]:
         number(
             "Last save",
             "When it was complete; nothing before the first one of a process.",
-            Query(f"1000 * {highest(f'({saved} > 0)')}"),
+            Query(f"1000 * {highest(reported('checkpoint_last_success_timestamp_seconds'))}"),
             unit=units.DateTimeFromNow,
         ),
         number(
             "Goodput",
-            "Share of all time that has taught the model something which still counts.",
+            "Share of the time since the last start that has taught the model something.",
             Query(recorded("run:lmmtc_goodput:ratio")),
             unit=units.PercentUnit,
         ),
         number(
             "Lost",
-            "Time of steps that had to be done again, in all lives of the run.",
+            "Time of steps that are done again since the last start, and of those that were skipped.",
             Query(summed(series("goodput_seconds_total", kind="lost"))),
             unit=units.Seconds,
         ),
@@ -61,7 +60,10 @@ def _saving() -> list[Made]:
             unit=units.Seconds,
         ),
         lines(
-            "Time of a save", "The last one.", Query(highest(series("checkpoint_duration_seconds"))), unit=units.Seconds
+            "Time of a save",
+            "The last one.",
+            Query(highest(reported("checkpoint_duration_seconds"))),
+            unit=units.Seconds,
         ),
         lines(
             "Time in saves",
@@ -76,7 +78,7 @@ def _goodput() -> list[Made]:
     return [
         bars(
             "What time went to",
-            "Seconds by kind; what is lost was productive before.",
+            "Seconds by kind since the last start, the time down before it among them; what is lost was productive before.",
             Query(recorded("run_kind:lmmtc_goodput_seconds:sum"), "{{run_id}} {{kind}}"),
             unit=units.Seconds,
         ),
@@ -88,7 +90,7 @@ def _goodput() -> list[Made]:
         ),
         lines(
             "Goodput",
-            "Share of all time until then that had taught the model something which still counted.",
+            "Share of the time since the last start that has taught the model something; a start begins anew.",
             Query(recorded("run:lmmtc_goodput:ratio")),
             unit=units.PercentUnit,
         ),

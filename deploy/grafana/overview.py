@@ -5,9 +5,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from .frame import board
 from .panels import Limit, Made, Query, identities, lines, number
-from .queries import highest, lowest, quantile, ranks, rate, recorded, series, summed
+from .queries import highest, lowest, quantile, ranks, rate, recorded, reported, series, summed
 
 _WORLD = "run:lmmtc_world_size:max"
+_LAST_STEP = reported("last_step_timestamp_seconds")
 _LATEST_WORLD = f"last_over_time({recorded(_WORLD)}[15m])"
 
 
@@ -54,7 +55,7 @@ def _now() -> list[Made]:
         ),
         number(
             "Goodput",
-            "Share of all time that has taught the model something which still counts.",
+            "Share of the time since the last start that has taught the model something.",
             Query(recorded("run:lmmtc_goodput:ratio")),
             unit=units.PercentUnit,
         ),
@@ -68,7 +69,7 @@ def _learning() -> list[Made]:
             "Over all ranks, at the last step.",
             Query(highest(series("loss"), "term"), "{{run_id}} {{term}}"),
         ),
-        lines("Gradient norm", "Of dense parameters, before clipping.", Query(highest(series("gradient_norm")))),
+        lines("Gradient norm", "Of dense parameters, before clipping.", Query(highest(reported("gradient_norm")))),
         lines(
             "Learning rate",
             "Of dense parameters and of label rows.",
@@ -82,7 +83,9 @@ def _learning() -> list[Made]:
             unit=units.PercentUnit,
         ),
         lines(
-            "Step", "Of the run, over all its lives; it falls back where a run goes on.", Query(highest(series("step")))
+            "Step",
+            "Of the run, over all its lives; it falls back where a run goes on.",
+            Query(highest(reported("step"))),
         ),
         identities("Ranks", "Who trains, and in which version.", Query(ranks()), ["job", "namespace"]),
     ]
@@ -130,8 +133,8 @@ def _speed() -> list[Made]:
         ),
         lines(
             "Ranks apart",
-            "Time between the last steps of the first and of the last rank; one that hangs falls behind.",
-            Query(f"{highest(_last_step())} - {lowest(_last_step())}"),
+            "How far the last steps of ranks lie apart: one that hangs falls behind. Below two scrapes, it is chance.",
+            Query(f"{highest(_LAST_STEP)} - {lowest(_LAST_STEP)}"),
             unit=units.Seconds,
         ),
     ]
@@ -152,7 +155,3 @@ def _memory() -> list[Made]:
             unit=units.BytesIEC,
         ),
     ]
-
-
-def _last_step() -> str:
-    return f"({series('last_step_timestamp_seconds')} > 0)"

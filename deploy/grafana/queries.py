@@ -18,6 +18,11 @@ def series(name: str, suffix: str = "", **labels: str) -> str:
     return f"{NAMES[name]}{suffix}{{{', '.join(matchers)}}}"
 
 
+def reported(name: str) -> str:
+    """Select a gauge that is 0 until it is first set; what is not a number differs from 0, too."""
+    return f"({series(name)} != 0)"
+
+
 def rate(name: str, suffix: str = "", **labels: str) -> str:
     """Say how fast a counter rises, a second."""
     return f"rate({series(name, suffix, **labels)}[$__rate_interval])"
