@@ -78,7 +78,7 @@ def _goodput() -> list[Made]:
     return [
         bars(
             "What time went to",
-            "Seconds by kind since the last start, the time down before it among them; what is lost was productive before.",
+            "Seconds by kind since the last start, and the time down before it; what is lost was productive before.",
             Query(recorded("run_kind:lmmtc_goodput_seconds:sum"), "{{run_id}} {{kind}}"),
             unit=units.Seconds,
         ),
