@@ -92,12 +92,12 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def two_free_ports() -> tuple[int, int]:
-    """Find a free port whose successor is free too."""
+def two_free_ports() -> int:
+    """Find a port that is free now together with the next one, and give the first."""
     while True:
         first = free_port()
         with suppress(OSError), socket.create_server(("", first + 1)):
-            return first, first + 1
+            return first
 
 
 def write_config(path: Path, **sections: Mapping[str, object]) -> Path:

@@ -28,7 +28,7 @@ def test_a_laptop_and_then_a_node_train_on_the_same_shards(tmp_path: Path) -> No
     for many, few in FEWER.items():
         assert many in node
         node = node.replace(many, few)
-    port, _ = two_free_ports()
+    port = two_free_ports()
     run(checkout, shortened(node.replace("telemetry.port=9400", f"telemetry.port={port}")))
     assert (checkout / "runs" / "node" / "success.json").is_file()
     assert (checkout / "runs" / "node" / "evaluation.json").is_file()

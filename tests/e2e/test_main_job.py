@@ -40,7 +40,7 @@ def job(
     place = tmp_path_factory.mktemp("job")
     corpus = tiny_dataset.with_name("tiny.jsonl")
     finish(PROGRAMS / "lmmtc", "shard", corpus, place / "shards", "--tokenizer", tokenizer_folder)
-    ports = two_free_ports()
+    port = two_free_ports()
     config = write_config(
         place / "run.toml",
         run={"folder": place / "run", "threads": 1},
@@ -49,11 +49,11 @@ def job(
         train={"steps": STEPS, "global_batch": 32, "micro_batch": 16},
         checkpoint={"every_steps": 3},
         evaluation={"every_steps": 4},
-        telemetry={"port": ports[0]},
+        telemetry={"port": port},
     )
     command = (PROGRAMS / "deepspeed", "--num_accelerators", 2, "--master_port", free_port())
     with started(*command, "launcher/run.py", "--config", config) as program:
-        metrics = scrape_to_the_end(program, ports)
+        metrics = scrape_to_the_end(program, (port, port + 1))
         return Job(place / "run", corpus, end_of(program), metrics)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.data_wait import two_free_ports
 from tests.deploy.prometheus.rules import all_rules, load
-from tests.programs import PROGRAMS, started, write_config
+from tests.programs import PROGRAMS, started, two_free_ports, write_config
 from tests.prometheus_server import LOCAL, Prometheus, alertmanager, fetch, needs_servers, pager, prometheus, wait_until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]

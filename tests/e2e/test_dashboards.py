@@ -1,0 +1,77 @@
+"""Every panel of every board has something to show of a real run: two ranks, scraped by a real Prometheus."""
+
+import math
+import time
+from collections import deque
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from matplotlib.image import imread
+
+from deploy.grafana.asking import Span, ask
+from deploy.grafana.picture import draw
+from deploy.grafana.reading import Question, boards, questions
+from tests.programs import PROGRAMS, free_port, started, two_free_ports, write_config
+from tests.prometheus_server import LOCAL, needs_servers, prometheus, wait_until
+
+pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]
+
+# What a run on a CPU, with its data in a folder, cannot show.
+EMPTY = {
+    "GPU memory of the fullest rank": "torch hands out GPU memory only where there is a GPU",
+    "Found in the cache": "there is a cache only where the data set is in a bucket",
+}
+LARGEST_PICTURE = 200_000  # bytes
+
+
+@pytest.fixture
+def port() -> int:
+    return two_free_ports()
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, port: int) -> Path:
+    """Configure a run without end that evaluates and saves all the time."""
+    return write_config(
+        tmp_path / "run.toml",
+        run={"folder": tmp_path / "run", "threads": 1},
+        data={"dataset": tiny_dataset},
+        model={"encoder": tiny_encoder, "max_tokens": 24},
+        train={"steps": 10**6, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
+        checkpoint={"every_steps": 20},
+        evaluation={"every_steps": 20, "records": 8},
+        telemetry={"port": port, "peak_flops": 1e9},
+    )
+
+
+def test_every_panel_has_finite_numbers_to_show(config: Path, port: int, tmp_path: Path) -> None:
+    asked = [question for board in boards().values() for question in questions(board, "10s")]
+    with started(PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config) as running:
+        Thread(target=deque, args=(running.stdout, 0), daemon=True).start()  # a full pipe would stop rank 0
+        wait_until(lambda: list((tmp_path / "run").glob("checkpoints/step-*")), timeout=150)
+        targets = [f"{LOCAL}:{port}", f"{LOCAL}:{port + 1}"]
+        with prometheus(tmp_path, targets, alertmanager=free_port()) as server:
+            url, start = f"http://{LOCAL}:{server.port}", time.time()
+            waiting = [question for question in asked if question.title not in EMPTY]
+            while waiting := [question for question in waiting if not shows(url, question)]:
+                assert time.time() < start + 60, f"nothing finite to show: {waiting}"
+                time.sleep(1)
+            assert {question.title for question in asked if not ask(url, question.expression, now())} == set(EMPTY)
+            pictures = draw(url, Span(start, time.time(), 1), tmp_path)
+    assert {path.stem for path in pictures} == set(boards())
+    for path in pictures:
+        assert path.stat().st_size < LARGEST_PICTURE
+        assert imread(path).std() > 0.05  # an empty sheet is white all over
+
+
+def shows(url: str, question: Question) -> bool:
+    """Tell whether a question has answers, and all are numbers that can be drawn."""
+    values = [value for line in ask(url, question.expression, now()) for _, value in line.points]
+    return bool(values) and all(map(math.isfinite, values))
+
+
+def now() -> Span:
+    """Give the present moment."""
+    at = time.time()
+    return Span(at, at, 1)
