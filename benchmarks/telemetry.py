@@ -1,30 +1,27 @@
 """`python -m benchmarks.telemetry CONFIG`: which share of a real training step its metrics and events take.
 
 One rank trains in this process, and a stopwatch hangs at every place where training gives time to telemetry: the hooks
-that report a step, and the phase clock. A thread scrapes the endpoint every second; a scrape holds the interpreter, so
-it counts in full, once in the 15 seconds of the sample configuration of Prometheus. From the end of the third step to
-the last. Last line: JSON.
+that report a step, and the phase clock. Before the endpoint closes it is scraped some more: a scrape counts in full,
+once in the 15 seconds of the sample configuration of Prometheus. Seconds are those of the processor, so that other
+work on the machine is in none of them. From the end of the third step to the last. Last line: JSON.
 """
 
 import argparse
 import json
-import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 from typing import Any
 from urllib.request import urlopen
 
-from benchmarks.data_wait import two_free_ports
 from launcher.training import train
 from trainer.hooks import FetchReporting, Reporting, WorkReporting
-from trainer.telemetry import PhaseClock
+from trainer.telemetry import PhaseClock, Telemetry
 
 WARM = 3
+SCRAPES = 20
 SCRAPE_INTERVAL = 15.0
 PLACES: tuple[tuple[type, str], ...] = (
     (Reporting, "after_step"),
@@ -36,27 +33,42 @@ PLACES: tuple[tuple[type, str], ...] = (
 
 @dataclass
 class Watch:
-    """What telemetry has taken so far, and when steps ended and how much it was then."""
+    """Processor seconds of telemetry so far; when steps ended, and how much it was then; those of a scrape."""
 
     spent: float = 0.0
     ends: list[tuple[float, float]] = field(default_factory=list)
+    scrape: float = 0.0
 
     def hang_at(self, owner: type, name: str) -> None:
         """Time a method in all its calls; none of `PLACES` calls another."""
-        method: Callable[..., Any] = getattr(owner, name)
+        method = getattr(owner, name)
 
         @wraps(method)
         def timed(*arguments: Any) -> Any:
-            started = time.perf_counter()
+            started = time.thread_time()
             try:
                 return method(*arguments)
             finally:
-                now = time.perf_counter()
+                now = time.thread_time()
                 self.spent += now - started
                 if owner is Reporting:
                     self.ends.append((now, self.spent))
 
         setattr(owner, name, timed)
+
+    def scrape_before_the_end(self) -> None:
+        """Scrape an endpoint that closes; what asks is counted with what answers."""
+        close = Telemetry.close
+
+        def scrape_and_close(telemetry: Telemetry) -> None:
+            started = time.process_time()
+            for _ in range(SCRAPES):
+                with urlopen(f"http://127.0.0.1:{telemetry.port}/metrics", timeout=60) as answer:
+                    answer.read()
+            self.scrape = (time.process_time() - started) / SCRAPES
+            close(telemetry)
+
+        setattr(Telemetry, "close", scrape_and_close)  # noqa: B010  # to a type checker, a method is no variable
 
     def per_step(self) -> tuple[float, float]:
         """Return seconds of a step, and those of telemetry in it, means over the steps that are warm."""
@@ -72,42 +84,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--set", action="append", default=[], help="as in training")
     options = parser.parse_args()
-    watch, port = Watch(), two_free_ports()
+    watch = Watch()
+    watch.scrape_before_the_end()
     for owner, name in PLACES:
         watch.hang_at(owner, name)
     with TemporaryDirectory() as folder:
-        settings = [f"run.folder={folder}/run", f"train.steps={options.steps}", f"telemetry.port={port}"]
-        scrapes = scraped_while(port, lambda: train(options.config, [*settings, *options.set]))
+        settings = [f"run.folder={folder}/run", f"train.steps={options.steps}", "telemetry.port=0"]
+        train(options.config, [*settings, *options.set])
     step, own = watch.per_step()
-    scrape = statistics.median(scrapes)
-    share = own / step + scrape / SCRAPE_INTERVAL
-    print(f"step {1e3 * step:.1f} ms, telemetry in it {1e3 * own:.3f} ms, a scrape {1e3 * scrape:.1f} ms")
-    print(json.dumps({"overhead": round(share, 6), "hooks": round(own / step, 6), "scrape_seconds": round(scrape, 5)}))
-
-
-def scraped_while(port: int, work: Callable[[], object]) -> list[float]:
-    """Scrape once a second while the work goes on; returns how long each scrape took."""
-    seconds: list[float] = []
-    over = Event()
-
-    def scrape() -> None:
-        while not over.wait(1.0):
-            started = time.perf_counter()
-            try:
-                with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                    answer.read()
-            except OSError:  # not served yet, or no more
-                continue
-            seconds.append(time.perf_counter() - started)
-
-    thread = Thread(target=scrape)
-    thread.start()
-    try:
-        work()
-    finally:
-        over.set()
-        thread.join()
-    return seconds
+    share = own / step + watch.scrape / SCRAPE_INTERVAL
+    print(f"step {1e3 * step:.1f} ms, telemetry in it {1e3 * own:.3f} ms, a scrape {1e3 * watch.scrape:.1f} ms")
+    print(json.dumps({"overhead": round(share, 6), "hooks": round(own / step, 6), "scrape": round(watch.scrape, 5)}))
 
 
 if __name__ == "__main__":
