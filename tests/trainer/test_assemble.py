@@ -34,6 +34,8 @@ def test_rows_that_do_not_fit_are_refused_before_they_or_the_folder_are_made(
     on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     answers = on_ranks(begin_without_memory, 2, tiny_config(tiny_dataset, tiny_encoder, tmp_path / "run"))
-    wanted = "label rows: 48 labels x 20 in fp32 with sgd and a buffer of gradients take 0.0 GB on each of 2 ranks, and"
+    wanted = (
+        "label rows: 48 labels x 20 in fp32 with sgd and a buffer of gradients and a copy for saves take 0.0 GB on "
+    )
     assert [answer[: len(wanted)] for answer in answers] == [wanted] * 2
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,6 @@
 """Checkpoints in a bucket of a real server: published whole or not at all, by one run, and fetched in part."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,13 +15,9 @@ from torch import Tensor
 
 from sharding import DataError
 from sharding.remote import Bucket, open_bucket
-from tests.s3_server import environment
 from tests.trainer.checkpoint.test_store import meta
-from tests.trainer.parts import tiny_config
-from tests.trainer.test_loop import run as train
 from trainer.checkpoint import CheckpointMeta, CheckpointStore
 from trainer.checkpoint.bucket import CheckpointBucket
-from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import CheckpointError
 from trainer.labels import RowRange
@@ -252,54 +247,6 @@ def test_a_scratch_folder_without_room_is_named_and_not_taken_for_damage(
         store.newest()
 
 
-def share(ranks: Ranks, url: str, endpoint: str, folder: str) -> list[str]:
-    """Load as a rank of a machine that shares nothing but the bucket; name what was fetched."""
-    os.environ.update(environment(endpoint))
-    tempfile.tempdir = folder
-    store = store_at(url, ranks)
-    fetched = store.newest(RowRange.of_rank(ROWS, ranks.rank, ranks.world_size))
-    assert fetched
-    names = sorted(path.name for path in fetched.iterdir())
-    store.release()
-    return names
-
-
-def save_twice(ranks: Ranks, url: str, endpoint: str) -> None:
-    os.environ.update(environment(endpoint))
-    save_all(store_at(url, ranks), 1, 2)
-
-
-@pytest.mark.ranks
-def test_a_rank_fetches_what_it_needs_alone_and_damage_that_any_finds_sends_all_to_the_one_before(
-    on_ranks: OnRanks, s3: str, endpoint: str, scratch: Path
-) -> None:
-    on_ranks(save_twice, 2, s3, endpoint)
-    first, second = "rows-0000000000-0000000024.safetensors", "rows-0000000024-0000000048.safetensors"
-    assert on_ranks(share, 3, s3, endpoint, str(scratch)) == [
-        ["dense.safetensors", "meta.json", "random-00000.safetensors", first],
-        ["dense.safetensors", "meta.json", "random-00001.safetensors", first, second],
-        ["dense.safetensors", "meta.json", second],
-    ]
-    assert list(scratch.glob("lmmtc-*")) == []
-    bucket = open_bucket(s3)
-    flip_a_byte(bucket, object_of(bucket, 2, second))
-    assert on_ranks(newest_of, 2, s3, endpoint) == [
-        [1, 2, "is damaged, as another rank has found"],
-        [1, 2, f"{second} is missing or does not have the contents that were saved"],
-    ]
-
-
-def newest_of(ranks: Ranks, url: str, endpoint: str) -> list[Any]:
-    os.environ.update(environment(endpoint))
-    passed: list[tuple[int, str]] = []
-    store = store_at(url, ranks)
-    folder = store.newest(RowRange.of_rank(ROWS, ranks.rank, 2), lambda *told: passed.append(told))
-    assert folder
-    step = CheckpointMeta.read(folder).step
-    store.release()
-    return [step, *passed[0]]
-
-
 def test_the_list_of_checkpoints_says_of_each_where_it_is_and_what_its_description_sums_to(s3: str) -> None:
     save_all(store_at(s3), 1, 2)
     found = open_bucket(s3).get("latest")
@@ -309,32 +256,3 @@ def test_the_list_of_checkpoints_says_of_each_where_it_is_and_what_its_descripti
     assert {f"{each['folder']}/meta.json" for each in listed} <= set(open_bucket(s3).sizes())
     saved = store_at(s3).place.describe(2)
     assert (saved.meta, saved.bytes > 0, saved.at.isoformat()) == (meta(2), True, listed[1]["at"])
-
-
-def run(ranks: Ranks, config: Config, endpoint: str, stop_at: int) -> tuple[str, int]:
-    """Train as the launcher does, stopping at a step; 0: at the last."""
-    os.environ.update(environment(endpoint))
-    return train(ranks, config, stop_at)
-
-
-@pytest.mark.ranks
-@pytest.mark.slow
-def test_a_run_goes_on_from_a_bucket_on_machines_that_share_nothing_else(
-    on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path, s3: str, endpoint: str
-) -> None:
-    def config(name: str, url: str | None) -> Config:
-        training = {"steps": 6, "global_batch": 12, "micro_batch": 6, "zero_stage": 1}
-        saves = {"store": url, "every_steps": 2}
-        return tiny_config(tiny_dataset, tiny_encoder, tmp_path / name, train=training, checkpoint=saves)
-
-    assert on_ranks(run, 2, config("whole", None), endpoint, 0) == [("done", 0)] * 2
-    assert on_ranks(run, 2, config("begun", s3), endpoint, 3) == [("stopped", 0)] * 2
-    assert not (tmp_path / "begun" / "checkpoints").exists()
-    # Another folder is what another machine would have.
-    assert on_ranks(run, 2, config("continued", s3), endpoint, 0) == [("done", 3)] * 2
-    store = store_at(s3)
-    folder = store.newest()
-    assert folder
-    for path in (tmp_path / "whole" / "checkpoints" / "step-00000006").glob("*.safetensors"):
-        assert (folder / path.name).read_bytes() == path.read_bytes()
-    assert store.place.steps() == [4, 6]
