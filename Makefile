@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow soak check clean
+.PHONY: demo test test-slow soak lint check clean
 
 demo: $(VENV)/.demo
 	bash examples/icd10/run.sh
@@ -21,11 +21,13 @@ test-slow: $(VENV)/.test
 soak: $(VENV)/.test
 	pytest -m soak
 
-check: $(VENV)/.dev
+lint: $(VENV)/.dev
 	ruff format --check
 	ruff check
 	basedpyright
 	lint-imports
+
+check: lint
 	pytest -m "not slow and not ranks"
 
 clean:

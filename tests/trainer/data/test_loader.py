@@ -70,7 +70,7 @@ def test_a_step_that_is_asked_for_too_early_did_not_stand_ready(loader: Loader) 
 
     source = replace(loader, collate=collate, ready=told.append).steps(StreamState())
     next(source)  # the second step waits for its first micro-batch
-    Timer(0.5, may_go_on.release, [ACCUMULATION]).start()
+    Timer(0.5, may_go_on.release, [2 * ACCUMULATION]).start()  # the third is begun with the second
     next(source)
     assert told[1] == 0
 
