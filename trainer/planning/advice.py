@@ -88,6 +88,8 @@ def _changes(plan: Plan) -> Iterator[Settings]:
         yield {"labels.placement": "host"}
     if plan.cluster.has_gpus and config.train.precision == "fp32":
         yield {"train.precision": "bf16"}
+    if config.checkpoint.background:
+        yield {"checkpoint.background": False}
     yield from ({"nodes.count": plan.cluster.nodes.count * times} for times in (2, 4, 8))
 
 

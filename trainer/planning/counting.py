@@ -54,9 +54,15 @@ class Counting:
         new = block * self.work.row_width * _NEW_ROW_BYTES
         return {"parameters": _FULL * self.work.parameters, "label rows": rows, "new rows": new}
 
-    def saved_dense(self) -> int:
-        """Count the copies that the first rank makes to save them: whole parameters and what AdamW keeps of each."""
-        return 3 * _FULL * self.work.parameters
+    def saved(self) -> Parts:
+        """Count the copies on the host that the first rank makes to save them: whole parameters, and what AdamW keeps.
+
+        Rows and their state are copied where training goes on while they are written, and where they are on a GPU.
+        """
+        in_background, kept = self.work.config.checkpoint.background, self.label_table()
+        copied = in_background or (self.on_gpu and self.work.config.labels.placement == "device")
+        rows = kept["label rows"] - self.work.rows + kept["row optimizer state"]  # the marks are not saved
+        return {"saved dense state": 3 * _FULL * self.work.parameters, "saved label rows": rows if copied else 0}
 
     def count_bytes(self) -> int:
         """Count the arrays on the host that have a number for each label of all."""

@@ -39,16 +39,17 @@ def rank_memory(work: Workload, cluster: Cluster) -> RankMemory:
     making = Memory("start", host | here.making_rows())
     table, dense = here.label_table(), here.dense()
     if not cluster.has_gpus:
-        moments = here.moments() | {"checkpoint": {"checkpoint": here.saved_dense()}}
-        training = _fullest(host | dense | table, moments, scatter)
-        return RankMemory(max(making, training, key=_total), Memory("none"))
-    rows = table["label rows"] + table["row optimizer state"]
-    saved = {"checkpoint": here.saved_dense() + rows}  # what a GPU has passes through the host
+        standing, moments = host | dense | table, here.moments()
+        if work.config.checkpoint.background:
+            standing |= here.saved()
+        else:
+            moments |= {"checkpoint": here.saved()}
+        return RankMemory(max(making, _fullest(standing, moments, scatter), key=_total), Memory("none"))
     if work.config.labels.placement == "host":
-        host, table, saved = host | table, {}, {"checkpoint": here.saved_dense()}
+        host, table = host | table, {}
     on_device = {"process": round(process.device_gib * _GIB)} | dense | table
     return RankMemory(
-        host=max(making, Memory("checkpoint", host | saved), key=_total),
+        host=max(making, Memory("checkpoint", host | here.saved()), key=_total),
         device=_fullest(on_device, here.moments(), scatter),
     )
 

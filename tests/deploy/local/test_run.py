@@ -55,6 +55,7 @@ def install_fake_grafana(name: str, tools: Path) -> Path:
 @contextmanager
 def running(tools: Path, folder: Path, **environment: object) -> Iterator[tuple[Popen[str], int]]:
     port = free_port()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else tests in the background hand on that they ignore it
     with started(RUN, folder, env={"PATH": tools, "PROMETHEUS_PORT": port} | environment) as program:
         yield program, port
 

@@ -290,9 +290,9 @@ def test_a_folder_that_is_no_run_is_named(lmmtc: Lmmtc, tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_is_named(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
-    shutil.copyfile(trained / "config.json", tmp_path / "config.json")
-    said = lmmtc("evaluate", tmp_path)
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    said = lmmtc("evaluate", run)
     assert (said.code, said.err) == (
         1,
-        f"CheckpointError: {tmp_path / 'checkpoints'}: there is no checkpoint yet; train the run first\n",
+        f"CheckpointError: {run / 'checkpoints'}: there is no checkpoint yet; train the run first\n",
     )

@@ -45,7 +45,7 @@ def test_what_is_advised_fits(device_gib: int, labels: int, optimizer: str) -> N
 
 
 def test_a_table_that_is_too_large_has_several_remedies() -> None:
-    plan = a_plan(num_labels=40_000_000)
+    plan = a_plan(num_labels=40_000_000, nodes={"host_gib": 4000})
     assert [(lack.place, lack.needed > lack.allowed) for lack in plan.lacks] == [("GPU", True)]
     advised = [dict(advice.settings) for advice in advise(plan)]
     for remedy in ({"labels.optimizer": "rowwise_adagrad"}, {"labels.placement": "host"}, {"nodes.count": 2}):

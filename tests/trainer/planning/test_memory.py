@@ -25,13 +25,14 @@ from trainer.planning.memory import Moving
 from trainer.planning.workload import Pass, Workload
 
 QUERIES, WIDTH, CHUNK, BEST = 64, 256, 4096, 8
-TABLE = ("label rows", "row optimizer state", "row gradients")
+TABLE = ("label rows", "row optimizer state", "row gradients", "saved label rows")
 
 
 @pytest.mark.parametrize(
     "sections",
     [
         {"labels": {"optimizer": "sgd"}},
+        {"labels": {"optimizer": "adam"}, "checkpoint": {"background": False}},
         {"labels": {"optimizer": "adam", "buffer_gradients": True}},
         {"labels": {"optimizer": "rowwise_adagrad", "precision": "bf16"}},
         {"labels": {"optimizer": "adam"}, "train": {"micro_batch": 64}},
@@ -45,7 +46,8 @@ def test_label_rows_take_what_training_refuses_a_machine_for(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     work = a_plan(num_labels=99, **sections).work
     needed = bytes_needed(work.config, 99, work.shape.width, work.world_size, learning=True)
-    counted = Counting(work, on_gpu=False).label_table()
+    counting = Counting(work, on_gpu=False)
+    counted = counting.label_table() | counting.saved()
     assert sum(counted[part] for part in TABLE) == needed["host"]
 
 
@@ -152,7 +154,8 @@ def test_what_is_saved_passes_through_the_host() -> None:
     plan = a_plan(num_labels=30_000_000)
     assert plan.memory.host.moment == "checkpoint"
     rows = sum(plan.memory.device.parts[part] for part in ("label rows", "row optimizer state"))
-    assert plan.memory.host.parts["checkpoint"] == 12 * plan.work.parameters + rows
+    assert plan.memory.host.parts["saved dense state"] == 12 * plan.work.parameters
+    assert plan.memory.host.parts["saved label rows"] == rows - plan.work.rows
 
 
 def test_on_a_cpu_everything_is_on_the_host() -> None:
@@ -162,7 +165,8 @@ def test_on_a_cpu_everything_is_on_the_host() -> None:
 
 
 def test_a_table_is_fullest_when_it_is_made_where_training_takes_little() -> None:
-    plan = a_plan(nodes={"device": "cpu"}, train={"global_batch": 4}, model={"max_tokens": 3, "label_width": 4096})
+    little = {"train": {"global_batch": 4}, "model": {"max_tokens": 3, "label_width": 4096}}
+    plan = a_plan(nodes={"device": "cpu"}, checkpoint={"background": False}, **little)
     assert plan.memory.host.moment == "start"
     assert plan.memory.host.parts["new rows"] == 65_536 * 4096 * 24
 
