@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {
     "train.micro_batch": 16,
     "evaluation.records": RANKS,
     "labels.start": "random",
+    "checkpoint.background": False,  # so short a run would only copy: nothing else is at work while it saves
 }
 
 

@@ -1,4 +1,4 @@
-"""A small data set, a tiny encoder, and ranks to train it on."""
+"""A small data set, a tiny encoder, ranks to train it on, and a bucket of a real server."""
 
 import json
 import os
@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 
 from sharding import convert
 from tests.ranks import ENVIRONMENT, run_ranks
+from tests.s3_server import BUCKET, environment, s3_server
 
 # Before anything imports torch: one thread, because the ranks share the cores with this process.
 os.environ.update(ENVIRONMENT)
@@ -91,3 +93,18 @@ def on_ranks() -> Callable[..., list[Any]]:
 
 def _nothing(_ranks: object) -> None:
     """Do what starting a rank does anyway."""
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as address:
+        yield address
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Set the environment of a user, and name a prefix that nobody else has."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    for name, value in environment(endpoint).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid4().hex}"

@@ -10,7 +10,6 @@ import pytest
 import xxhash
 
 from sharding.remote import Patience, Store, open_store
-from tests.s3_server import BUCKET, environment, s3_server
 from tests.sharding.remote.faulty_proxy import Proxy, faulty_proxy
 
 # As patient as ever, only faster.
@@ -27,21 +26,6 @@ class Shard:
     @property
     def facts(self) -> tuple[str, int, str]:
         return self.name, len(self.content), xxhash.xxh3_128_hexdigest(self.content)
-
-
-@pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as address:
-        yield address
-
-
-@pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Set the environment of a user, and name a prefix that nobody else has."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
-    for name, value in environment(endpoint).items():
-        monkeypatch.setenv(name, value)
-    return f"s3://{BUCKET}/{uuid4().hex}"
 
 
 @pytest.fixture
