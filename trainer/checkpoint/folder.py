@@ -2,6 +2,7 @@
 
 checkpoints/step-00000200/        meta.json (state and checksums), dense.safetensors, rows-*, random-*
 checkpoints/.step-00000400.tmp/   a save under way, or one that was cut off: never read, removed by the next save
+checkpoints/.step-00000100.old.tmp/   an old one that is being deleted, likewise
 """
 
 import json
@@ -64,12 +65,13 @@ class CheckpointFolder:
         files = dict(_gathered(aside))
         with publish(aside / META) as path:
             path.write_text(meta.described(files))
-        shutil.rmtree(final, ignore_errors=True)
+        if final.exists():
+            self._delete(meta.step)
         aside.rename(final)
         sync(self.path)
         steps = self.steps()
         for old in set(steps) - keeps(steps):
-            shutil.rmtree(self.at(old))
+            self._delete(old)
 
     def fetch(self, step: int, ranks: Ranks, rows: RowRange | None) -> Path:
         """Name the folder; rank 0 alone compares all checksums, CheckpointError if one is wrong."""
@@ -89,6 +91,11 @@ class CheckpointFolder:
         folder = self.at(step)
         saved_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         return Saved(CheckpointMeta.read(folder), saved_at, sum(file.stat().st_size for file in folder.iterdir()))
+
+    def _delete(self, step: int) -> None:
+        """Take the name away first: whenever this is cut off, nothing that still has one lacks a file."""
+        nameless = self.at(step).rename(self.path / f".{step_name(step)}.old.tmp")
+        shutil.rmtree(nameless)
 
     def _aside(self, step: int) -> Path:
         return self.path / f".{step_name(step)}.tmp"

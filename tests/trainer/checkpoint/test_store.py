@@ -123,6 +123,24 @@ def test_a_save_that_was_cut_off_is_never_read_and_cleared_by_the_next(store: Ch
     assert not torn.exists()
 
 
+def test_a_deletion_that_is_cut_off_leaves_nothing_torn_to_see(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_all(store, 1, 2, 3)
+
+    def cut_off(folder: Path) -> None:
+        next(folder.iterdir()).unlink()
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", cut_off)
+        with pytest.raises(CheckpointError, match="cut off"):
+            store.save(meta(4), files(4))
+    assert [(step, store.place.damage(step)) for step in store.place.steps()] == [(2, None), (3, None), (4, None)]
+    saved = save_all(store, 3, 4, 5)
+    assert sorted(folder_of(store).path.iterdir()) == saved
+
+
 def test_a_step_that_is_saved_again_replaces_its_damaged_self(store: CheckpointStore) -> None:
     saved = save_all(store, 1, 2)
     flip_a_byte(saved[1] / "part-0.safetensors")
