@@ -1,5 +1,6 @@
 """The settings of a run: schema, loading, and what DeepSpeed is told."""
 
+from .deepspeed import BUCKET as BUCKET
 from .deepspeed import accumulation_steps as accumulation_steps
 from .deepspeed import deepspeed_config as deepspeed_config
 from .loading import check_config as check_config

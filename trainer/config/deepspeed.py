@@ -7,6 +7,8 @@ from sharding import accumulation
 from ..errors import ConfigError
 from .schema import Config
 
+BUCKET = 500_000_000  # gradients that ZeRO reduces at a time, at most
+
 
 def accumulation_steps(config: Config, world_size: int) -> int:
     """Fewest micro-steps that fit `global_batch` records into micro-batches of at most `micro_batch` on every rank.
@@ -41,7 +43,7 @@ def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
         "train_micro_batch_size_per_gpu": config.train.global_batch // world_size // steps,
         "gradient_accumulation_steps": steps,
         "gradient_clipping": config.train.clip,
-        "zero_optimization": {"stage": config.train.zero_stage},
+        "zero_optimization": {"stage": config.train.zero_stage, "reduce_bucket_size": BUCKET},
         "zero_allow_untested_optimizer": True,
         "torch_autocast": {"enabled": config.train.precision == "bf16", "dtype": "bfloat16"},
         "steps_per_print": 2**31,

@@ -21,7 +21,7 @@ class Engine:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> None:
         parts: tuple[Any, ...] = deepspeed.initialize(
-            model=model, optimizer=optimizer, config=config, dist_init_required=False
+            model=model, optimizer=optimizer, config=_fit_bucket(config, model), dist_init_required=False
         )
         self._engine, self._optimizer = parts[:2]
         self._watch = GradientWatch(model)
@@ -93,3 +93,9 @@ class Engine:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave, under any world size and any stage. A collective."""
         load(self._optimizer, dict(self.module.named_parameters()), tensors)
+
+
+def _fit_bucket(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Let a bucket be no larger than all gradients: ZeRO allocates it whole, which is 1.9 GiB for a small encoder."""
+    zero, gradients = config["zero_optimization"], sum(parameter.numel() for parameter in model.parameters())
+    return config | {"zero_optimization": zero | {"reduce_bucket_size": min(gradients, zero["reduce_bucket_size"])}}

@@ -5,6 +5,7 @@ Formulas follow the code that they are about. P parameters, W ranks, other shape
 
 from dataclasses import dataclass
 
+from ..config import BUCKET
 from .activations import cast_bytes, pass_bytes, prefix_gradient_bytes
 from .workload import Workload
 
@@ -12,7 +13,6 @@ Parts = dict[str, int]
 _FULL = 4
 _NEW_ROWS = 65_536  # rows that are made at a time, see `labels/table.py`
 _NEW_ROW_BYTES = 24  # for each of their numbers: two arrays of float64, and the ones before
-_BUCKET = 500_000_000  # numbers in a bucket of gradients under ZeRO: DeepSpeed's default
 _LIVE = 1_000_000_000  # numbers that ZeRO-3 leaves gathered: DeepSpeed's default
 _BEST = 32  # bytes for each place of a shortlist: what is best, what waits, in fp32 and int64
 
@@ -156,13 +156,12 @@ class Counting:
         return max(stages, key=lambda parts: sum(parts.values()))
 
     def _bucket(self) -> int:
-        """Count the bucket: whole on a GPU; on a CPU only what is written becomes memory."""
-        whole = self.work.parameters
-        if self.work.config.train.zero_stage == 0:
-            return _FULL * min(whole, _BUCKET) if self.work.world_size > 1 else 0
+        """Count the bucket and its doubles; on a CPU only one becomes memory, the one that is written."""
+        bucket, stage = _FULL * min(self.work.parameters, BUCKET), self.work.config.train.zero_stage
+        if stage == 0:
+            return bucket if self.work.world_size > 1 else 0
         types = 2 if self.work.config.train.precision == "bf16" else 1
-        buffers = 2 if self.work.config.train.zero_stage == 3 else 1
-        return _FULL * (_BUCKET * types * buffers if self.on_gpu else min(whole, _BUCKET))
+        return bucket * types * (2 if stage == 3 else 1) if self.on_gpu else bucket
 
     def _optimizer(self) -> dict[str, int]:
         """Count gradients, the share of them that is made one tensor, and two of its size for AdamW's square roots."""

@@ -1,0 +1,34 @@
+"""A bucket of gradients is fitted to the model: a CPU shows it in the addresses that a process asks for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.parts import Parts, tiny_config
+from trainer.config import BUCKET, Config
+from trainer.distributed import Ranks
+
+
+def address_space_taken(ranks: Ranks, config: Config) -> int:
+    """Build a model and train a step; returns the bytes by which its address space grew at most, touched or not."""
+    before = most_bytes()
+    Parts.build(config, ranks).train(1)
+    return most_bytes() - before
+
+
+def most_bytes() -> int:
+    """Read the size of the largest address space that this process had."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:"))
+
+
+@pytest.mark.ranks
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_small_model_does_not_take_the_bucket_of_a_large_one(
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, stage: int
+) -> None:
+    config = tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": stage})
+    for taken in on_ranks(address_space_taken, 2, config):
+        assert taken < 4 * BUCKET  # fp32; what threads and libraries ask for comes to 1.6 GB
