@@ -110,6 +110,18 @@ def write_config(path: Path, **sections: Mapping[str, object]) -> Path:
     return path
 
 
+def write_run(place: Path, dataset: object, encoder: Path, **sections: Mapping[str, object]) -> Path:
+    """Configure a run of tiny texts in the folder `place`, with what else its sections say."""
+    place.mkdir(exist_ok=True)
+    own: dict[str, Mapping[str, object]] = {
+        "run": {"folder": place / "run", "threads": 1},
+        "data": {"dataset": dataset},
+        "model": {"encoder": encoder, "max_tokens": 24},
+    }
+    merged = {name: {**own.get(name, {}), **sections.get(name, {})} for name in own | sections}
+    return write_config(place / "run.toml", **merged)
+
+
 def _kill(program: subprocess.Popen[str]) -> None:
     """Kill a program and all it started: launchers leave their ranks behind."""
     if program.poll() is None:

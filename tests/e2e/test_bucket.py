@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_config
+from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
 from tests.s3_server import BUCKET, environment, s3_server
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -16,12 +16,11 @@ pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]
 
 def losses(place: Path, encoder: Path, data: dict[str, object], env: dict[str, str]) -> list[dict[str, float]]:
     """Train for eight steps."""
-    place.mkdir()
-    config = write_config(
-        place / "run.toml",
-        run={"folder": place / "run", "threads": 1},
+    config = write_run(
+        place,
+        data["dataset"],
+        encoder,
         data=data,
-        model={"encoder": encoder, "max_tokens": 24},
         train={"steps": 8, "global_batch": 32, "micro_batch": 16},
         evaluation={"every_steps": 4},
     )
@@ -55,12 +54,10 @@ def test_two_machines_that_share_nothing_but_the_bucket_meet_again_after_one_has
         meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()} | environment(endpoint)
         running = []
         for number, place in enumerate(places):
-            place.mkdir()
-            config = write_config(
-                place / "run.toml",
-                run={"folder": place / "run", "threads": 1},
-                data={"dataset": tiny_dataset},
-                model={"encoder": tiny_encoder, "max_tokens": 24},
+            config = write_run(
+                place,
+                tiny_dataset,
+                tiny_encoder,
                 train={"steps": steps, "global_batch": 8, "micro_batch": 4},
                 checkpoint={"every_steps": 2, "store": store},
                 evaluation={"every_steps": 100},

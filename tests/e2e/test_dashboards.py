@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from deploy.grafana.asking import Span, ask
 from deploy.grafana.picture import draw
 from deploy.grafana.reading import Question, boards, questions
-from tests.programs import PROGRAMS, free_port, started, two_free_ports, write_config
+from tests.programs import PROGRAMS, free_port, started, write_run
 from tests.prometheus_server import LOCAL, needs_servers, prometheus, wait_until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]
@@ -26,18 +26,12 @@ LARGEST_PICTURE = 200_000  # bytes
 
 
 @pytest.fixture
-def port() -> int:
-    return two_free_ports()
-
-
-@pytest.fixture
 def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, port: int) -> Path:
     """Configure a run without end that evaluates and saves all the time."""
-    return write_config(
-        tmp_path / "run.toml",
-        run={"folder": tmp_path / "run", "threads": 1},
-        data={"dataset": tiny_dataset},
-        model={"encoder": tiny_encoder, "max_tokens": 24},
+    return write_run(
+        tmp_path,
+        tiny_dataset,
+        tiny_encoder,
         train={"steps": 10**6, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
         checkpoint={"every_steps": 20},
         evaluation={"every_steps": 20, "records": 8},

@@ -22,7 +22,7 @@ from tests.e2e.launching import (
     wait_until,
     whole_checkpoint,
 )
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_config
+from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
 from tests.s3_server import BUCKET, environment, s3_server
 from tests.sharding.remote.faulty_proxy import Answer, Handler, faulty_proxy, trickling, whole
 
@@ -109,11 +109,11 @@ def test_a_kill_in_a_download_leaves_a_cache_with_which_the_next_start_trains(
     with s3_server(tmp_path) as endpoint, faulty_proxy(endpoint) as proxy:
         address, env = f"s3://{BUCKET}/tiny", environment(endpoint)
         finish(PROGRAMS / "lmmtc", "upload", tiny_dataset, address, env=env)
-        config = write_config(
-            tmp_path / "run.toml",
-            run={"folder": tmp_path / "run", "threads": 1},
-            data={"dataset": address, "cache": cache},
-            model={"encoder": tiny_encoder, "max_tokens": 24},
+        config = write_run(
+            tmp_path,
+            address,
+            tiny_encoder,
+            data={"cache": cache},
             train={"steps": 6, "global_batch": 8, "micro_batch": 4},
         )
         words = (PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.programs import PROGRAMS, Finished, end_of, finish, free_port, started, two_free_ports, write_config
+from tests.programs import PROGRAMS, Finished, end_of, finish, free_port, started, two_free_ports, write_run
 
 pytestmark = pytest.mark.ranks
 
@@ -41,11 +41,10 @@ def job(
     corpus = tiny_dataset.with_name("tiny.jsonl")
     finish(PROGRAMS / "lmmtc", "shard", corpus, place / "shards", "--tokenizer", tokenizer_folder)
     port = two_free_ports()
-    config = write_config(
-        place / "run.toml",
-        run={"folder": place / "run", "threads": 1},
-        data={"dataset": place / "shards"},
-        model={"encoder": tiny_encoder, "max_tokens": 24},
+    config = write_run(
+        place,
+        place / "shards",
+        tiny_encoder,
         train={"steps": STEPS, "global_batch": 32, "micro_batch": 16},
         checkpoint={"every_steps": 3},
         evaluation={"every_steps": 4},

@@ -10,25 +10,19 @@ import psutil
 import pytest
 
 from tests.deploy.prometheus.rules import all_rules, load
-from tests.programs import PROGRAMS, started, two_free_ports, write_config
+from tests.programs import PROGRAMS, started, write_run
 from tests.prometheus_server import LOCAL, Prometheus, alertmanager, fetch, needs_servers, pager, prometheus, wait_until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]
 
 
 @pytest.fixture
-def port() -> int:
-    return two_free_ports()
-
-
-@pytest.fixture
 def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, port: int) -> Path:
     """Configure a run without end that saves now and then."""
-    return write_config(
-        tmp_path / "run.toml",
-        run={"folder": tmp_path / "run", "threads": 1},
-        data={"dataset": tiny_dataset},
-        model={"encoder": tiny_encoder, "max_tokens": 24},
+    return write_run(
+        tmp_path,
+        tiny_dataset,
+        tiny_encoder,
         train={"steps": 10**6, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
         checkpoint={"every_steps": 20},
         evaluation={"every_steps": 10**6},

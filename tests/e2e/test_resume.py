@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_config
+from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -31,12 +31,10 @@ def encoder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def configure(place: Path, dataset: Path, encoder: Path) -> Path:
     """Configure a run in `place`; an epoch has 5 steps."""
-    place.mkdir()
-    return write_config(
-        place / "run.toml",
-        run={"folder": place / "run", "threads": 1},
-        data={"dataset": dataset},
-        model={"encoder": encoder, "max_tokens": 24},
+    return write_run(
+        place,
+        dataset,
+        encoder,
         train={"steps": STEPS, "global_batch": 32, "micro_batch": 8, "lr": 1e-3},
         labels={"lr": 0.01},
         evaluation={"every_steps": 20},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import PROGRAMS, finish, free_port, write_config
+from tests.programs import PROGRAMS, finish, free_port, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -15,12 +15,10 @@ LAUNCHER = (PROGRAMS / "deepspeed", "--num_accelerators", 2)
 
 
 def configure(place: Path, dataset: Path, encoder: Path, zero_stage: int, driver: str) -> Path:
-    place.mkdir()
-    return write_config(
-        place / "run.toml",
-        run={"folder": place / "run", "threads": 1},
-        data={"dataset": dataset},
-        model={"encoder": encoder, "max_tokens": 24},
+    return write_run(
+        place,
+        dataset,
+        encoder,
         cloze={"shortlist": 12, "chunk": 5, "driver": driver},
         train={"steps": STEPS, "global_batch": 32, "micro_batch": 8, "zero_stage": zero_stage, "lr": 1e-3},
         evaluation={"every_steps": 4},

@@ -5,11 +5,10 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.programs import PROGRAMS, end_of, free_port, started, write_config
+from tests.programs import PROGRAMS, end_of, free_port, started, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -26,14 +25,9 @@ def train(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, tiny_enc
 
     def run(*starts: Start) -> Losses:
         place = tmp_path_factory.mktemp("place")
-        sections: dict[str, dict[str, Any]] = {
-            "run": {"folder": place / "run", "threads": 1},
-            "data": {"dataset": tiny_dataset},
-            "model": {"encoder": tiny_encoder, "max_tokens": 24},
-            "train": {"steps": STEPS, "global_batch": 32, "micro_batch": 16, "lr": 1e-3},
-            "evaluation": {"every_steps": STEPS},
-        }
-        words = ("launcher/run.py", "--config", write_config(place / "run.toml", **sections))
+        learning = {"steps": STEPS, "global_batch": 32, "micro_batch": 16, "lr": 1e-3}
+        config = write_run(place, tiny_dataset, tiny_encoder, train=learning, evaluation={"every_steps": STEPS})
+        words = ("launcher/run.py", "--config", config)
         with ExitStack() as alive:
             programs = [alive.enter_context(started(*before, *words, env=env)) for before, env in starts]
             for program in programs:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.resilience.soak import Soaked, soak
-from tests.programs import write_config
+from tests.programs import write_run
 
 pytestmark = pytest.mark.ranks
 
@@ -21,11 +21,10 @@ pytestmark = pytest.mark.ranks
 def test_random_kills_change_no_parameter_and_lose_no_record(
     tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, kills: int
 ) -> None:
-    config = write_config(
-        tmp_path / "run.toml",
-        run={"folder": tmp_path / "unused", "threads": 1},
-        data={"dataset": tiny_dataset},
-        model={"encoder": tiny_encoder, "max_tokens": 24},
+    config = write_run(
+        tmp_path,
+        tiny_dataset,
+        tiny_encoder,
         train={"steps": 1, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
         evaluation={"records": 8, "batch": 4},
     )
