@@ -6,13 +6,13 @@ from dataclasses import replace
 import torch
 
 from sharding import Dataset, sequential
-from trainer.assemble import build_model, plain_collator
 from trainer.config import Config
 from trainer.distributed import ONE_RANK
 from trainer.evaluation import KS, LabelCounts, Ranker, ask
 from trainer.labels import LabelSide, label_side
 from trainer.labels.table import SCAN_BIAS
 from trainer.model import text_tokens
+from trainer.parts import build_model, plain_collator
 from trainer.start import build_table, start
 
 from .runs import BATCH

@@ -10,7 +10,6 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from sharding import Dataset, StreamState
-from trainer.assemble import build_labels, build_loader, build_model
 from trainer.checkpoint import RunState
 from trainer.config import Config, deepspeed_config
 from trainer.data import Loader, TextBatch
@@ -18,6 +17,7 @@ from trainer.distributed import Ranks
 from trainer.engine import Engine
 from trainer.labels import Labels, RowUpdates, slot_plan
 from trainer.model import Model, text_tokens
+from trainer.parts import build_labels, build_loader, build_model
 from trainer.start import build_table, start
 from trainer.step import StepReport, TrainingStep
 from trainer.telemetry import Telemetry

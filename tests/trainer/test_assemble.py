@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.trainer.parts import tiny_config
-from trainer.assemble import assemble, build_model
+from trainer.assemble import assemble
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
+from trainer.parts import build_model
 from trainer.telemetry import EventLog, Telemetry
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from sharding import ChunkPlan, DataError, Dataset, Record, StreamState, convert
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_model, build_optimizer
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
@@ -21,6 +20,7 @@ from trainer.errors import CheckpointError, ConfigError
 from trainer.extend import Extension, extend
 from trainer.labels import RowRange, slot_plan
 from trainer.model import encoder_config
+from trainer.parts import build_model, build_optimizer
 from trainer.predict import predict
 from trainer.run_folder import RunFolder
 from trainer.start import build_table, start

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from sharding import DataError, Dataset, StreamState, Vocabulary, convert
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_model
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import CheckpointError, ConfigError
 from trainer.labels import LabelTable, RowRange
 from trainer.model import encoder_config
+from trainer.parts import build_model
 from trainer.run_folder import RunFolder
 from trainer.start import build_table, start
 

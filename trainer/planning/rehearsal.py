@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..assemble import build_model, build_optimizer
 from ..config import deepspeed_config
 from ..data import State, TextBatch
 from ..distributed import ONE_RANK
 from ..engine import Engine
 from ..labels import RowRange, RowUpdates, label_side, new_table, row_optimizer
 from ..model import Normaliser, Proposal
+from ..parts import build_model, build_optimizer
 from .memory import moving, standing
 from .operations import Operations
 from .workload import Workload

@@ -13,12 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.quality.flops import step_flops
 from tests.trainer.parts import tiny_config
-from trainer.assemble import build_model
 from trainer.config import Config
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK
 from trainer.labels import RowRange, ScanGradient, label_side, new_table
 from trainer.model import Normaliser, Proposal
+from trainer.parts import build_model
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
 

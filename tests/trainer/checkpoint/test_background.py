@@ -17,12 +17,12 @@ from sharding import StreamState
 from tests.trainer.checkpoint.test_contents import contents
 from tests.trainer.checkpoint.test_store import files, meta
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_state
 from trainer.checkpoint.place import Files
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
+from trainer.parts import build_optimizer
 
 OnRanks = Callable[..., list[Any]]
 

@@ -10,7 +10,6 @@ import torch
 
 from sharding import StreamState
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.checkpoint import (
     CheckpointFolder,
     CheckpointMeta,
@@ -24,6 +23,7 @@ from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
 from trainer.labels import RowRange
+from trainer.parts import build_optimizer
 
 Arrays = dict[str, np.ndarray]
 

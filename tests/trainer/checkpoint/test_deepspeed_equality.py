@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from sharding import StreamState
 from tests.trainer.checkpoint.test_contents import contents
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_state
 from trainer.config import Config
 from trainer.distributed import Ranks
+from trainer.parts import build_optimizer
 
 Arrays = dict[str, np.ndarray]
 Steps = tuple[Arrays, Arrays, list[dict[str, float]]]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.config import Config
 from trainer.distributed import Ranks
+from trainer.parts import build_optimizer
 
 
 def largest_moves(ranks: Ranks, config: Config) -> dict[str, float]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.model import LabelMaskModel
+from trainer.parts import build_optimizer
 
 ACCUMULATION = 2
 

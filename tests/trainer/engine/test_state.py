@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.config import Config
 from trainer.distributed import Ranks
+from trainer.parts import build_optimizer
 from trainer.step import StepReport
 
 Arrays = dict[str, np.ndarray]

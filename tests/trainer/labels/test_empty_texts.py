@@ -13,12 +13,12 @@ from torch import Tensor
 
 from sharding import convert
 from tests.trainer.parts import Parts, tiny_config
-from trainer.assemble import build_optimizer
 from trainer.config import Config
 from trainer.data import TextBatch
 from trainer.distributed import Ranks
 from trainer.labels import shortlist
 from trainer.model import Normaliser
+from trainer.parts import build_optimizer
 
 LABELS, RECORDS, STEPS = 60, 960, 60
 

@@ -10,13 +10,13 @@ import torch
 
 from sharding import Dataset
 from tests.trainer.parts import tiny_config
-from trainer.assemble import build_model
 from trainer.checkpoint import row_tensors
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.labels import RowRange, RowUpdates, check_memory, new_table, row_optimizer
 from trainer.labels.memory import buffers_gradients, bytes_needed
+from trainer.parts import build_model
 from trainer.start import build_table
 
 LABELS, ENCODER_WIDTH = 7, 6

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.trainer.model.tiny import some_texts, tiny_model
 from tests.trainer.parts import tiny_config
 from tests.trainer.planning.cases import CORPUS, SHAPE, a_plan, run_config
-from trainer.assemble import build_model
 from trainer.errors import ConfigError
+from trainer.parts import build_model
 from trainer.planning import EncoderShape, Plan
 from trainer.planning.operations import Operations
 from trainer.planning.workload import Workload
