@@ -1,4 +1,4 @@
-"""What the time of a run was spent on, over all its lives; docs/metrics.md says what each kind means."""
+"""What time was spent on since the checkpoint that a life goes on from; docs/metrics.md says what each kind means."""
 
 import time
 from collections.abc import Callable
