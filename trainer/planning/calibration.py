@@ -5,10 +5,9 @@ they will train at once.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from time import perf_counter, process_time
 
 import psutil
@@ -20,7 +19,7 @@ from ..config import Config
 from ..distributed import Ranks
 from .cluster import Cluster, NetworkSection, NodesSection, ProcessSection, RatesSection
 from .operations import ADAMW_BYTES
-from .rehearsal import Rehearsal
+from .rehearsal import Rehearsal, typical
 from .shape import EncoderShape
 from .workload import Corpus, Workload
 
@@ -64,14 +63,9 @@ def write_cluster(cluster: Cluster, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _typical(rounds: Sequence[float]) -> float:
-    """Take the median, but for the first round, which touches memory: a step is as fast as most, not as the fastest."""
-    return median(rounds[1:])
-
-
 def _timed(work: Callable[[], object], device: torch.device) -> float:
     """Time a typical round: seconds by the clock on a GPU, of CPU time of each thread on a CPU."""
-    return _typical([_seconds(work, device) for _ in range(_ROUNDS)])
+    return typical([_seconds(work, device) for _ in range(_ROUNDS)])
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -137,7 +131,7 @@ def _waited(ranks: Ranks, values: Tensor) -> float:
         started = perf_counter()
         ranks.sum(values)
         waited.append(perf_counter() - started)
-    return float(ranks.gather(torch.tensor([_typical(waited)], device=values.device)).max())
+    return float(ranks.gather(torch.tensor([typical(waited)], device=values.device)).max())
 
 
 def _rounded(value: float) -> float:

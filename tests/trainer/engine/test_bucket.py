@@ -25,10 +25,15 @@ def most_bytes() -> int:
 
 
 @pytest.mark.ranks
-@pytest.mark.parametrize("stage", [1, 2, 3])
 def test_a_small_model_does_not_take_the_bucket_of_a_large_one(
-    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, stage: int
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path
 ) -> None:
-    config = tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": stage})
-    for taken in on_ranks(address_space_taken, 2, config):
-        assert taken < 4 * BUCKET  # fp32; what threads and libraries ask for comes to 1.6 GB
+    def most_taken(stage: int) -> int:
+        return max(
+            on_ranks(address_space_taken, 2, tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": stage}))
+        )
+
+    without_a_bucket = most_taken(0)
+    for stage in (1, 2, 3):
+        more = most_taken(stage) - without_a_bucket
+        assert more < 4 * BUCKET / 2, stage  # half of one in fp32: threads and libraries take about the same each time
