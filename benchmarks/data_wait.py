@@ -6,7 +6,6 @@ the loop, from the end of the third step, when everything has been mapped and bu
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
+
+from launcher.ports import free_port
 
 RANKS = 2
 WARM = 3
@@ -41,7 +42,7 @@ def main() -> None:
 
 def watch(config: Path, settings: list[str]) -> tuple[Seconds, Seconds]:
     """Start two ranks and ask each as long as it lives; returns the phases of both, added up, early and late."""
-    port = two_free_ports()
+    port = free_port(in_a_row=RANKS)
     words = [f"--set={setting}" for setting in (*settings, f"telemetry.port={port}")]
     command = [str(Path(sys.executable).with_name("deepspeed")), "--num_accelerators", str(RANKS), "launcher/run.py"]
     asked: list[list[tuple[float, Seconds]]] = [[] for _ in range(RANKS)]
@@ -67,15 +68,6 @@ def phases(port: int) -> tuple[float, Seconds]:
 def added(parts: list[Seconds]) -> Seconds:
     """Add up phases over ranks."""
     return {phase: sum(part.get(phase, 0) for part in parts) for phase in parts[0]}
-
-
-def two_free_ports() -> int:
-    """Find a free port whose successor is free too."""
-    while True:
-        with socket.create_server(("", 0)) as one:
-            first = one.getsockname()[1]
-            with suppress(OSError), socket.create_server(("", first + 1)):
-                return first
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -84,20 +83,6 @@ def copy_checkout(target: Path) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
     return target
-
-
-def free_port() -> int:
-    """Find a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def two_free_ports() -> int:
-    """Find a port that is free now together with the next one, and give the first."""
-    while True:
-        first = free_port()
-        with suppress(OSError), socket.create_server(("", first + 1)):
-            return first
 
 
 def write_config(path: Path, **sections: Mapping[str, object]) -> Path:

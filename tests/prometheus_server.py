@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from launcher.ports import free_port
 from tests.deploy.prometheus.rules import faster, load, write
-from tests.programs import free_port, started
+from tests.programs import started
 
 LOCAL = "127.0.0.1"
 TIMES = 60  # what takes a minute in earnest takes a second here

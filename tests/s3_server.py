@@ -1,15 +1,15 @@
 """A real S3 server of this machine's own: SeaweedFS, with one identity and one bucket."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyarrow import fs
 
+from launcher.ports import free_port
 from tests.programs import PROGRAMS
 
 BUCKET = "shards"
@@ -38,7 +38,7 @@ def s3_server(folder: Path) -> Iterator[str]:
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
     names = [name for port in _PORTS for name in (port, f"{port}.grpc")]
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = {name: port for port, name in enumerate(names, free_port(in_a_row=len(names)))}
     command = [PROGRAMS / "weed", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
     # Two listeners that nobody asks would stand at fixed ports, where another server may be.
@@ -52,12 +52,6 @@ def s3_server(folder: Path) -> Iterator[str]:
             yield endpoint
         finally:
             server.kill()
-
-
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as held:
-        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [server.getsockname()[1] for server in servers]
 
 
 def _make_bucket(endpoint: str, log: Path) -> None:

@@ -1,7 +1,6 @@
 """Starts the ranks of one machine, sees to their end, and starts them again as long as that leads on."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from trainer.run_folder import RunFolder
 
 from ..environment import node
 from ..exit_codes import ExitCode
+from ..ports import free_port
 from ..run import parse
 from ..supervision import Command, StopSignals, supervise
 from ..verdict import Verdict, verdict
@@ -55,15 +55,10 @@ def _commands(arguments: Sequence[str], nproc: int) -> Iterator[Command]:
     threads = {} if nproc == 1 else {"OMP_NUM_THREADS": "1"}  # as torchrun does: ranks share the cores
     here = node(os.environ)
     if here.count == 1:
-        here = replace(here, master_port=_free_port())
+        here = replace(here, master_port=free_port())
     for place in (here.place(local_rank, nproc) for local_rank in range(nproc)):
         words = (sys.executable, "-u", str(RANK_PROGRAM), *arguments)
         yield Command(place.rank, words, {**threads, **os.environ, **place.variables()})
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _saved_step(folder: RunFolder, config: Config) -> int:

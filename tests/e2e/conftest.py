@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from launcher.ports import free_port
 from tests.e2e.launching import STALL_SECONDS, STEPS
-from tests.programs import two_free_ports, write_run
+from tests.programs import write_run
 
 
 @pytest.fixture
 def port() -> int:
     """Find a free port for each of two ranks, the first of them."""
-    return two_free_ports()
+    return free_port(in_a_row=2)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, end_of, finish, started, write_run
 from tests.s3_server import BUCKET, environment, s3_server
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]

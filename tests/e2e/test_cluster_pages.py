@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from launcher.ports import free_port
 from tests.docs.test_cluster import blocks
 from tests.e2e.test_readme import run, shorten, shortened
-from tests.programs import copy_checkout, two_free_ports
+from tests.programs import copy_checkout
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -28,7 +29,7 @@ def test_a_laptop_and_then_a_node_train_on_the_same_shards(tmp_path: Path) -> No
     for many, few in FEWER.items():
         assert many in node
         node = node.replace(many, few)
-    port = two_free_ports()
+    port = free_port(in_a_row=2)
     run(checkout, shortened(node.replace("telemetry.port=9400", f"telemetry.port={port}")))
     assert (checkout / "runs" / "node" / "success.json").is_file()
     assert (checkout / "runs" / "node" / "evaluation.json").is_file()

@@ -12,7 +12,8 @@ from matplotlib.image import imread
 from deploy.grafana.asking import Span, ask
 from deploy.grafana.picture import draw
 from deploy.grafana.reading import Question, boards, questions
-from tests.programs import PROGRAMS, free_port, started, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, started, write_run
 from tests.prometheus_server import LOCAL, needs_servers, prometheus, wait_until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, needs_servers]

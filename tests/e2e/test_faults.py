@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launcher.ports import free_port
 from tests.e2e.launching import (
     STALL_SECONDS,
     STEPS,
@@ -23,7 +24,7 @@ from tests.e2e.launching import (
     wait_until,
     whole_checkpoint,
 )
-from tests.programs import PROGRAMS, end_of, free_port, started
+from tests.programs import PROGRAMS, end_of, started
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launcher.ports import free_port
 from tests.e2e.launching import (
     Running,
     evaluates,
@@ -22,7 +23,7 @@ from tests.e2e.launching import (
     wait_until,
     whole_checkpoint,
 )
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
+from tests.programs import PROGRAMS, end_of, finish, started, write_run
 from tests.s3_server import BUCKET, environment, s3_server
 from tests.sharding.remote.faulty_proxy import Answer, Handler, faulty_proxy, trickling, whole
 

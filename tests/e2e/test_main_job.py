@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.programs import PROGRAMS, Finished, end_of, finish, free_port, started, two_free_ports, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, Finished, end_of, finish, started, write_run
 
 pytestmark = pytest.mark.ranks
 
@@ -40,7 +41,7 @@ def job(
     place = tmp_path_factory.mktemp("job")
     corpus = tiny_dataset.with_name("tiny.jsonl")
     finish(PROGRAMS / "lmmtc", "shard", corpus, place / "shards", "--tokenizer", tokenizer_folder)
-    port = two_free_ports()
+    port = free_port(in_a_row=2)
     config = write_run(
         place,
         place / "shards",

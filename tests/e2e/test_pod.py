@@ -12,9 +12,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from launcher.ports import free_port
 from tests.deploy.k8s.rendering import of_kind, render
 from tests.e2e.podman import USER, Podman, PodmanError, missing, pod_of
-from tests.programs import PROGRAMS, finish, two_free_ports
+from tests.programs import PROGRAMS, finish
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -104,7 +105,7 @@ def check_confined(process: int) -> None:
 
 
 def test_a_pod_trains_is_scraped_is_stopped_and_goes_on(podman: Podman, built: Path) -> None:
-    first = two_free_ports()
+    first = free_port(in_a_row=2)
     manifests = render("overlays/cpu-smoke")
     (job,) = of_kind(manifests, "Job")
     (run,) = of_kind(manifests, "ConfigMap")

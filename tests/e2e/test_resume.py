@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.programs import PROGRAMS, end_of, finish, free_port, started, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, end_of, finish, started, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 

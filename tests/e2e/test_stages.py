@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import PROGRAMS, finish, free_port, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, finish, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 

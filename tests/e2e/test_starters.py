@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import PROGRAMS, end_of, free_port, started, write_run
+from launcher.ports import free_port
+from tests.programs import PROGRAMS, end_of, started, write_run
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 

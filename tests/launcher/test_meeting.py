@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from launcher.ports import free_port
 from tests.launcher.conftest import Lmmtc
-from tests.programs import PROGRAMS, finish, free_port
+from tests.programs import PROGRAMS, finish
 
 pytestmark = pytest.mark.ranks
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import ROOT, copy_checkout, finish, free_port
+from launcher.ports import free_port
+from tests.programs import ROOT, copy_checkout, finish
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

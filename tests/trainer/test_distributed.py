@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import torch.distributed as dist
 
-from tests.programs import free_port
+from launcher.ports import free_port
 from trainer.distributed import naming_lost_peers
 from trainer.errors import PeerLostError
 

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from deploy.grafana.reading import FOLDER
+from launcher.ports import free_port
 from tests.deploy.prometheus.rules import all_rules, load
-from tests.programs import ROOT, end_of, finish, free_port, started
+from tests.programs import ROOT, end_of, finish, started
 from tests.prometheus_server import LOCAL, fetch, is_ready, wait_until
 
 RUN = ROOT / "deploy" / "local" / "run.sh"

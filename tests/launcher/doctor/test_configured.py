@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from launcher.doctor import Finding, check_configuration
-from tests.programs import free_port, write_config
+from launcher.ports import free_port
+from tests.programs import write_config
 from tests.s3_server import BUCKET, environment, s3_server
 
 ADVICE = "correct it, or override it with --set"
