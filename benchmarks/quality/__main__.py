@@ -23,7 +23,8 @@ def main() -> None:
 
     machine = "gpu" if torch.cuda.is_available() else "cpu"
     benchmark = BENCHMARKS[options.set]
-    recipe = Path(__file__).with_name(f"{machine}{benchmark.recipe}.toml")
+    benchmark = benchmark.only(options.only) if options.only else benchmark
+    recipe = options.recipe or Path(__file__).with_name(f"{machine}{benchmark.recipe}.toml")
     folder = options.folder or Path("data/quality") / options.set
     comparison = Comparison(
         benchmark=benchmark,
@@ -42,6 +43,10 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--set", required=True, choices=BENCHMARKS, help="data set in LMMTC_DATA")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="named as in the table (default: all variants)")
+    parser.add_argument(
+        "--recipe", type=Path, help="settings that all share (default: this machine's, beside this file)"
+    )
     parser.add_argument("--folder", type=Path, help="where runs are kept (default: data/quality/SET)")
     parser.add_argument("--steps", type=int, help="steps of a run (default: the recipe's)")
     parser.add_argument("--seeds", type=int, help="runs of each variant (default: 3 with a GPU, else 1)")

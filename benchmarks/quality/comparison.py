@@ -46,7 +46,8 @@ class Comparison:
         yield self._figures()
         if self.benchmark.labels == "seen":
             yield self._bands()
-            yield self._unseen(Variant(CONTROL))
+            if Variant(CONTROL) in self.benchmark.variants:
+                yield self._unseen(Variant(CONTROL))
         if self.benchmark.asked:
             yield self._given(self.benchmark.asked)
 

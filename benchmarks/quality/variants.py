@@ -1,7 +1,7 @@
 """What is compared on which data set."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 FEW_LABELS = ("P@1", "P@3", "P@5", "micro-F1", "macro-F1", "subset accuracy")
@@ -61,6 +61,14 @@ class Benchmark:
     def forms(self) -> tuple[str, ...]:
         """The forms of the variants, each once."""
         return tuple(dict.fromkeys(variant.form for variant in self.variants))
+
+    def only(self, names: Sequence[str]) -> "Benchmark":
+        """Leave out all variants but these; raises ValueError for a name that none has."""
+        known = {variant.name: variant for variant in self.variants}
+        if unknown := set(names) - set(known):
+            raise ValueError(f"no variant {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+        kept = tuple(variant for name, variant in known.items() if name in names)
+        return replace(self, variants=kept, asked=self.asked if self.asked in kept else None)
 
 
 REUTERS = Benchmark(

@@ -48,6 +48,15 @@ def test_what_is_asked_about_given_labels_is_trained_for_it(comparison: Comparis
     assert asked is None or asked in comparison.benchmark.variants
 
 
+def test_some_of_the_variants_are_compared() -> None:
+    debtags = BENCHMARKS["debtags"]
+    assert debtags.only(["control + MLM"]).variants == (Variant("control", mlm=True),)
+    assert debtags.only(["control + MLM"]).asked is None
+    assert debtags.only([variant.name for variant in debtags.variants]) == debtags
+    with pytest.raises(ValueError, match=r"no variant controll; there are: control \+ MLM, prefix"):
+        debtags.only(["controll"])
+
+
 def test_a_variant_is_named_for_all_that_sets_it_apart() -> None:
     assert Variant("control", mlm=True, cost_of="joint").name == "control + MLM, FLOPs of joint + MLM"
     assert Variant("joint").name == "joint"
