@@ -33,6 +33,13 @@ Refine = Annotated[
         min=0, help="Passes after the first: the model is shown its surest labels and scores the others again."
     ),
 ]
+PriorWeight = Annotated[
+    float,
+    typer.Option(
+        help="How many times a label's bias counts, which began at the log-odds of its frequency: above 1 frequent "
+        "labels come forward, below 1 rare ones."
+    ),
+]
 
 
 @app.command()
@@ -54,13 +61,24 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
         ),
     ] = None,
     refine: Refine = 0,
+    prior_weight: PriorWeight = 1,
     batch: Batch = 32,
 ) -> None:
     """Measure a run: P, R, nDCG, PSP at k, recall of the shortlist, F1, the long tail; writes RUN/evaluation.json."""
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 
-    command.run(run, dataset, split, records, refine=refine, batch=batch, labels=labels, label_filter=label_filter)
+    command.run(
+        run,
+        dataset,
+        split,
+        records,
+        refine=refine,
+        batch=batch,
+        prior_weight=prior_weight,
+        labels=labels,
+        label_filter=label_filter,
+    )
 
 
 @app.command()
@@ -90,6 +108,7 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
     refine: Refine = 0,
+    prior_weight: PriorWeight = 1,
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
@@ -106,6 +125,7 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
         top=top,
         refine=refine,
         batch=batch,
+        prior_weight=prior_weight,
     )
 
 

@@ -1,5 +1,6 @@
 """A trained model, read from the folder of its run: all that evaluation and prediction need."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from .checkpoint import CheckpointMeta, checkpoints_of, load_parameters, load_ro
 from .config import Config
 from .data import Collator, own_labels
 from .distributed import ONE_RANK, Ranks
-from .errors import CheckpointError
+from .errors import CheckpointError, ConfigError
 from .evaluation import Ranker
 from .labels import LabelTable, RowRange, check_memory, label_side
 from .model import Model, build_encoder, build_form, text_tokens
@@ -75,6 +76,18 @@ class TrainedModel:
     def barring(self, barred: LabelFilter) -> "TrainedModel":
         """Answer without these labels: neither candidates nor, where answers are judged, truth."""
         return replace(self, ranker=replace(self.ranker, barred=barred))
+
+    def weighing_prior(self, weight: float) -> "TrainedModel":
+        """Let the bias of every label count `weight` times; it began at the log-odds of the label's frequency.
+
+        Above 1 frequent labels come forward, below 1 rare ones; at 1 the scores are those that were trained. Raises
+        ConfigError for a weight that is negative or not finite.
+        """
+        if not 0 <= weight < math.inf:
+            raise ConfigError(f"prior weight {weight}: must be a number of at least 0")
+        labels = self.ranker.labels
+        table = replace(labels.table, biases_R2=weight * labels.table.biases_R2)
+        return replace(self, ranker=replace(self.ranker, labels=replace(labels, table=table)))
 
 
 def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:

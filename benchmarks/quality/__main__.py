@@ -34,6 +34,7 @@ def main() -> None:
         steps=options.steps or tomllib.loads(recipe.read_text(encoding="utf-8"))["train"]["steps"],
         seeds=options.seeds or SEEDS[machine],
         lr=options.lr,
+        prior_weights=tuple(options.prior_weights),
     )
     tables = list(comparison.tables())
     print("", f"{options.set}, {recipe.name}, seeds: {comparison.seeds}", *tables, sep="\n\n")
@@ -51,6 +52,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="steps of a run (default: the recipe's)")
     parser.add_argument("--seeds", type=int, help="runs of each variant (default: 3 with a GPU, else 1)")
     parser.add_argument("--lr", type=float, help="learning rate of all forms (default: each form's is chosen on dev)")
+    parser.add_argument(
+        "--prior-weights",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="WEIGHT",
+        help="judge each variant once more, with the one of these that is best on dev (see lmmtc evaluate)",
+    )
     return parser.parse_args()
 
 

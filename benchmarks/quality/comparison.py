@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sharding import Dataset, publish
@@ -28,7 +29,8 @@ TUNING_RECORDS = 1000
 class Comparison:
     """What the runs on one data set share.
 
-    steps: of a variant that has no other's cost. lr: of all forms; None: each form's is chosen on dev.
+    steps: of a variant that has no other's cost. lr: of all forms; None: each form's is chosen on dev. prior_weights:
+    those of which a variant's best on dev, by nDCG@5, is shown beside it as it was trained.
     """
 
     benchmark: Benchmark
@@ -38,6 +40,7 @@ class Comparison:
     steps: int
     seeds: int
     lr: float | None = None
+    prior_weights: tuple[float, ...] = ()
 
     def tables(self) -> Iterator[str]:
         """Train and judge what has not been yet, one table after the other; all figures in percent."""
@@ -93,10 +96,18 @@ class Comparison:
         ):
             rows.append(known_row([NAME, "", ""], {name: 100 * value for name, value in live.items()}, metrics))
         for variant in self.benchmark.variants:
-            steps = self.steps_of(variant)
-            lead = [variant.name, f"{steps:,}", f"{steps * self.step_flops(variant) / 1e12:,.1f}"]
-            rows += verdict_rows(lead, [run.judged("test") for run in self._tuned(variant)], metrics)
+            rows += self._rows(variant)
         return markdown(["", "steps", "TFLOP", *metrics], rows)
+
+    def _rows(self, variant: Variant) -> Iterator[list[str]]:
+        steps, runs = self.steps_of(variant), self._tuned(variant)
+        cost = [f"{steps:,}", f"{steps * self.step_flops(variant) / 1e12:,.1f}"]
+        yield from verdict_rows([variant.name, *cost], [run.judged("test") for run in runs], self.benchmark.metrics)
+        if self.prior_weights:
+            weight = max(self.prior_weights, key=partial(_ndcg_on_dev, runs[0]))
+            verdicts = [run.judged("test", prior_weight=weight) for run in runs]
+            name = f"{variant.name}, prior weight {weight:g}"
+            yield from verdict_rows([name, *cost], verdicts, self.benchmark.metrics)
 
     def _bands(self) -> str:
         """Compare by how many training records a label has; judged by all labels, the unseen ones among them."""
@@ -129,3 +140,7 @@ class Comparison:
             with publish(path) as temporary:
                 temporary.write_text(json.dumps([asdict(worth) for worth in found]), encoding="utf-8")
         return [Worth(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _ndcg_on_dev(run: Run, prior_weight: float) -> float:
+    return answer(run.judged("dev", prior_weight=prior_weight))["nDCG@5"]

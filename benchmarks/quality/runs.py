@@ -38,14 +38,23 @@ class Run:
         """Where the run is kept."""
         return self.config.run.folder
 
-    def judged(self, split: str, records: int | None = None) -> dict[str, Any]:
+    def judged(self, split: str, records: int | None = None, prior_weight: float = 1) -> dict[str, Any]:
         """Return what `lmmtc evaluate` finds on a split, or its first records, once this very run is trained."""
-        verdict = self.folder / f"judged-by-{self.labels}-labels-of-{split}.json"
-        if not verdict.exists() or RunFolder(self.folder).config() != self.config:
+        weighed = "" if prior_weight == 1 else f"-prior-weight-{prior_weight:g}"
+        verdict = self.folder / f"judged-by-{self.labels}-labels-of-{split}{weighed}.json"
+        if not self._is_trained:
             self._train()
-            evaluate.run(self.folder, None, split, records, refine=0, batch=BATCH, labels=self.labels)
+        if not verdict.exists():
+            evaluate.run(
+                self.folder, None, split, records, refine=0, batch=BATCH, prior_weight=prior_weight, labels=self.labels
+            )
             (self.folder / "evaluation.json").rename(verdict)
         return json.loads(verdict.read_text(encoding="utf-8"))
+
+    @property
+    def _is_trained(self) -> bool:
+        folder = RunFolder(self.folder)
+        return folder.success.exists() and folder.config() == self.config
 
     def _train(self) -> None:
         print(f"training {self.folder}: {self.config.train.steps} steps", flush=True)

@@ -35,12 +35,13 @@ def run(
     *,
     refine: int,
     batch: int,
+    prior_weight: float = 1,
     labels: Labels = "all",
     label_filter: Path | None = None,
 ) -> None:
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
-        model = TrainedModel.load(path, refine=refine, ranks=ranks)
+        model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         _check_labels(dataset, RunFolder(path))
         if label_filter:
@@ -54,7 +55,7 @@ def run(
     if not ranks.is_first:
         return
     judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
-    judged |= {"labels": labels, "filter": _name(label_filter or dataset.label_filter)}
+    judged |= {"prior weight": prior_weight, "labels": labels, "filter": _name(label_filter or dataset.label_filter)}
     judged |= {"by training records": _by_training_records(verdicts)}
     with publish(path / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")

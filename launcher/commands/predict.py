@@ -29,6 +29,7 @@ def run(
     top: int,
     refine: int,
     batch: int,
+    prior_weight: float = 1,
 ) -> None:
     """Label the texts, or the file."""
     if bool(texts) == bool(source) or bool(source) != bool(output):
@@ -39,7 +40,7 @@ def run(
         raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
     with met() as ranks:
-        model = TrainedModel.load(path, refine=refine, ranks=ranks)
+        model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
         if top > model.config.cloze.shortlist:
             raise ConfigError(
                 f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)"

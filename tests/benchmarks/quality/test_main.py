@@ -33,14 +33,13 @@ def test_all_tables_are_printed_and_what_is_there_is_not_done_again(
 ) -> None:
     monkeypatch.setattr(corpus, "DATA", data)
     monkeypatch.setattr(comparison, "RATES", (1e-3,))
-    monkeypatch.setattr(
-        sys, "argv", ["", "--set", "debtags", "--steps", "3", "--seeds", "1", "--folder", str(tmp_path / "work")]
-    )
+    words = ("--set", "debtags", "--steps", "3", "--seeds", "1", "--prior-weights", "1", "2")
+    monkeypatch.setattr(sys, "argv", ["", *words, "--folder", str(tmp_path / "work")])
     program.main()
     first = capsys.readouterr().out
-    assert first.count("trained in") == 2 + 2
+    assert first.count("trained in") == 2 + 2  # for the learning rates, then whole
     tables = first[first.index("debtags, ") :]
     rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("|")]
-    assert [len(row) for row in rows] == [2] * 4 + [9] * 6 + [4] * 5
+    assert [len(row) for row in rows] == [2] * 4 + [9] * 9 + [4] * 5
     program.main()
     assert capsys.readouterr().out.strip() == tables.strip()
