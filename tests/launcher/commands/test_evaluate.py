@@ -223,25 +223,6 @@ def test_filtered_pairs_are_neither_predicted_nor_true(
         assert written["scan+cloze"][f"P@{k}"] == pytest.approx(wanted)
 
 
-def test_the_prior_counts_as_it_is_weighed(lmmtc: Lmmtc, trained: Path, corpus: Path, judged: Path) -> None:
-    model = TrainedModel.load(trained)
-    labelled = [case for case in cases(model.weighing_prior(5), corpus, "test") if case.true]
-    assert [case.names[0] for case in labelled] != [case.names[0] for case in cases(model, corpus, "test") if case.true]
-    said = lmmtc("evaluate", trained, "--dataset", judged, "--prior-weight", 5)
-    assert said.code == 0, said.err
-    written = json.loads((trained / "evaluation.json").read_text())
-    assert written["prior weight"] == 5
-    for k in (1, 3, 5):
-        wanted = sum(precision(case, k) for case in labelled) / len(labelled)
-        assert written["scan+cloze"][f"P@{k}"] == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("weight", ["nan", "inf", "-1.0"])
-def test_a_prior_weight_that_is_no_weight_is_refused(lmmtc: Lmmtc, trained: Path, weight: str) -> None:
-    said = lmmtc("evaluate", trained, "--prior-weight", weight)
-    assert (said.code, said.err) == (78, f"ConfigError: prior weight {weight}: must be a number of at least 0\n")
-
-
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

@@ -81,23 +81,6 @@ def test_ranks_share_labels_and_records_and_the_first_has_all_answers_in_order(
         assert answer.scores == pytest.approx(expected.scores, rel=1e-5, abs=1e-5)  # fp32, other batches
 
 
-def test_a_prior_weight_multiplies_the_bias_of_each_label(lmmtc: Lmmtc, without_cloze: Path, tmp_path: Path) -> None:
-    run = copy_with(without_cloze, tmp_path / "all 48", "cloze", "shortlist", value=48)
-    model = TrainedModel.load(run)
-    biases_L = model.ranker.labels.table.biases_R2[:, 0].tolist()
-    records = [Record("", "topic 3 and topic 9", ())]
-    never, once, thrice = (
-        dict(zip(answer.labels, answer.scores, strict=True))
-        for weight in (0, 1, 3)
-        for answer in predict(model.weighing_prior(weight), records, 48)
-    )
-    for label, bias in zip(model.vocabulary.names.to_pylist(), biases_L, strict=True):
-        assert once[label] == pytest.approx(never[label] + bias, abs=1e-4)  # fp32: numbers up to 10
-        assert thrice[label] == pytest.approx(never[label] + 3 * bias, abs=1e-4)
-    most_frequent = max(zip(biases_L, model.vocabulary.names.to_pylist(), strict=True))[1]
-    assert f" {most_frequent} " in lmmtc("predict", run, "--text", "x", "--top", 1, "--prior-weight", 1000).out
-
-
 def test_a_record_is_not_proposed_the_label_of_its_own_name(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
     barring = copy_with(trained, tmp_path / "barring", "data", "bar_own_label", value=True)
     questions = tmp_path / "own.jsonl"
