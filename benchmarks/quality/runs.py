@@ -60,6 +60,8 @@ class Run:
         print(f"training {self.folder}: {self.config.train.steps} steps", flush=True)
         started = perf_counter()
         self.folder.mkdir(parents=True, exist_ok=True)
+        for verdict in self.folder.glob("judged-by-*.json"):
+            verdict.unlink()  # of what was trained here before
         command = [sys.executable, STARTER, "--config", self.recipe, *(f"--set={setting}" for setting in self.settings)]
         with (self.folder / "training.log").open("a", encoding="utf-8") as log:
             subprocess.run(command, check=True, stdout=log)  # noqa: S603  # this very project

@@ -36,7 +36,9 @@ def test_each_bias_counts_so_many_times(all_ranked: Path) -> None:
 def test_with_a_great_weight_the_most_frequent_label_is_the_answer(lmmtc: Lmmtc, all_ranked: Path) -> None:
     model = TrainedModel.load(all_ranked)
     best = model.vocabulary.names[int(model.ranker.labels.table.biases_R2[:, 0].argmax())]
-    said = lmmtc("predict", all_ranked, "--text", "x", "--top", 1, "--prior-weight", 1000)
+    words = ("predict", all_ranked, "--text", "topic 1", "--top", 1, "--prior-weight")
+    assert f" {best} " not in lmmtc(*words, 0).out
+    said = lmmtc(*words, 1000)
     assert said.code == 0, said.err
     assert f" {best} " in said.out
 
