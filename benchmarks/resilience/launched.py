@@ -41,7 +41,7 @@ class Launched:
         """Wait until both ranks are there; rank 0 comes first."""
         children = psutil.Process(self.program.pid).children
         self.wait_until(lambda: len(children()) == RANKS, "ranks")
-        return sorted(children(), key=lambda rank: rank.pid)  # they are started in this order
+        return sorted(children(), key=psutil.Process.create_time)  # pids begin anew after the greatest
 
     def steps(self) -> int:
         """Count the steps that this start has done."""
