@@ -39,8 +39,8 @@ def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: i
 def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
     """Give rows, and the query that must find them, the start that the configuration asks for.
 
-    The model must still be whole: an engine may cut its parameters up. The rows of untrained labels stay what they
-    are made here.
+    The model must still be whole: an engine may cut its parameters up. The scan leaves the rows of untrained labels as
+    they are made here.
     """
     vocabulary = dataset.vocabulary
     if starts_from_texts(config, vocabulary.texts):

@@ -33,6 +33,14 @@ class RowGradient:
         self.vectors_NE[rows] += other.vectors_NE.to(self.vectors_NE.device)
         self.biases_N2[rows] += other.biases_N2.to(self.biases_N2.device)
 
+    def of(self, rows: Rows) -> "RowGradient":
+        """Take some of the rows."""
+        return RowGradient(self.vectors_NE[rows], self.biases_N2[rows])
+
+    def touched(self) -> Tensor:
+        """Tell which rows have a gradient: bool [N]."""
+        return self.vectors_NE.any(dim=1) | self.biases_N2.any(dim=1)
+
     def clear(self) -> None:
         """Begin again."""
         self.vectors_NE.zero_()

@@ -33,8 +33,9 @@ class Turn:
 class RowOptimizer(ABC):
     """An update rule and its state: for each of `names` one tensor for the vectors, and one [R, 2] for the biases.
 
-    Weight decay shrinks the vectors of the scan's updates; biases keep their prior. clip: the longest gradient of a
-    row. seed: of the stochastic rounding of bf16 vectors.
+    Weight decay shrinks the vectors of the scan's updates but for labels without a training record, of which it learns
+    nothing; biases keep their prior. clip: the longest gradient of a row. seed: of the stochastic rounding of bf16
+    vectors.
     """
 
     names: tuple[str, ...] = ()
@@ -60,22 +61,30 @@ class RowOptimizer(ABC):
     def update(self, rows: Rows, gradient: RowGradient, turn: Turn) -> None:
         """Move rows by their gradient, which may come from another device."""
         gradient = self._clipped(gradient)
-        self._update(rows, gradient.vectors_NE, turn, self.table.vectors_RE, self._vector_state, self._decay(turn))
-        self._update(rows, gradient.biases_N2, turn, self.table.biases_R2, self._bias_state)
+        self._update_vectors(rows, gradient.vectors_NE, turn)
+        self._update_biases(rows, gradient.biases_N2, turn)
 
-    def _decay(self, turn: Turn) -> float:
-        return 1 - turn.lr * self.weight_decay if turn.stage is Stage.SCAN else 1
+    def _update_vectors(self, rows: Rows, gradient_NE: Tensor, turn: Turn) -> None:
+        tensors = (self.table.vectors_RE, *self._vector_state)
+        values = self.table.vectors_RE[rows].to(self.table.dtype)  # still a view where fp32 rows follow each other
+        self._decay(values, rows, turn)
+        moved = (values, *(tensor[rows] for tensor in self._vector_state))
+        self._move(gradient_NE.to(values.device), turn.lr, turn.step, *moved)
+        for tensor, new in zip(tensors, moved, strict=True):
+            self._write(tensor, rows, new, turn)
 
-    def _update(
-        self, rows: Rows, gradient: Tensor, turn: Turn, kept: Tensor, state: list[Tensor], decay: float = 1
-    ) -> None:
-        values = kept[rows].to(self.table.dtype)  # still a view where fp32 rows follow each other
-        views = [tensor[rows] for tensor in state]
-        if decay != 1:
-            values.mul_(decay)
-        self._move(gradient.to(values.device), turn.lr, turn.step, values, *views)
-        for tensor, moved in zip((kept, *state), (values, *views), strict=True):
-            self._write(tensor, rows, moved, turn)
+    def _update_biases(self, rows: Rows, gradient_N2: Tensor, turn: Turn) -> None:
+        """Move those that have a gradient: the scan has none for the cloze's biases, nor the cloze for the scan's."""
+        tensors = (self.table.biases_R2, *self._bias_state)
+        gradient_N2 = gradient_N2.to(self.table.biases_R2.device)
+        moved = [tensor[rows].clone() for tensor in tensors]
+        self._move(gradient_N2, turn.lr, turn.step, *moved)
+        for tensor, new in zip(tensors, moved, strict=True):
+            tensor[rows] = torch.where(gradient_N2 != 0, new, tensor[rows])
+
+    def _decay(self, values_NE: Tensor, rows: Rows, turn: Turn) -> None:
+        if self.weight_decay and turn.stage is Stage.SCAN:
+            values_NE.mul_(1 - turn.lr * self.weight_decay * self.table.trained_R[rows, None].to(values_NE))
 
     def _write(self, kept: Tensor, rows: Rows, values: Tensor, turn: Turn) -> None:
         if kept.dtype is torch.bfloat16:
@@ -107,7 +116,8 @@ class Sgd(RowOptimizer):
         if self.clip or not in_place:
             super().update_by_scan(rows, gradient, turn)
             return
-        vectors.addmm_(errors_QC.T, gradient.queries_QE, beta=self._decay(turn), alpha=-turn.lr)
+        self._decay(vectors, rows, turn)
+        vectors.addmm_(errors_QC.T, gradient.queries_QE, alpha=-turn.lr)
         self.table.biases_R2[rows, SCAN_BIAS] -= turn.lr * gradient.biases_C()
 
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:

@@ -1,17 +1,22 @@
 """When row gradients become new rows: during the scan, or once a step."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient
 from .optimizer import RowOptimizer, Stage, Turn
 
+_BLOCK = 8192  # rows that are updated out of the buffer at a time: what an update takes beside them is bounded
+
 
 class RowUpdates:
     """Row gradients of one step: applied chunk by chunk during the scan (fused), or added up in a buffer.
 
     Fused needs one micro-step a step and never holds a gradient of the table's size; the cloze's gradients then are a
-    second, sparse update. Buffered holds one gradient of this rank's rows, in fp32, and updates each row once.
+    second, sparse update. Buffered holds one gradient of this rank's rows, in fp32, and updates each row once, if it
+    has a gradient: one that no micro-step touched stays what it is.
     """
 
     def __init__(self, optimizer: RowOptimizer, *, fused: bool) -> None:
@@ -34,7 +39,11 @@ class RowUpdates:
     def hold(self, rows_N: Tensor, gradient_NX: Tensor) -> None:
         """Keep row gradients of the cloze until all ranks have agreed that the step is sound."""
         rows_N = rows_N.to(self.optimizer.table.vectors_RE.device)
-        self._cloze.append((rows_N, RowGradient.split(gradient_NX)))
+        gradient = RowGradient.split(gradient_NX)
+        if self._buffer is None:
+            self._cloze.append((rows_N, gradient))
+        else:
+            self._buffer.add(rows_N, gradient)
 
     def magnitude(self) -> Tensor:
         """Return a number that is finite exactly when every gradient held here is."""
@@ -48,9 +57,8 @@ class RowUpdates:
             for rows_N, gradient in held:
                 self.optimizer.update(rows_N, gradient, Turn(lr, step, Stage.CLOZE))
             return
-        for rows_N, gradient in held:
-            self._buffer.add(rows_N, gradient)
-        self.optimizer.update(slice(0, len(self._buffer.vectors_NE)), self._buffer, Turn(lr, step, Stage.SCAN))
+        for rows, gradient in _touched(self._buffer):
+            self.optimizer.update(rows, gradient, Turn(lr, step, Stage.SCAN))
         self._buffer.clear()
 
     def discard(self) -> None:
@@ -58,3 +66,13 @@ class RowUpdates:
         self._cloze.clear()
         if self._buffer is not None:
             self._buffer.clear()
+
+
+def _touched(buffer: RowGradient) -> Iterator[tuple[Rows, RowGradient]]:
+    """Go through the rows that have a gradient, block by block; where all of a block have one, as a slice."""
+    for start in range(0, len(buffer.vectors_NE), _BLOCK):
+        block = slice(start, min(start + _BLOCK, len(buffer.vectors_NE)))
+        gradient = buffer.of(block)
+        touched_N = gradient.touched()
+        rows = block if bool(touched_N.all()) else start + touched_N.nonzero().squeeze(1)
+        yield rows, gradient if isinstance(rows, slice) else buffer.of(rows)

@@ -131,6 +131,35 @@ def test_decay_shrinks_vectors_once_a_step_and_spares_biases(name: str) -> None:
     assert torch.equal(after_RX[:, -2:], before_RX[:, -2:])
 
 
+@pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
+def test_decay_spares_the_rows_of_labels_without_a_training_record(name: str) -> None:
+    ours, every = optimizer(name, weight_decay=0.5), slice(0, ROWS)
+    ours.table.trained_R[[1, 4]] = False
+    move(ours, every, torch.zeros(ROWS, WIDTH + 2, dtype=torch.float64), 1)
+    nothing = (torch.zeros(size, dtype=torch.float64) for size in ((1, ROWS), (1, WIDTH), (1,)))
+    ours.update_by_scan(every, ScanGradient(*nothing), Turn(LR, 2, Stage.SCAN))
+    shrunk_R1 = torch.tensor([[1.0 if row in (1, 4) else 0.95**2] for row in range(ROWS)], dtype=torch.float64)
+    torch.testing.assert_close(rows_of(ours)[:, :-2], numbers(0)[:, :-2] * shrunk_R1, rtol=0, atol=1e-15)
+
+
+def test_a_bias_without_a_gradient_is_left_alone_by_adam() -> None:
+    """The scan moves all of its biases, the cloze those of its slots: each as if the other bias were not there."""
+    ours = optimizer("adam")
+    columns = [torch.nn.Parameter(numbers(0)[:, [column]]) for column in (WIDTH, WIDTH + 1)]
+    rules = [torch.optim.SparseAdam([column], lr=LR) for column in columns]
+    for step, slots in enumerate(([0, 2, 3], [2], [5, 0], [1]), start=1):
+        for rule, column, named, stage in zip(rules, (0, 1), (list(range(ROWS)), slots), Stage, strict=True):
+            gradient_NX = numbers(2 * step + column, len(named))
+            gradient_NX[:, WIDTH + 1 - column] = 0
+            own_N1 = gradient_NX[:, [WIDTH + column]]
+            columns[column].grad = torch.sparse_coo_tensor(
+                torch.tensor(named)[None], own_N1, (ROWS, 1), check_invariants=True
+            )
+            rule.step()
+            move(ours, named, gradient_NX, step, stage)
+    torch.testing.assert_close(ours.table.biases_R2, torch.cat(columns, dim=1).detach(), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("rows", [slice(1, 4), [1, 2, 3]])
 @pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
 def test_bf16_vectors_move_by_what_fp32_ones_do_on_average(name: Any, rows: slice | list[int]) -> None:

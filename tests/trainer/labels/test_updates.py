@@ -1,0 +1,80 @@
+"""Updates out of a buffer of gradients: which rows move, and by which rule."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trainer.labels import LabelTable, RowRange, RowUpdates, ScanGradient, row_optimizer, updates
+
+ROWS, WIDTH, LR, DECAY = 11, 3, 0.1, 0.2
+UNTOUCHED = [4, 6, 7]
+
+
+def numbers(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def buffered(name: Any) -> RowUpdates:
+    table = LabelTable(numbers(0, ROWS, WIDTH), numbers(1, ROWS, 2), torch.ones(ROWS).bool(), RowRange(0, ROWS))
+    return RowUpdates(row_optimizer(name, table, DECAY), fused=False)
+
+
+def learn(ours: RowUpdates, step: int) -> Tensor:
+    """Run two micro-steps that leave three rows out; returns the gradient of all rows."""
+    gradient_RX = torch.zeros(ROWS, WIDTH + 2, dtype=torch.float64)
+    for micro in range(2):
+        for rows in (slice(0, 4), torch.tensor([5, 8])):
+            product = ScanGradient(*(numbers(9 * step + micro, 2, width) for width in (len_of(rows), WIDTH)), WEIGHTS_2)
+            ours.sink(LR, step)(rows, product)
+            gradient_RX[rows, :WIDTH] += product.errors_QC.T @ product.queries_QE
+            gradient_RX[rows, WIDTH] += product.errors_QC.T @ WEIGHTS_2
+        lent = torch.tensor([3, 9, 10])
+        cloze_NX = numbers(7 * step + micro, 3, WIDTH + 2)
+        cloze_NX[:, WIDTH] = 0  # the cloze knows nothing of the scan's bias
+        ours.hold(lent, cloze_NX)
+        gradient_RX[lent] += cloze_NX
+    return gradient_RX
+
+
+def len_of(rows: slice | Tensor) -> int:
+    return len(range(ROWS)[rows]) if isinstance(rows, slice) else len(rows)
+
+
+WEIGHTS_2 = torch.tensor([0.3, 0.7], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("block", [2, 4, 8192])
+def test_rows_and_biases_without_a_gradient_stay_and_keep_their_moments(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updates, "_BLOCK", block)
+    ours = buffered("adam")
+    table = ours.optimizer.table
+    vectors = torch.nn.Parameter(table.vectors_RE.clone())
+    biases = [torch.nn.Parameter(table.biases_R2[:, [column]].clone()) for column in (0, 1)]
+    rules = [torch.optim.SparseAdam([parameter], lr=LR) for parameter in (vectors, *biases)]
+    for step in (1, 2, 3):
+        gradient_RX = learn(ours, step)
+        parts = (gradient_RX[:, :WIDTH], gradient_RX[:, [WIDTH]], gradient_RX[:, [WIDTH + 1]])
+        with torch.no_grad():
+            vectors[gradient_RX.any(dim=1)] *= 1 - LR * DECAY
+        for parameter, rule, part in zip((vectors, *biases), rules, parts, strict=True):
+            (named,) = part.any(dim=1).nonzero(as_tuple=True)
+            parameter.grad = torch.sparse_coo_tensor(named[None], part[named], part.shape, check_invariants=True)
+            rule.step()
+        ours.apply(LR, step)
+    torch.testing.assert_close(table.vectors_RE, vectors.detach(), rtol=0, atol=1e-12)  # float64: rounding
+    torch.testing.assert_close(table.biases_R2, torch.cat(biases, dim=1).detach(), rtol=0, atol=1e-12)
+    assert torch.equal(table.vectors_RE[UNTOUCHED], numbers(0, ROWS, WIDTH)[UNTOUCHED])
+
+
+@pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
+def test_what_is_discarded_moves_nothing(name: str) -> None:
+    ours = buffered(name)
+    learn(ours, 1)
+    ours.discard()
+    ours.apply(LR, 1)
+    assert torch.equal(ours.optimizer.table.vectors_RE, numbers(0, ROWS, WIDTH))
+    assert torch.equal(ours.optimizer.table.biases_R2, numbers(1, ROWS, 2))
