@@ -32,7 +32,7 @@ class StepCounts:
 class StepReport:
     """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped.
 
-    positives: true labels of its records, of which the scan `found` so many for the shortlist.
+    positives: true labels of its records that the scan could propose, of which it `found` so many for the shortlist.
     """
 
     step: int
@@ -48,7 +48,7 @@ class StepReport:
 
     @property
     def shortlist_recall(self) -> float:
-        """Share of the records' true labels that the scan has found."""
+        """Share of the true labels that the scan could propose and has found."""
         return self.found / max(self.positives, 1)
 
 
@@ -136,9 +136,9 @@ class _MicroStep:
         with self.parts.clock("backward"):
             self.parts.engine.backward(losses.total)
             self.parts.updates.hold(*lent[0].return_gradients(self.parts.labels.ranks))
-        self._add(batch, losses, proposal)
+        self._add(losses, proposal)
 
-    def _add(self, batch: TextBatch, losses: Losses, proposal: Proposal) -> None:
-        positives = batch.label_offsets[-1]
-        counts = (proposal.recalled, positives, proposal.masked.mask_BC.sum())
+    def _add(self, losses: Losses, proposal: Proposal) -> None:
+        slots = proposal.masked.mask_BC.sum() * self.parts.labels.has_cloze
+        counts = (proposal.recalled, proposal.findable, slots)
         self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])

@@ -51,6 +51,7 @@ def ours(task: Task) -> Tensor:
         targets_BK=task.targets_BL,
         revealed=task.no_slots(),
         recalled=torch.zeros(()),
+        findable=torch.zeros(()),
         loss=torch.zeros(()),
         query_gradient_BE=task.rows_LX.new_empty(len(task.targets_BL), 0),
     )

@@ -19,7 +19,7 @@ def _found() -> list[Made]:
     return [
         lines(
             "Recall of the shortlist, in training",
-            "Share of true labels that the scan found, before their records were learned.",
+            "Share of the true labels that could be proposed and were, before their records were learned.",
             Query(f"{found} / ({true} > 0)"),
             unit=units.PercentUnit,
         ),
@@ -36,11 +36,14 @@ def _found() -> list[Made]:
             unit=units.PercentUnit,
         ),
         lines(
-            "True labels a second", "Over all ranks.", Query(true, "{{run_id}} all"), Query(found, "{{run_id}} found")
+            "True labels a second",
+            "Over all ranks: not shown as context, not barred.",
+            Query(true, "{{run_id}} all"),
+            Query(found, "{{run_id}} found"),
         ),
         lines(
             "True labels of a record",
-            "Mean over what was trained on.",
+            "Mean over what was trained on; labels that are shown as context or barred are left out.",
             Query(f"{true} / ({summed(rate('train_records_total'))} > 0)"),
         ),
     ]

@@ -157,6 +157,8 @@ class ClozeSection(Section):
             raise ValueError("cloze.label_tokens = 3: only joint attention has room for them")
         if not self.enabled and self.slots == "all":
             raise ValueError("cloze.slots = 'all': without a cloze the scan must find the labels: use 'shortlist'")
+        if self.inject and self.slots == "all":
+            raise ValueError(f"cloze.inject = {self.inject}: with cloze.slots = 'all' every label has a slot: use 0")
         return self
 
 

@@ -15,7 +15,7 @@ from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
 from .gradient import RowGradientSink
 from .routing import Fetched
-from .shortlist import is_positive
+from .shortlist import findable, is_positive, slot_weights
 from .table import LabelTable
 
 MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradients back
@@ -26,14 +26,17 @@ class AllSlots:
     """Proposes all labels but revealed and barred ones, in the order of a plan; `shortlist`: how many an answer ranks.
 
     So slots that are cut into chunks of the plan's size are its chunks, whatever a record excludes.
+    positive_weights_L: what a positive of each label counts; None: 1, as a negative does.
     """
 
     scans: ClassVar[bool] = False
+    has_cloze: ClassVar[bool] = True
 
     table: LabelTable
     plan: ChunkPlan
     shortlist: int
     ranks: Ranks
+    positive_weights_L: Tensor | None = None
 
     def rank_labels(self, batch: TextBatch, _query_BE: Tensor) -> tuple[Proposal, Fetched]:
         """Lend the rows of all labels, once for all records."""
@@ -70,6 +73,8 @@ class AllSlots:
             targets_BK=targets_BL,
             revealed=Slots(batch.revealed_BV, revealed_rows_BVX, batch.revealed_states_BV),
             recalled=targets_BL.sum(),
+            findable=findable(batch, len(self.plan)),
             loss=rows_LX.new_zeros(()),
             query_gradient_BE=rows_LX.new_zeros(records, 0),
+            weights_BK=slot_weights(self.positive_weights_L, ids_BL, targets_BL),
         )

@@ -48,13 +48,14 @@ def label_side(
     if config.cloze.slots == "shortlist":
         sampling = Sampling(config.labels.negative_share, config.run.seed)
         shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
-        return LabelSide(table, *shape, ranks, sampling, positive_weights_L)
+        return LabelSide(table, *shape, ranks, sampling, positive_weights_L, config.cloze.enabled)
     if num_labels > MOST_LABELS:
         raise ConfigError(
             f"cloze.slots = 'all': the data set has {num_labels} labels, and every step would move all their rows to "
             f"every rank; at most {MOST_LABELS}: use 'shortlist'"
         )
-    return AllSlots(table, plan or ChunkPlan.by_id(num_labels, config.cloze.chunk), config.cloze.shortlist, ranks)
+    plan = plan or ChunkPlan.by_id(num_labels, config.cloze.chunk)
+    return AllSlots(table, plan, config.cloze.shortlist, ranks, positive_weights_L)
 
 
 def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:

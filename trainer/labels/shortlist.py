@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ..data import TextBatch
 from ..distributed import Ranks
 
 NEGATIVES = 4  # beside each positive that is added
@@ -44,3 +45,17 @@ def is_positive(ids_BK: Tensor, record_N: Tensor, label_N: Tensor, num_labels: i
     """Tell which candidates [B, K] are among their record's labels, given as pairs (record, label)."""
     records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None]
     return torch.isin(records_B1 * num_labels + ids_BK, record_N * num_labels + label_N) & (ids_BK >= 0)
+
+
+def findable(batch: TextBatch, num_labels: int) -> Tensor:
+    """Count the true labels that are candidates, neither revealed nor barred: more than those nobody can propose."""
+    revealed_too_BN = (batch.barred_BN[..., None] == batch.revealed_BV[:, None, :]).any(dim=-1)
+    hidden_BH = torch.cat([batch.revealed_BV, batch.barred_BN.masked_fill(revealed_too_BN, -1)], dim=1)
+    return len(batch.labels) - is_positive(hidden_BH, batch.label_records(), batch.labels, num_labels).sum()
+
+
+def slot_weights(positive_weights_L: Tensor | None, ids_BK: Tensor, targets_BK: Tensor) -> Tensor | None:
+    """Let slots count as their labels do in the scan, whose score they add to; None: 1."""
+    if positive_weights_L is None:
+        return None
+    return torch.where(targets_BK, positive_weights_L[ids_BK.clamp(min=0)], 1.0)

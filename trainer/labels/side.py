@@ -16,7 +16,7 @@ from .pairs import LabelPairs
 from .routing import Fetched
 from .sampling import EXACT, Sampling
 from .scan import ScanResult, ScanTask, scan
-from .shortlist import is_positive, merge_shortlists, missed, shuffled
+from .shortlist import findable, is_positive, merge_shortlists, missed, shuffled, slot_weights
 from .table import LabelTable
 
 
@@ -24,7 +24,8 @@ from .table import LabelTable
 class LabelSide:
     """This rank's share of the label table and how it is searched. Stateless but for the table's rows.
 
-    positive_weights_L: what a positive of each label counts; None: 1, as a negative does.
+    positive_weights_L: what a positive of each label counts; None: 1, as a negative does. has_cloze: whether slots
+    borrow rows; without, what is proposed has none.
     """
 
     scans: ClassVar[bool] = True
@@ -36,6 +37,7 @@ class LabelSide:
     ranks: Ranks
     sampling: Sampling = EXACT
     positive_weights_L: Tensor | None = None
+    has_cloze: bool = True
 
     def rank_labels(self, batch: TextBatch, query_BE: Tensor) -> tuple[Proposal, Fetched]:
         """Propose candidates without learning anything."""
@@ -75,7 +77,8 @@ class LabelSide:
         recalled = self._targets(batch, ids_BK).sum()
         if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
             scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
-        fetched = Fetched.fetch(torch.cat([batch.revealed_BV, ids_BK], dim=1), self.num_labels, self.table, self.ranks)
+        borrowed_BS = torch.cat([batch.revealed_BV, ids_BK], dim=1)[:, : None if self.has_cloze else 0]
+        fetched = Fetched.fetch(borrowed_BS, self.num_labels, self.table, self.ranks)
         return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
@@ -119,16 +122,11 @@ class LabelSide:
             targets_BK=targets_BK,
             revealed=Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV),
             recalled=recalled,
+            findable=findable(batch, self.num_labels),
             loss=found.loss,
             query_gradient_BE=gradient_WBE.sum(dim=0)[: len(ids_BK)],
-            weights_BK=self._weights(ids_BK, targets_BK),
+            weights_BK=slot_weights(self.positive_weights_L, ids_BK, targets_BK),
         )
-
-    def _weights(self, ids_BK: Tensor, targets_BK: Tensor) -> Tensor | None:
-        """Let slots count as their labels do in the scan, whose score they add to."""
-        if self.positive_weights_L is None:
-            return None
-        return torch.where(targets_BK, self.positive_weights_L[ids_BK.clamp(min=0)], 1.0)
 
 
 def _lengthened(part: Tensor, length: int) -> Tensor:

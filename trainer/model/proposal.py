@@ -14,8 +14,9 @@ class Proposal:
     """The labels that a batch is asked about, and what the scan learned on the way.
 
     masked: the candidates; scores_BK: their scan logits, zero where nothing was scanned; weights_BK: what each counts
-    (None: 1). revealed: known labels shown as context. recalled: how many true labels the scan found. loss: the scan's;
-    query_gradient_BE: its gradient, already divided by the normaliser.
+    (None: 1). revealed: known labels shown as context. recalled: how many true labels the scan found, of the `findable`
+    that are neither shown nor barred. loss: the scan's; query_gradient_BE: its gradient, already divided by the
+    normaliser.
     """
 
     masked: Slots
@@ -23,6 +24,7 @@ class Proposal:
     targets_BK: Tensor
     revealed: Slots
     recalled: Tensor
+    findable: Tensor
     loss: Tensor
     query_gradient_BE: Tensor
     weights_BK: Tensor | None = None

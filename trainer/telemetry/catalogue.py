@@ -37,7 +37,11 @@ PER_RANK = (
     Metric("train_records_total", "counter", "Records trained on by this rank, padding left out."),
     Metric("slots_total", "counter", "Label slots scored by this rank in training."),
     Metric("labels_scanned_total", "counter", "Pairs of a record and a label row that the scan of this rank scored."),
-    Metric("train_positives_total", "counter", "True labels of the records trained on by this rank."),
+    Metric(
+        "train_positives_total",
+        "counter",
+        "True labels of this rank's records that could be proposed: not shown, not barred.",
+    ),
     Metric("train_positives_found_total", "counter", "Those of them that the scan put into the shortlist."),
     Metric(
         "model_flops_total",

@@ -34,7 +34,16 @@ def model(tmp_path: Path) -> LabelMaskModel:
 def proposal(scan_BK: Tensor, masked: Slots, revealed: Slots) -> Proposal:
     nothing = torch.empty(0)
     scores_BK = scan_BK.masked_fill(~masked.mask_BC, -torch.inf)
-    return Proposal(masked, scores_BK, nothing, revealed, recalled=nothing, loss=nothing, query_gradient_BE=nothing)
+    return Proposal(
+        masked,
+        scores_BK,
+        nothing,
+        revealed,
+        recalled=nothing,
+        findable=nothing,
+        loss=nothing,
+        query_gradient_BE=nothing,
+    )
 
 
 def some_proposal(scan_BK: Tensor) -> Proposal:

@@ -1,7 +1,7 @@
 """A slot for every label, on several ranks, against one table held whole, plain indexing and autograd."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,25 @@ def test_there_is_nothing_to_learn_from_a_scan() -> None:
     given = batch(slice(0, RECORDS)), torch.empty(RECORDS, 0), Normaliser(RECORDS, 1, 1), unasked, 1
     proposal, _ = side_of(Ranks()).learn(*given)
     assert (float(proposal.loss), proposal.query_gradient_BE.shape) == (0, (RECORDS, 0))
+
+
+def test_positives_may_count_more_than_negatives() -> None:
+    weights_L = torch.arange(2.0, 2 + NUM_LABELS)
+    side, everything = replace(side_of(Ranks()), positive_weights_L=weights_L), batch(slice(0, RECORDS))
+    proposal, _ = side.rank_labels(everything, torch.empty(RECORDS, 0))
+    slots = zip(LABELS, proposal.masked.ids_BC.tolist(), strict=True)
+    wanted = [[label + 2 if label in own else 1.0 for label in ids] for own, ids in slots]
+    assert proposal.weights_BK is not None
+    assert proposal.weights_BK.tolist() == wanted
+    assert sum(weight > 1 for weights in wanted for weight in weights) == int(proposal.findable)
+
+
+def test_true_labels_that_are_shown_or_barred_cannot_be_found() -> None:
+    proposal, _ = side_of(Ranks()).rank_labels(batch(slice(0, RECORDS)), torch.empty(RECORDS, 0))
+    hidden = zip(LABELS, REVEALED, BARRED, strict=True)
+    assert int(proposal.findable) == sum(len({*own} - {*shown, barred}) for own, shown, barred in hidden)
+    both = replace(batch(slice(0, 1)), barred_BN=torch.tensor([[3]]))  # shown as well: of 0 and 3, 0 is left
+    assert int(side_of(Ranks()).rank_labels(both, torch.empty(1, 0))[0].findable) == 1
 
 
 def test_rows_that_only_rank_ask_for_no_gradient() -> None:

@@ -48,6 +48,7 @@ class MicroStep:
             targets_BK=torch.tensor([[label in own for label in ids] for ids, own in zip(MASKED, LABELS, strict=True)]),
             revealed=typed(revealed, dtype),
             recalled=torch.zeros(()),
+            findable=torch.zeros(()),
             loss=torch.ones(()),
             query_gradient_BE=torch.randn(3, LABEL_WIDTH, dtype=dtype),
         )

@@ -77,6 +77,7 @@ def losses_of(model: JointModel, batch: TextBatch, rows_LX: Tensor) -> Losses:
         targets_BK=torch.tensor(TARGETS),
         revealed=revealed,
         recalled=torch.zeros(()),
+        findable=torch.zeros(()),
         loss=torch.zeros(()),
         query_gradient_BE=torch.zeros(len(TARGETS), 0),
     )

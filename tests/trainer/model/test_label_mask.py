@@ -28,6 +28,7 @@ def proposal_for(query_BE: Tensor) -> Proposal:
         targets_BK=masked.ids_BC == 4,
         revealed=single(some_slots([[], [], []], State.YES)),
         recalled=torch.zeros(()),
+        findable=torch.zeros(()),
         loss=torch.ones(()),
         query_gradient_BE=torch.ones_like(query_BE),
     )
