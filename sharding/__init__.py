@@ -33,6 +33,7 @@ from .partition import accumulation as accumulation
 from .places import CacheSettings as CacheSettings
 from .planning import plan_chunks as plan_chunks
 from .reading import Reading as Reading
+from .records import TRAIN as TRAIN
 from .records import Record as Record
 from .shards import write_shard_files as write_shard_files
 from .simulation import Cluster as Cluster

@@ -19,7 +19,7 @@ from .dataset import Dataset
 from .errors import CorruptShardError, DataError
 from .labels import Vocabulary
 from .manifest import FILTER_FILE, FileInfo, LabelsInfo, Manifest
-from .records import SPLITS
+from .records import SPLITS, TRAIN
 from .storage import inside, publish, sha256, xxh3_128
 from .verify import verify
 
@@ -114,7 +114,7 @@ def _join_filters(folder: Path, files: Sequence[Path]) -> FileInfo | None:
 def _own_counts_L(base: Dataset, more: Sequence[Dataset]) -> NDArray[np.int64]:
     """Take what was counted; counts of another data set last as long as there is no training record here."""
     counts_L = base.vocabulary.counts
-    if "train" in base.manifest.splits or not any("train" in other.manifest.splits for other in more):
+    if TRAIN in base.manifest.splits or not any(TRAIN in other.manifest.splits for other in more):
         return counts_L
     return np.zeros_like(counts_L)
 
@@ -122,7 +122,7 @@ def _own_counts_L(base: Dataset, more: Sequence[Dataset]) -> NDArray[np.int64]:
 def _counts_L(other: Dataset) -> NDArray[np.int64]:
     """Count anew: the labels of a data set without training records carry the counts of another one."""
     counts_L = np.zeros(len(other.vocabulary), np.int64)
-    if "train" in other.manifest.splits:
-        for _, rows in other.split("train").shards(("labels",)):
+    if TRAIN in other.manifest.splits:
+        for _, rows in other.split(TRAIN).shards(("labels",)):
             counts_L += np.bincount(rows["labels"].flatten().to_numpy(), minlength=len(counts_L))
     return counts_L

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from .errors import BadRecordError
 
-SPLITS = ("train", "dev", "test")
+TRAIN = "train"  # the split to learn from: label counts are those of its records
+SPLITS = (TRAIN, "dev", "test")
 
 BadRecordPolicy = Literal["raise", "skip"]
 

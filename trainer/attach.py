@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from sharding import Dataset, RecordBatch, StepStream, sequential
+from sharding import TRAIN, Dataset, RecordBatch, StepStream, sequential
 from sharding.remote import Elsewhere
 
 from .checkpoint import CheckpointStore
@@ -62,7 +62,7 @@ class Attachment:
         settings, data, labels = self.config.evaluation, self.config.data, self.parts.labels
         collate = plain_collator(self.config, self.dataset, self.parts.tokens)
         ranker = Ranker(self.parts.model, labels, collate, self.parts.engine.device)
-        train_records = self.dataset.split(data.train_split).num_records
+        train_records = self.dataset.split(TRAIN).num_records
         propensity = inverse_propensity(self.dataset.vocabulary.counts, train_records)
         dev = partial(
             sequential,

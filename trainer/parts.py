@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharding import Budget, BudgetStream, ChunkPlan, Dataset, StepStream, TrainStream
+from sharding import TRAIN, Budget, BudgetStream, ChunkPlan, Dataset, StepStream, TrainStream
 
 from .checkpoint import RunState
 from .config import Config, accumulation_steps, deepspeed_config
@@ -81,14 +81,14 @@ def build_labels(
     """
     settings = config.labels
     table = table.to(engine.device) if settings.placement == "device" else table
-    weights_L = _positive_weights(config, dataset).to(engine.device) if settings.propensity else None
+    weights_L = _positive_weights(dataset).to(engine.device) if settings.propensity else None
     side = label_side(config, table, len(dataset.vocabulary), ranks, plan, weights_L)
     optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
     return side, RowUpdates(optimizer, fused=not buffers_gradients(config, ranks.world_size))
 
 
-def _positive_weights(config: Config, dataset: Dataset) -> torch.Tensor:
-    records = dataset.split(config.data.train_split).num_records
+def _positive_weights(dataset: Dataset) -> torch.Tensor:
+    records = dataset.split(TRAIN).num_records
     return torch.from_numpy(inverse_propensity(dataset.vocabulary.counts, records)).float()
 
 
@@ -116,7 +116,7 @@ def build_loader(
 
 
 def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> StepStream:
-    train, split = config.train, config.data.train_split
+    train = config.train
     shared: dict[str, Any] = {
         "seed": config.run.seed,
         "world_size": ranks.world_size,
@@ -126,11 +126,11 @@ def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> Step
     }
     if train.micro_tokens is None:
         accumulation = accumulation_steps(config, ranks.world_size)
-        return TrainStream(dataset, split, global_batch=train.global_batch, accumulation=accumulation, **shared)
+        return TrainStream(dataset, TRAIN, global_batch=train.global_batch, accumulation=accumulation, **shared)
     budget = Budget.of_batch(
         train.micro_tokens, global_batch=train.global_batch, micro_batch=train.micro_batch, max_tokens=tokens
     )
-    return BudgetStream(dataset, split, budget, **shared)
+    return BudgetStream(dataset, TRAIN, budget, **shared)
 
 
 def plain_collator(config: Config, dataset: Dataset, tokens: int) -> Collator:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharding import ChunkPlan, Dataset, TextTokenizer, Vocabulary, publish, sha256
+from sharding import TRAIN, ChunkPlan, Dataset, TextTokenizer, Vocabulary, publish, sha256
 
 from .config import Config, check_config
 from .errors import ConfigError
@@ -122,7 +122,7 @@ class RunFolder:
         """Write everything that training does not change; a resumed run writes the same again."""
         model = self.path / "model"
         model.mkdir(parents=True, exist_ok=True)
-        train = dataset.split(config.data.train_split)
+        train = dataset.split(TRAIN)
         self._write(self.path / "config.json", config.model_dump_json(indent=1))
         self._write(model / "encoder.json", encoder_config)
         self._write(model / "data.json", json.dumps({"train_records": train.num_records}))

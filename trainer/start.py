@@ -6,7 +6,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from sharding import DataError, Dataset, TextTokenizer, Vocabulary
+from sharding import TRAIN, DataError, Dataset, TextTokenizer, Vocabulary
 
 from .checkpoint import checkpoints_of, load_parameters, load_rows
 from .config import Config
@@ -32,7 +32,7 @@ def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: i
         )
     check_memory(config, len(dataset.vocabulary), encoder_width, ranks, learning=True)
     rows = RowRange.of_rank(len(dataset.vocabulary), ranks.rank, ranks.world_size)
-    records = dataset.split(config.data.train_split).num_records
+    records = dataset.split(TRAIN).num_records
     return new_table(config, dataset.vocabulary.counts, records, encoder_width, rows)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sharding import Dataset
+from sharding import TRAIN, Dataset
 from trainer.config import Config, load_config
 from trainer.errors import ConfigError
 from trainer.planning import (
@@ -119,7 +119,7 @@ def _counted(config: Config, known: Known) -> dict[str, float]:
     if not (Path(config.data.dataset) / "manifest.json").is_file():
         raise ConfigError(f"data.dataset = {config.data.dataset}: is not a data set on this machine: give {missing}")
     dataset = Dataset.open(config.data.dataset)
-    records = dataset.split(config.data.train_split).num_records
+    records = dataset.split(TRAIN).num_records
     tokenizer = dataset.manifest.tokenizer
     return {
         "labels": len(dataset.vocabulary),

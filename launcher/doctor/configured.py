@@ -74,10 +74,11 @@ def _encoder(settings: "ModelSection") -> str:
 
 
 def _open(settings: "DataSection") -> str:
+    from sharding import TRAIN  # noqa: PLC0415
     from trainer.data import open_dataset  # noqa: PLC0415
 
     dataset = open_dataset(settings)
-    train, dev = (dataset.split(name).num_records for name in (settings.train_split, settings.dev_split))
+    train, dev = (dataset.split(name).num_records for name in (TRAIN, settings.dev_split))
     return (
         f"{settings.dataset}: {train:,} records to learn from, {dev:,} to look at, {len(dataset.vocabulary):,} labels"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..formats import ArrowShard, write_shard
+from ..records import TRAIN
 from ..sources import Piece
 from ..storage import publish
 from .job import Job
@@ -46,7 +47,7 @@ def count_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
         for record in group.records:
             records[record.split or ""] += 1
             for label in record.labels:
-                counts[label] += record.split == "train"
+                counts[label] += record.split == TRAIN
         if len(counts) * _BYTES_OF_A_COUNT > job.worker_bytes:
             files.append(_write(counts, job.counts(number, len(files))))
             counts.clear()

@@ -59,8 +59,6 @@ class DataSection(Section):
     """Most GiB of shards that are kept there; unset: all that are read."""
     format: Kind | None = None
     """Which of its formats is read; unset: arrow where there is that, else webdataset. All hold the same records."""
-    train_split: str = "train"
-    """Split to learn from; label counts refer to it."""
     dev_split: str = "dev"
     """Split for the look during training, and for tuning the threshold of F1."""
     bar_own_label: bool = False

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sharding import ChunkPlan, Dataset, plan_chunks
+from sharding import TRAIN, ChunkPlan, Dataset, plan_chunks
 
 from ..config import Config
 from ..distributed import Ranks
@@ -27,7 +27,7 @@ def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
     chunked = cloze.slots == "all" and cloze.attention == "prefix"
     if cloze.plan == "id" or not chunked or not cloze.chunk < len(dataset.vocabulary) <= MOST_LABELS:
         return None
-    return plan_chunks(dataset, config.data.train_split, cloze.chunk)
+    return plan_chunks(dataset, TRAIN, cloze.chunk)
 
 
 def label_side(
