@@ -15,6 +15,8 @@ WORKER: Path = (*POD, "containers", 0)
 SET: Path = ("JobSet", "spec")
 IN_SET: Path = (*SET, "replicatedJobs", 0, "template", "spec")
 
+SMOKE = "overlays/cpu-smoke"
+
 GONE = object()  # what takes a field out
 
 # Where, which field becomes what, and words of the complaint.
@@ -93,6 +95,21 @@ MISTAKES: list[tuple[Path, Any, str]] = [
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_what_is_rendered_keeps_all_rules(folder: str) -> None:
     assert complaints(render(folder)) == []
+
+
+def test_deleting_the_smoke_test_deletes_nothing_of_another_folder() -> None:
+    smoke, others = ({address(each) for each in found} for found in (render(SMOKE), of_others()))
+    assert smoke.isdisjoint(others)
+
+
+def of_others() -> list[Manifest]:
+    return [manifest for folder in FOLDERS if folder != SMOKE for manifest in render(folder)]
+
+
+def address(manifest: Manifest) -> tuple[str, str, str]:
+    """Name an object as a cluster does."""
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
 @pytest.mark.parametrize(("path", "value", "words"), MISTAKES, ids=lambda part: part if isinstance(part, str) else "")
