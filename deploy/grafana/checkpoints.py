@@ -47,6 +47,12 @@ def _now() -> list[Made]:
             unit=units.Seconds,
         ),
         number("Restarts", "In all lives of the run.", Query(highest(series("restarts_total")))),
+        number(
+            "Restarts within an hour",
+            "The alert counts only while none of them goes on from a later step than the one before.",
+            Query(recorded("run:lmmtc_restarts:increase1h")),
+            limit=Limit(2, "LmmtcRestartLoop"),
+        ),
     ]
 
 

@@ -17,8 +17,9 @@ RULES = all_rules(load("rules.yml"))
 RECORDED = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 ALERTS = {rule["alert"]: rule["expr"] for rule in RULES if "alert" in rule}
 
-# A loss that rises is judged by what it was in the last hour: a line has no limit that says so. Marks show the alert.
-WITHOUT_A_LIMIT = {"LmmtcLossSpike"}
+# A loss that rises is judged by what it was in the last hour, and a run that does not train by what it has never shown:
+# a line has no limit that says so. Marks show these alerts.
+WITHOUT_A_LIMIT = {"LmmtcLossSpike", "LmmtcNotTraining"}
 
 BOARDS = boards()
 ASKED = [question for board in BOARDS.values() for question in questions(board, "1m")]

@@ -102,7 +102,9 @@ def test_alerts_that_another_one_silences_exist() -> None:
     text = " ".join([*rule["source_matchers"], *rule["target_matchers"]])
     assert {name for name in ALERTS if name in text} == {
         "LmmtcRankVanished",
+        "LmmtcRestartLoop",
         "LmmtcStepStalled",
+        "LmmtcNotTraining",
         "LmmtcCheckpointOld",
         "LmmtcDataStarved",
     }
@@ -111,7 +113,7 @@ def test_alerts_that_another_one_silences_exist() -> None:
 def test_a_faster_copy_differs_in_its_stretches_of_time_alone() -> None:
     rules = load("rules.yml")
     quick = faster(rules, 60)
-    ranges = {"5m": "5000ms", "10m": "10000ms", "15m": "15000ms", "1h": "60000ms"}
+    ranges = {"5m": "5000ms", "10m": "10000ms", "15m": "15000ms", "20m": "20000ms", "1h": "60000ms"}
     assert [ranges[window] for window in windows(rules)] == list(windows(quick))
     assert {rule["alert"]: rule.get("for") for rule in all_rules(quick) if "alert" in rule}[
         "LmmtcRankVanished"
