@@ -31,7 +31,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 SOURCE = DataSourceRef("prometheus", "${datasource}")
 NO_VALUE = "no data"
 
-_ABOVE_ZERO = 0.001  # Grafana colours what reaches a threshold, an alert fires above its limit
+_ABOVE = 1e-6  # Grafana colours what reaches a threshold, an alert fires above its limit
 
 _REF_IDS = "ABCD"  # Grafana tells the queries of a panel apart by them
 _NAME = re.compile(r"\b(?:\w+:)?lmmtc_\w+(?::\w+)?")
@@ -153,5 +153,5 @@ def _target(query: Query, ref_id: str = "A") -> prometheus.Dataquery:
 
 
 def _thresholds(limit: Limit | None = None) -> dashboard.ThresholdsConfig:
-    steps = [Threshold(None, "green"), *([Threshold(limit.value or _ABOVE_ZERO, "red")] if limit else [])]
+    steps = [Threshold(None, "green"), *([Threshold(round(limit.value + _ABOVE, 6), "red")] if limit else [])]
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -154,8 +154,9 @@ def limits() -> list[tuple[str, str, float]]:
 
 @pytest.mark.parametrize(("alert", "expression", "limit"), limits())
 def test_a_panel_is_red_from_where_its_alert_counts(alert: str, expression: str, limit: float) -> None:
-    # Grafana colours from the threshold on, so that an alert above 0 needs a threshold that is a little more.
-    limit = 0 if limit == 0.001 else limit
+    # Grafana colours from the threshold on, so that what an alert counts above needs a threshold that is a little more.
+    threshold, limit = limit, round(limit, 5)
+    assert threshold > limit
     value, _, whole = expression.partition(" / ")
     times = f"{limit:g} * " if limit != 1 else ""
     wanted = f"{value} > {times}{whole}" if whole else f"{value} > {limit:g}"
