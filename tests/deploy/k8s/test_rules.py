@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.k8s.rendering import FOLDERS, Manifest, of_kind, render
+from tests.deploy.k8s.rendering import FOLDERS, Manifest, of_kind, render, works
 from tests.deploy.k8s.rules import complaints
 
 Path = tuple[str | int, ...]
@@ -110,6 +110,15 @@ def address(manifest: Manifest) -> tuple[str, str, str]:
     """Name an object as a cluster does."""
     metadata = manifest["metadata"]
     return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def test_conversion_has_no_network_whatever_else_lives_in_its_namespace() -> None:
+    (conversion,) = works(render("convert"))
+    labels = conversion.job["template"]["metadata"]["labels"].items()
+    policies = [each["spec"] for folder in FOLDERS for each in of_kind(render(folder), "NetworkPolicy")]
+    found = [policy for policy in policies if policy["podSelector"]["matchLabels"].items() <= labels]
+    assert {kind for policy in found for kind in policy["policyTypes"]} == {"Ingress", "Egress"}
+    assert not any(policy.get("ingress") or policy.get("egress") for policy in found)  # they add up
 
 
 @pytest.mark.parametrize(("path", "value", "words"), MISTAKES, ids=lambda part: part if isinstance(part, str) else "")
