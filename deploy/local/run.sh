@@ -3,7 +3,7 @@
 #
 #     deploy/local/run.sh [FOLDER]      their data; default: runs/monitoring
 #
-# Prometheus scrapes telemetry.port = 9400 of this machine, for up to eight ranks. Both are seen from this machine only.
+# Prometheus scrapes telemetry.port = 9400 of this machine, for up to sixteen ranks. Both are seen from this machine only.
 # PROMETHEUS_PORT (9090) and GRAFANA_PORT (3000) say where; GRAFANA_HOME (/usr/share/grafana) is where Grafana's own
 # files are.
 set -euo pipefail

