@@ -16,6 +16,15 @@ NonNegative = Annotated[float, Field(ge=0)]
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
 
 
+def _address(key: str, value: str) -> str:
+    """Refuse what is no address in a bucket, and do not repeat it: it may hold a password."""
+    if not re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", value):
+        raise ValueError(
+            f"{key}: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in ~/.aws"
+        )
+    return value
+
+
 class Section(BaseModel):
     """A table of the TOML file: unknown keys are errors, values never change after loading."""
 
@@ -70,6 +79,12 @@ class DataSection(Section):
     @classmethod
     def _spelt_out(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        is_folder = "://" not in value or value.startswith("file:///")
+        return value if is_folder else _address("data.dataset", value)
 
 
 class ModelSection(Section):
@@ -232,13 +247,7 @@ class CheckpointSection(Section):
     @field_validator("store")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", value):
-            # Not repeated: it may hold a password.
-            raise ValueError(
-                "checkpoint.store: must be s3://bucket/prefix and nothing else: credentials belong in the environment "
-                "or in ~/.aws"
-            )
-        return value
+        return None if value is None else _address("checkpoint.store", value)
 
 
 class EvaluationSection(Section):

@@ -87,6 +87,15 @@ def test_what_a_plan_lacks_is_named(config: Path, cluster: Path) -> None:
     assert "lmmtc plan: give --cluster FILE; examples/clusters has some, and --calibrate writes one" in said
 
 
+def test_a_password_in_the_address_of_a_data_set_is_not_printed(
+    tmp_path: Path, tiny_encoder: Path, cluster: Path
+) -> None:
+    config = written(tmp_path, tiny_encoder, "s3://AKIAKEY:hush@bucket/x")
+    said = finish("lmmtc", "plan", "--config", config, "--cluster", cluster, code=78)
+    assert said.err.startswith("ConfigError: data.dataset: must be s3://bucket/prefix and nothing else: ")
+    assert "hush" not in said.out + said.err
+
+
 def test_a_plan_does_not_wait_for_torch() -> None:
     program = "import sys, launcher.commands.plan; print('torch' in sys.modules)"
     assert finish("python", "-c", program).out.split() == ["False"]

@@ -165,13 +165,26 @@ def test_values_never_change_after_loading(path: Path) -> None:
         config.train.steps = 3
 
 
+@pytest.mark.parametrize("key", ["checkpoint.store", "data.dataset"])
 @pytest.mark.parametrize(
-    "store", ["runs/one", "s3://", "file:///runs", "s3://user:hush@bucket/x", "s3://bucket/x?key=hush"]
+    "address",
+    [
+        *("s3://", "s3://user:hush@bucket/x", "s3://user:hu/sh@bucket/x", "s3://bucket/x?key=hush"),
+        *("ftp://user:hush@host/x", "file://user:hush@host/x"),
+    ],
 )
-def test_a_place_for_checkpoints_that_is_no_address_in_a_bucket_is_refused_and_not_repeated(
-    path: Path, store: str
-) -> None:
-    assert error_of(path, f"checkpoint.store={store}") == (
-        "checkpoint.store: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in "
-        f"~/.aws ({path})"
+def test_what_is_no_address_in_a_bucket_is_refused_and_not_repeated(path: Path, key: str, address: str) -> None:
+    assert error_of(path, f"{key}={address}") == (
+        f"{key}: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in ~/.aws "
+        f"({path})"
     )
+
+
+@pytest.mark.parametrize("folder", ["runs/one", "file:///runs/one"])
+def test_a_folder_for_checkpoints_is_no_store(path: Path, folder: str) -> None:
+    assert error_of(path, f"checkpoint.store={folder}").startswith("checkpoint.store: must be s3://bucket/prefix")
+
+
+@pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/a/prefix", "file:///data/one", "data/user@host/x y"])
+def test_a_data_set_is_in_a_bucket_or_in_any_folder(path: Path, place: str) -> None:
+    assert load_config(path, [f"data.dataset={place}"]).data.dataset == place
