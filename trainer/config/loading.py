@@ -32,11 +32,15 @@ def check_config(tree: dict[str, Any], origin: str) -> Config:
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
-    """Read a file; ConfigError when there is none, which says of what kind it should be, or when it is no TOML."""
+    """Read a file; ConfigError when it cannot be read, which says of what kind it should be, or when it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such {kind}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}: must be a {kind} that this user may read") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 

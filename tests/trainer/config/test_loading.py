@@ -1,5 +1,6 @@
 """From TOML and --set to a Config, or to words that name the key."""
 
+import os
 import re
 from pathlib import Path
 
@@ -152,6 +153,24 @@ def test_a_set_that_is_no_setting_is_refused(path: Path, override: str, words: s
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert error_of(tmp_path / "no.toml") == f"{tmp_path / 'no.toml'}: no such configuration file"
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    message = f"{tmp_path}: Is a directory: must be a configuration file that this user may read"
+    assert error_of(tmp_path) == message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_this_user_may_not_read_is_named(path: Path) -> None:
+    path.chmod(0)
+    assert error_of(path) == f"{path}: Permission denied: must be a configuration file that this user may read"
+
+
+def test_a_file_in_another_encoding_is_named_with_the_place(path: Path) -> None:
+    path.write_bytes(MINIMAL.replace("runs/one", "Läufe").encode("latin-1"))
+    assert re.fullmatch(
+        rf"{path}: not valid TOML: 'utf-8' .* 0xe4 in position 18: .*: save it as UTF-8", error_of(path)
+    )
 
 
 def test_broken_toml_is_named_with_its_place(path: Path) -> None:
