@@ -49,10 +49,16 @@ def test_an_occupied_metrics_port_is_named_before_anything_else_is_done(config: 
         port = taken.getsockname()[1]
         said = finish(*START, config, "--set", f"telemetry.port={port}", code=78)
     assert said.err == (
-        f"TelemetryError: telemetry.port = {port}: already in use on this machine: "
-        "choose another, or 0 for any free port\n"
+        f"TelemetryError: port {port} for metrics, telemetry.port + the local rank: Address already in use: "
+        "choose another telemetry.port, or 0 for any free port\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_metrics_port_above_the_last_one_is_refused_on_the_rank_that_would_need_it(config: Path) -> None:
+    place = {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1}
+    said = finish(*START, config, "--set", "telemetry.port=65535", env=place, code=78)
+    assert said.err.startswith("[rank 1] TelemetryError: port 65536 for metrics, telemetry.port + the local rank: ")
 
 
 def test_a_rank_without_an_address_says_which_rank_it_is(config: Path) -> None:

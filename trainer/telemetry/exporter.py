@@ -1,6 +1,5 @@
 """How a rank's metrics are kept and served: one registry, one HTTP server thread, started before rendezvous."""
 
-import errno
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -38,7 +37,7 @@ class Telemetry:
     def serve(cls, port: int | None, *, is_first_rank: bool, host: str = EVERY_INTERFACE) -> "Telemetry":
         """Register the catalogue and serve it from a thread; port None serves nothing, 0 takes any free port.
 
-        Raises TelemetryError when the port is taken.
+        Raises TelemetryError when the port cannot be listened on.
         """
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -110,10 +109,10 @@ class Telemetry:
 def _listen(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
     try:
         server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "the last port is 65535"
         raise TelemetryError(
-            f"telemetry.port = {port}: already in use on this machine: choose another, or 0 for any free port"
+            f"port {port} for metrics, telemetry.port + the local rank: {why}: choose another telemetry.port, or 0 for "
+            "any free port"
         ) from error
     return server

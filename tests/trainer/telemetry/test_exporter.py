@@ -170,8 +170,18 @@ def test_an_occupied_port_is_named_with_a_way_out() -> None:
         with pytest.raises(TelemetryError) as caught:
             Telemetry.serve(port, is_first_rank=True, host=LOCAL)
     assert str(caught.value) == (
-        f"telemetry.port = {port}: already in use on this machine: choose another, or 0 for any free port"
+        f"port {port} for metrics, telemetry.port + the local rank: Address already in use: "
+        "choose another telemetry.port, or 0 for any free port"
     )
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "words"),
+    [(65536, LOCAL, "the last port is 65535"), (0, "192.0.2.1", "Cannot assign requested address")],
+)
+def test_a_port_that_cannot_be_had_is_named(port: int, host: str, words: str) -> None:
+    with pytest.raises(TelemetryError, match=f"^port {port} for metrics, .* local rank: {words}: choose another "):
+        Telemetry.serve(port, is_first_rank=True, host=host)
 
 
 def test_closing_frees_the_port() -> None:
