@@ -8,10 +8,12 @@ from .starters import (
     ON_NODE,
     PLACE,
     POD_MARK,
+    RANKS_PER_POD,
     SLURM_MARK,
     Node,
     Placement,
     by_hand_node,
+    count,
     pod_node,
     pod_place,
     rank_place,
@@ -53,6 +55,18 @@ def node(environment: Mapping[str, str]) -> Node:
     if mark := _scheduler(environment):
         return _SCHEDULERS[mark][2](environment)
     return by_hand_node(environment)
+
+
+def ranks_here(environment: Mapping[str, str]) -> int:
+    """Count this machine's ranks before they are started, as far as they are known. ConfigError.
+
+    A starter or a pod's manifest says how many; else there will be one for each GPU, and one without any.
+    """
+    if said := next((name for name in (*ON_NODE, RANKS_PER_POD) if name in environment), None):
+        return count(environment, said)
+    from torch import cuda  # noqa: PLC0415  # few ask
+
+    return max(cuda.device_count(), 1)
 
 
 def choose_accelerator(environment: MutableMapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Decides whether what a configuration names can be had on this machine: encoder, data set, folders, a port."""
+"""Decides whether what a configuration names can be had on this machine: encoder, data set, folders, ports."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .finding import Finding
 from .folders import check_folder
-from .machine import check_port
+from .machine import check_ports
 
 if TYPE_CHECKING:
     from trainer.config import Config, DataSection, ModelSection
@@ -30,7 +30,7 @@ def check_configuration(path: Path, overrides: Sequence[str]) -> Iterator[Findin
     if config.labels.text_cache:
         yield from check_folder("labels.text_cache", config.labels.text_cache)
     if config.telemetry.port:
-        yield check_port(config.telemetry.port, "telemetry.port")
+        yield _ports(config.telemetry.port)
 
 
 def _data(settings: "DataSection") -> Iterator[Finding]:
@@ -98,6 +98,16 @@ def _published(address: str) -> str:
 
     bucket = open_bucket(address, patience=Patience(tries=2, deadline=15, request=10))
     return f"{address}: can be read, and has {len(Index.read(bucket).checkpoints)} checkpoints"
+
+
+def _ports(first: int) -> Finding:
+    try:
+        from ..environment import ranks_here  # noqa: PLC0415  # only a check may fail where a package is broken
+
+        ranks = ranks_here(os.environ)
+    except Exception as error:  # noqa: BLE001  # a broken package is a finding too
+        return _failed("telemetry.port", error)
+    return check_ports(first, ranks, "telemetry.port")
 
 
 def _held(cache: Path) -> float:

@@ -12,6 +12,7 @@ from .finding import Finding
 
 _GIB = 2**30
 _DAY = 86_400.0
+_LAST_PORT = 65_535
 
 
 def check_machine(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -38,12 +39,23 @@ def check_shared_memory(folder: Path) -> Finding:
 
 def check_port(port: int, what: str = "a free port") -> Finding:
     """Listen on a port, 0 for any, at all addresses."""
+    if port > _LAST_PORT:
+        return Finding(what, "wrong", f"port {port}: the last one is {_LAST_PORT}", "choose another port")
     try:
         with socket.create_server(("", port)) as server:
             return Finding(what, "ok", f"port {server.getsockname()[1]} can be listened on")
     except OSError as error:
         advice = "choose another port" if port else "let this process listen: a sandbox, or a limit, forbids it"
         return Finding(what, "wrong", f"port {port}: {os.strerror(error.errno or 0)}", advice)
+
+
+def check_ports(first: int, ranks: int, what: str) -> Finding:
+    """Listen on the port of each rank, which are in a row; tell of the first that is wrong."""
+    found = [check_port(port, what) for port in range(first, first + ranks)]
+    wrong = next((each for each in found if each.state == "wrong"), None)
+    if wrong or ranks == 1:
+        return wrong or found[0]
+    return Finding(what, "ok", f"ports {first} to {first + ranks - 1} can be listened on, for {ranks} ranks")
 
 
 def check_host_name(name: str) -> Finding:

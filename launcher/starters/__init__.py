@@ -4,6 +4,7 @@ from .place import ON_NODE as ON_NODE
 from .place import PLACE as PLACE
 from .place import Node as Node
 from .place import Placement as Placement
+from .place import count as count
 from .pods import POD_MARK as POD_MARK
 from .pods import RANKS_PER_POD as RANKS_PER_POD
 from .pods import pod_node as pod_node

@@ -1,5 +1,6 @@
 """What a configuration names, and cannot be had."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,27 @@ def test_a_configuration_that_can_work_has_all_it_names(look: Look, sections: Se
     encoder, dataset = sections["model"]["encoder"], sections["data"]["dataset"]
     assert found["model.encoder"].found == f"{encoder}: 32 wide, texts of up to 256 tokens"
     assert found["data.dataset"].found == f"{dataset}: 160 records to learn from, 40 to look at, 48 labels"
+
+
+@pytest.mark.parametrize("name", ["LOCAL_WORLD_SIZE", "LMMTC_RANKS_PER_POD"])
+def test_the_metrics_of_every_rank_need_a_port(look: Look, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "3")
+    first = free_port(3)
+    found = look(f"telemetry.port={first}")["telemetry.port"]
+    assert (found.state, found.found) == ("ok", f"ports {first} to {first + 2} can be listened on, for 3 ranks")
+    with socket.create_server(("", first + 2)):
+        assert look(f"telemetry.port={first}")["telemetry.port"] == Finding(
+            "telemetry.port", "wrong", f"port {first + 2}: Address already in use", "choose another port"
+        )
+    found = look("telemetry.port=65534")["telemetry.port"]
+    assert (found.state, found.found) == ("wrong", "port 65536: the last one is 65535")
+
+
+def test_a_number_of_ranks_that_cannot_be_is_named(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "two")
+    found = look(f"telemetry.port={free_port()}")["telemetry.port"]
+    assert found.state == "wrong"
+    assert "LOCAL_WORLD_SIZE = 'two': must be a whole number" in found.found
 
 
 def test_a_configuration_that_cannot_be_read_is_the_only_finding(look: Look, tmp_path: Path) -> None:
