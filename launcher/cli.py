@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .data_cli import app as data
-from .identity import check_identity
+from .identity import EXIT_CODE, check_identity
 
 app = typer.Typer(
     name="lmmtc",
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.add_typer(data)
 checkpoint = typer.Typer(help="Look at what a run has saved.", no_args_is_help=True)
 app.add_typer(checkpoint, name="checkpoint")
+
+_USAGE = 2  # what typer ends with while it handles an error of its own: the words of the command line are wrong
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
 Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
@@ -260,11 +262,15 @@ def _choose_accelerator() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that is ours is one message and one exit code."""
+    """Run the command line; an error that is ours, or of its words, is one message and one exit code."""
     if sys.argv[1:2] != ["doctor"]:  # which says so among all else
         check_identity()
     try:
         app()
+    except SystemExit as end:
+        if getattr(end.__context__, "exit_code", None) == _USAGE:
+            sys.exit(EXIT_CODE)
+        raise
     except Exception as error:
         from sharding import LmmtcError  # noqa: PLC0415  # a doctor must not need it: it may be broken, or foreign
 

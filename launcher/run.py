@@ -3,12 +3,21 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 if __name__ == "__main__":
     # Started as a file, Python puts launcher/ in front of the path; the packages lie one folder above.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from launcher.identity import check_identity
+from launcher.identity import EXIT_CODE, check_identity
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with 78, instead of argparse's 2, for what no restart can mend."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_CODE, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; `--local_rank` is what DeepSpeed adds, and LOCAL_RANK says the same."""
-    parser = argparse.ArgumentParser(prog="launcher/run.py", description="Train LM-MTC as one rank of a run.")
+    parser = _Parser(prog="launcher/run.py", description="Train LM-MTC as one rank of a run.")
     parser.add_argument("--config", type=Path, required=True, help="TOML file; see docs/configuration.md")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one setting")
     parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)

@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from launcher.cli import app
+from tests.launcher.conftest import Lmmtc
 from tests.programs import finish
 
 COMMANDS = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue] - a group has them
@@ -50,14 +51,32 @@ def test_a_data_set_is_checked_without_torch(tiny_dataset: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "option"),
+    ("words", "said"),
     [
-        (["predict", "run", "--text", "a", "--top", "0"], "--top"),
-        (["predict", "run", "--text", "a", "--refine", "-1"], "--refine"),
-        (["evaluate", "run", "--refine", "-1"], "--refine"),
+        ("predict run --text a --top 0", "Invalid value for '--top'"),
+        ("predict run --text a --refine -1", "Invalid value for '--refine'"),
+        ("evaluate run --refine -1", "Invalid value for '--refine'"),
+        ("evaluate run --labels some", "Invalid value for '--labels'"),
+        ("evaluate", "Missing argument 'run'"),
+        ("evaluate run --recods 3", "No such option: --recods"),
+        ("launch --nproc two -- --config run.toml", "Invalid value for '--nproc'"),
+        ("launch -- --confg run.toml", "launcher/run.py: error: the following arguments are required: --config\n"),
+        ("launch -- --config run.toml more", "launcher/run.py: error: unrecognized arguments: more\n"),
+        ("evalute run", "No such command 'evalute'. Did you mean 'evaluate'?"),
     ],
 )
-def test_a_number_below_its_bound_is_refused_by_name(words: list[str], option: str) -> None:
-    refused = CliRunner().invoke(app, words)
-    assert refused.exit_code == 2
-    assert f"Invalid value for '{option}'" in refused.output
+def test_wrong_words_end_with_the_code_that_no_scheduler_tries_again(lmmtc: Lmmtc, words: str, said: str) -> None:
+    refused = lmmtc(*words.split())
+    assert refused.code == 78
+    assert said in refused.err
+
+
+def test_asked_for_nothing_the_commands_are_shown_and_none_was_done(lmmtc: Lmmtc) -> None:
+    said = lmmtc()
+    assert said.code == 78
+    assert all(name in said.out + said.err for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", ["--help", "launch --help", "launch -- --help"])
+def test_help_that_was_asked_for_is_no_error(lmmtc: Lmmtc, words: str) -> None:
+    assert lmmtc(*words.split()).code == 0

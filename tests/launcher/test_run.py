@@ -23,6 +23,12 @@ def config(tmp_path: Path, sections: Sections) -> Path:
     return write_config(tmp_path / "run.toml", **sections | {"run": {"folder": tmp_path / "run", "threads": 1}})
 
 
+def test_a_word_that_is_wrong_ends_with_the_code_that_no_scheduler_tries_again() -> None:
+    said = finish(*START, "run.toml", "--sett", "train.steps=1", code=78)
+    assert said.err.startswith("usage: launcher/run.py ")
+    assert said.err.endswith("launcher/run.py: error: unrecognized arguments: --sett train.steps=1\n")
+
+
 def test_a_configuration_that_is_not_there_is_named() -> None:
     said = finish(*START, "absent.toml", code=78)
     assert said.err == "ConfigError: absent.toml: no such configuration file\n"
