@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,7 +31,7 @@ def followed(items: Iterable[Item], what: str, total: int | None = None, *, show
     """Draw a bar while `items` are used up; no terminal, no bar."""
     console = Console(stderr=True)
     hidden = not (shown and console.is_terminal)
-    return track(items, what, total=total, console=console, transient=True, disable=hidden)
+    return track(items, escape(what), total=total, console=console, transient=True, disable=hidden)
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def rounds() -> Iterator[Callable[[int, int, str], None]]:
 
         def show(done: int, total: int, what: str) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total, rate="")
+                tasks[what] = bars.add_task(escape(what), total=total, rate="")
             elapsed = bars.tasks[tasks[what]].elapsed or 1
             bars.update(tasks[what], completed=done, rate=f"{done / elapsed:,.0f}/s")
 

@@ -16,6 +16,7 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..meeting import met
+from ..plain import plain
 from ..progress import followed
 
 SHOWN = (
@@ -142,7 +143,8 @@ def _finite(number: float) -> float | None:
 
 def _metrics_table(judged: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> Table:
     seen = ", judged by labels with a training record" if judged["labels"] == "seen" else ""
-    table = Table(title=f"{judged['records']:,} records of {judged['split']}, step {judged['step']}, in percent{seen}")
+    title = f"{judged['records']:,} records of {judged['split']}, step {judged['step']}, in percent{seen}"
+    table = Table(title=plain(title))
     table.add_column("metric")
     for name in verdicts:
         table.add_column(name, justify="right")

@@ -10,6 +10,8 @@ from rich.text import Text
 from sharding import DataError, Dataset, TextTokenizer
 from sharding.manifest import TOKENIZER_FOLDER
 
+from ..plain import plain
+
 _LONGEST = 160  # letters of a text that are shown
 _MOST_FREQUENT = 5
 
@@ -25,7 +27,7 @@ def run(path: Path, split: str, shard: int | None, rows: int) -> None:
 
 def _sizes(dataset: Dataset) -> Table:
     kinds = dataset.manifest.kinds
-    table = Table(title=Text(str(dataset.path)))
+    table = Table(title=plain(str(dataset.path)))
     table.add_column("split")
     for heading in ("shards", "records", "tokens", *(f"{kind}, MB" for kind in kinds), "sidecars, MB"):
         table.add_column(heading, justify="right")
@@ -56,7 +58,7 @@ def _records(dataset: Dataset, split: str, shard: int, rows: int) -> Table:
     start = sum(chosen.shard_rows[:shard])
     places = np.arange(start, start + min(rows, chosen.shard_rows[shard]))
     tokenizer = TextTokenizer.from_folder(dataset.path / TOKENIZER_FOLDER)
-    table = Table(title=Text(dataset.manifest.splits[split][shard].files[dataset.kind].path), show_lines=True)
+    table = Table(title=plain(dataset.manifest.splits[split][shard].files[dataset.kind].path), show_lines=True)
     for heading in ("id", "text", "labels"):
         table.add_column(heading)
     table.add_column("tokens", justify="right")
@@ -69,6 +71,5 @@ def _records(dataset: Dataset, split: str, shard: int, rows: int) -> Table:
 
 
 def _shown(text: str) -> Text:
-    """Cut a text, and leave nothing in it that a terminal, or the table, would obey."""
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-    return Text("".join(letter if letter.isprintable() else " " for letter in cut))
+    """Cut a text, which may be long."""
+    return plain(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...")

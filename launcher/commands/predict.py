@@ -15,6 +15,7 @@ from trainer.predict import Prediction, predict, write_predictions
 from trainer.trained import TrainedModel
 
 from ..meeting import met
+from ..plain import plain
 from ..progress import followed
 
 
@@ -93,10 +94,10 @@ def _read_filter(path: Path, model: TrainedModel, source: Path) -> LabelFilter:
 
 
 def _table(model: TrainedModel, text: str, prediction: Prediction) -> Table:
-    table = Table(title=text, title_justify="left")
+    table = Table(title=plain(text), title_justify="left")
     for heading in ("probability", "label", "meaning"):
         table.add_column(heading)
     for name, score in zip(prediction.labels, prediction.scores, strict=True):
         meaning = model.vocabulary.texts[model.vocabulary.id_of(name)].as_py()
-        table.add_row(f"{1 / (1 + math.exp(-score)):.3f}", name, meaning or "")
+        table.add_row(f"{1 / (1 + math.exp(-score)):.3f}", plain(name), plain(meaning or ""))
     return table

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from sharding import Cluster, Dataset, Simulation, Simulator
 
+from ..plain import plain
+
 _GB = 10**9
 
 _ROWS: Mapping[str, Callable[[Simulation], str]] = {
@@ -68,7 +70,7 @@ def _enough(simulation: Simulation, cache: int | None) -> dict[str, bool]:
 
 
 def _table(title: str, simulations: Mapping[str, Simulation], cache: int | None) -> Table:
-    table = Table("", *simulations, title=title)
+    table = Table("", *simulations, title=plain(title))
     for name, shown in _ROWS.items():
         table.add_row(name, *map(shown, simulations.values()))
     if cache is not None:

@@ -42,6 +42,18 @@ def test_following_changes_nothing_and_says_nothing_without_a_terminal(capsys: p
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_is_done_is_named_letter_by_letter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "Console", partial(Console, force_terminal=True, width=120))
+    what = "ranking [v2] [/note]"
+    assert list(followed([1, 2], what)) == [1, 2]
+    assert what in capsys.readouterr().err
+    with progress.rounds() as show:
+        show(1, 1, what)
+    assert what in capsys.readouterr().err
+
+
 def test_without_a_terminal_each_round_has_the_rate_of_its_own_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
