@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharding import LabelFilter, Record, UnknownLabelError, Vocabulary, read_records
+from sharding import LabelFilter, Record, UnknownLabelError, read_records
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
@@ -49,7 +49,7 @@ def run(
         if source and output:
             if label_filter:
                 model = model.barring(_read_filter(label_filter, model, source))
-            records = _records_of(source, model.vocabulary)
+            records = _records_of(source, model)
             _label_file(
                 followed(predict(model, records, top, batch), "predicting", shown=ranks.is_first), output, ranks
             )
@@ -75,12 +75,17 @@ def _known(word: str) -> tuple[str, bool]:
     return label, answer == "yes"
 
 
-def _records_of(source: Path, vocabulary: Vocabulary) -> Iterator[Record]:
-    """Read the file, and say where a given label stands that is unknown."""
+def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
+    """Read the file, and say where a label is given that is unknown, or that nothing could be made of.
+
+    Each rank reads all of it: all refuse a record together, whichever of them would rank it.
+    """
     for where, record in read_records(source, labelled=False):
+        if record.given and not model.ranker.model.has_cloze:
+            raise ConfigError(f"{where}: 'given': cloze.enabled = false: without label slots, no label can be given")
         try:
             for label, _ in record.given:
-                vocabulary.id_of(label)
+                model.vocabulary.id_of(label)
         except UnknownLabelError as error:
             raise UnknownLabelError(f"{where}: {error}") from None
         yield record

@@ -1,14 +1,17 @@
 """Commands on several ranks under real starters: the same answers as in one process, said and written once."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import Popen
 
 import pyarrow.parquet as pq
 import pytest
 
 from launcher.ports import free_port
 from tests.launcher.conftest import Lmmtc
-from tests.programs import PROGRAMS, finish
+from tests.programs import PROGRAMS, end_of, finish, started
 
 pytestmark = pytest.mark.ranks
 
@@ -17,6 +20,15 @@ def torchrun(*words: object, code: int = 0) -> tuple[str, str]:
     place = ("--nproc_per_node", 2, "--master_port", free_port())
     said = finish(PROGRAMS / "torchrun", *place, "--no-python", "lmmtc", *words, timeout=200, code=code)
     return said.out, said.err
+
+
+@contextmanager
+def each_rank(command: Sequence[object]) -> Iterator[list[Popen[str]]]:
+    """Start two ranks by hand, and nobody who ends one with the other."""
+    place = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    with ExitStack() as stack:
+        ranks = ({"RANK": rank, "LOCAL_RANK": rank} for rank in range(2))
+        yield [stack.enter_context(started(*command, env=place | rank)) for rank in ranks]
 
 
 def test_two_ranks_come_to_the_verdict_of_one_process(lmmtc: Lmmtc, trained: Path) -> None:
@@ -45,6 +57,19 @@ def test_two_ranks_under_deepspeed_label_a_file_in_its_order(lmmtc: Lmmtc, train
     alone, together = (pq.read_table(tmp_path / f"{name}.parquet").to_pydict() for name in ("alone", "together"))
     assert together["id"] == alone["id"] == [f"q{number}" for number in range(71)]
     assert together["labels"] == alone["labels"]
+
+
+def test_a_record_that_one_rank_would_refuse_is_refused_by_all(without_cloze: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    given = {3: {"label 1": True}}
+    records = [{"id": f"q{number}", "text": "topic 1", "given": given.get(number, {})} for number in range(8)]
+    questions.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    ask = (PROGRAMS / "lmmtc", "predict", without_cloze, "--batch", 1, "--input", questions, "--output", tmp_path / "a")
+    with each_rank(ask) as ranks:
+        said = [end_of(rank, code=78, timeout=100).err for rank in ranks]
+    why = "'given': cloze.enabled = false: without label slots, no label can be given"
+    for rank, err in enumerate(said):
+        assert err.endswith(f"[rank {rank}] ConfigError: questions.jsonl:4: {why}\n")
 
 
 def test_texts_are_answered_once(trained: Path) -> None:
