@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,8 @@ def run(
     if label_filter and texts:
         raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
+    if output:
+        _check_output(output)
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
         if top > model.config.cloze.shortlist:
@@ -65,6 +68,18 @@ def _label_file(predictions: Iterable[Prediction], output: Path, ranks: Ranks) -
         print(f"{output}: {write_predictions(predictions, output):,} records")  # noqa: T201
     else:
         deque(predictions, maxlen=0)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse what cannot become a file before hours are spent on what it should hold; makes missing folders."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output.parent):
+            wrong = "is a folder" if output.is_dir() else ""
+    except OSError as error:
+        wrong = error.strerror
+    if wrong:
+        raise ConfigError(f"--output {output}: {wrong}: must be a file, in a folder that can be written")
 
 
 def _known(word: str) -> tuple[str, bool]:

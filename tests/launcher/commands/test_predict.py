@@ -100,6 +100,28 @@ def test_the_same_text_has_the_same_answer_in_a_file_and_on_the_screen(
     assert f" {best} " in lmmtc("predict", trained, "--text", "topic 12", "--top", 1).out
 
 
+def test_a_file_in_a_folder_that_is_not_there_makes_the_folder(
+    lmmtc: Lmmtc, trained: Path, questions: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new" / "deep" / "answers.parquet"
+    assert lmmtc("predict", trained, "--input", questions, "--output", output).code == 0
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [("folder", "is a folder"), ("file/answers", "File exists"), ("file/deep/answers", "Not a directory")],
+)
+def test_what_cannot_become_a_file_is_refused_before_anything_is_read(
+    lmmtc: Lmmtc, tmp_path: Path, output: str, why: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    said = lmmtc("predict", tmp_path / "no run", "--input", "no.jsonl", "--output", tmp_path / output)
+    rule = "must be a file, in a folder that can be written"
+    assert (said.code, said.err) == (78, f"ConfigError: --output {tmp_path / output}: {why}: {rule}\n")
+
+
 def test_a_bad_line_leaves_no_file_behind(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"id": "1", "text": "a"}\n{"id": "2"}\n', encoding="utf-8")
     said = lmmtc("predict", trained, "--input", tmp_path / "bad.jsonl", "--output", tmp_path / "answers.parquet")
