@@ -4,25 +4,30 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainer.distributed import ONE_RANK, Ranks, join, leave
+from trainer.distributed import ONE_RANK, Ranks, join, leave, naming_lost_peers
 from trainer.errors import ConfigError
 
 from .environment import placement
+from .signals import ended_by_sigterm
 
 
 @contextmanager
 def met() -> Iterator[Ranks]:
-    """Meet the other ranks, if the starter's environment says that there are any, and part when the block ends."""
+    """Meet the other ranks, if the starter's environment says that there are any, and part when the block ends.
+
+    SIGTERM ends the block. Raises PeerLostError when another rank has ended before.
+    """
     place = placement(os.environ)
-    if place.world_size == 1:
-        yield ONE_RANK
-        return
-    os.environ.update(place.variables())
-    ranks = join(place.local_rank, place.on_node)
-    try:
-        yield ranks
-    finally:
-        leave()
+    with ended_by_sigterm(), naming_lost_peers():
+        if place.world_size == 1:
+            yield ONE_RANK
+            return
+        os.environ.update(place.variables())
+        ranks = join(place.local_rank, place.on_node)
+        try:
+            yield ranks
+        finally:
+            leave()
 
 
 def check_alone(command: str) -> None:

@@ -1,6 +1,7 @@
 """Commands on several ranks under real starters: the same answers as in one process, said and written once."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -70,6 +71,19 @@ def test_a_record_that_one_rank_would_refuse_is_refused_by_all(without_cloze: Pa
     why = "'given': cloze.enabled = false: without label slots, no label can be given"
     for rank, err in enumerate(said):
         assert err.endswith(f"[rank {rank}] ConfigError: questions.jsonl:4: {why}\n")
+
+
+def test_a_rank_that_is_killed_is_said_to_be_lost_by_the_other(trained: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text((json.dumps({"id": "q", "text": "topic 1"}) + "\n") * 300_000, encoding="utf-8")
+    with each_rank((PROGRAMS / "lmmtc", "predict", trained, "--input", questions, "--output", tmp_path / "a")) as ranks:
+        while not list(tmp_path.glob(".a.*")):
+            assert ranks[0].poll() is None, ranks[0].communicate()
+            time.sleep(0.01)
+        ranks[1].kill()
+        said = end_of(ranks[0], code=75)
+    assert said.err.splitlines()[-1].startswith("[rank 0] PeerLostError: another rank has died, or cannot be reached; ")
+    assert not list(tmp_path.glob("*a.*"))
 
 
 def test_texts_are_answered_once(trained: Path) -> None:

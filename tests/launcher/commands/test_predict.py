@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
+from tests.programs import PROGRAMS, end_of, started
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.predict import Prediction, predict
 from trainer.trained import TrainedModel
@@ -120,6 +122,19 @@ def test_what_cannot_become_a_file_is_refused_before_anything_is_read(
     said = lmmtc("predict", tmp_path / "no run", "--input", "no.jsonl", "--output", tmp_path / output)
     rule = "must be a file, in a folder that can be written"
     assert (said.code, said.err) == (78, f"ConfigError: --output {tmp_path / output}: {why}: {rule}\n")
+
+
+def test_a_stop_leaves_no_file_behind_and_may_be_started_again(trained: Path, tmp_path: Path) -> None:
+    questions, output = tmp_path / "questions.jsonl", tmp_path / "answers" / "new.parquet"
+    questions.write_text((json.dumps({"id": "q", "text": "topic 1"}) + "\n") * 300_000, encoding="utf-8")
+    with started(PROGRAMS / "lmmtc", "predict", trained, "--input", questions, "--output", output) as running:
+        while not (output.parent.is_dir() and any("new.parquet" in path.name for path in output.parent.iterdir())):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
+        running.terminate()
+        said = end_of(running, code=75)
+    assert said.err.endswith("SIGTERM: ended before all was done: start again\n")
+    assert list(output.parent.iterdir()) == []
 
 
 def test_a_bad_line_leaves_no_file_behind(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
