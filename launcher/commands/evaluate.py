@@ -16,9 +16,11 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..meeting import met
+from ..outputs import check_output
 from ..plain import plain
 from ..progress import followed
 
+RESULT = "evaluation.json"
 SHOWN = (
     *("P@1", "P@3", "P@5", "R@1", "R@3", "R@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),
     *("micro-F1", "macro-F1", "subset accuracy"),
@@ -43,6 +45,7 @@ def run(
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
+        check_output(path / RESULT, f"{path / RESULT}, where the result is written")
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         _check_labels(dataset, RunFolder(path))
         if label_filter:
@@ -58,7 +61,7 @@ def run(
     judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
     judged |= {"prior weight": prior_weight, "labels": labels, "filter": _name(label_filter or dataset.label_filter)}
     judged |= {"by training records": _by_training_records(verdicts)}
-    with publish(path / "evaluation.json") as temporary:
+    with publish(path / RESULT) as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
     Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts))
 

@@ -4,7 +4,6 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,7 @@ from trainer.predict import Prediction, predict, write_predictions
 from trainer.trained import TrainedModel
 
 from ..meeting import met
+from ..outputs import check_output
 from ..plain import plain
 from ..progress import followed
 
@@ -42,7 +42,8 @@ def run(
         raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
     if output:
-        _check_output(output)
+        _make_folder_of(output)
+        check_output(output, f"--output {output}")
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
         if top > model.config.cloze.shortlist:
@@ -70,16 +71,13 @@ def _label_file(predictions: Iterable[Prediction], output: Path, ranks: Ranks) -
         deque(predictions, maxlen=0)
 
 
-def _check_output(output: Path) -> None:
-    """Refuse what cannot become a file before hours are spent on what it should hold; makes missing folders."""
+def _make_folder_of(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=output.parent):
-            wrong = "is a folder" if output.is_dir() else ""
     except OSError as error:
-        wrong = error.strerror
-    if wrong:
-        raise ConfigError(f"--output {output}: {wrong}: must be a file, in a folder that can be written")
+        raise ConfigError(
+            f"--output {output}: {error.strerror}: must be a file, in a folder that can be written"
+        ) from None
 
 
 def _known(word: str) -> tuple[str, bool]:
