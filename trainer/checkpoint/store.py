@@ -1,7 +1,8 @@
 """The checkpoints of a run, as all its ranks see them: saved together, and the newest that is whole found again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from secrets import randbits
 
@@ -19,13 +20,15 @@ from .save import Save, Stage
 class CheckpointStore:
     """The checkpoints in a place.
 
-    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`.
+    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`. What it has passed over as
+    damaged does not count, nor what lies ahead of the step that is saved: both stay until a later step is saved.
     """
 
     place: Place
     ranks: Ranks = ONE_RANK
     keep: int = 2
     keep_every: int | None = None
+    passed_over: set[int] = field(default_factory=set, init=False)
 
     def save(self, meta: CheckpointMeta, files: Files) -> None:
         """Let every rank write its files {name: tensors}, then publish them together. A collective.
@@ -39,11 +42,12 @@ class CheckpointStore:
 
         A collective; one save at a time.
         """
+        self.passed_over.discard(meta.step)
         number = int(self.ranks.sum(torch.tensor([randbits(32) if self.ranks.is_first else 0])))
         self._under_way(("beginning", self._on_first(self.place.prepare))).done(wait_for_it=True)
         return self._under_way(
             ("writing", lambda: self.place.write(meta.step, number, self.ranks.rank, files)),
-            ("publishing", self._on_first(lambda: self.place.publish(meta, number, self._kept))),
+            ("publishing", self._on_first(lambda: self.place.publish(meta, number, partial(self._kept, meta.step)))),
         )
 
     def newest(
@@ -62,6 +66,7 @@ class CheckpointStore:
                 return folder
             problem = problem or "is damaged, as another rank has found"
             problems.append(f"{step_name(step)}: {problem}")
+            self.passed_over.add(step)
             passing(step, problem)
         if problems:
             raise CheckpointError(f"{self.place}: no checkpoint there is whole: {'; '.join(problems)}")
@@ -94,8 +99,11 @@ class CheckpointStore:
         except CheckpointError as error:
             return None, str(error)
 
-    def _kept(self, steps: Sequence[int]) -> set[int]:
-        return {*steps[-self.keep :], *(step for step in steps if self.keep_every and step % self.keep_every == 0)}
+    def _kept(self, saved: int, steps: Sequence[int]) -> set[int]:
+        ahead = {step for step in steps if step > saved}
+        counted = [step for step in steps if step not in ahead | self.passed_over]
+        for_ever = (step for step in counted if self.keep_every and step % self.keep_every == 0)
+        return {*counted[-self.keep :], *for_ever, *ahead}
 
     def _under_way(self, *stages: Stage) -> Save:
         return Save(self.ranks, str(self.place), stages)
