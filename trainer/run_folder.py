@@ -5,6 +5,7 @@ RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/
 """
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from sharding import TRAIN, ChunkPlan, Dataset, TextTokenizer, Vocabulary, publi
 
 from .config import Config, check_config
 from .errors import ConfigError
+
+_STEP = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class RunFolder:
 
     def saved_step(self) -> int:
         """Find the step of the newest checkpoint, without a look at what is in it; 0 if there is none."""
-        return max((int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*")), default=0)
+        return max(steps_in(self.checkpoints), default=0)
 
     def finish(self, step: int, run_id: str) -> None:
         """Say that the run is done: its last step is trained and saved."""
@@ -148,3 +151,9 @@ class RunFolder:
     def _write(self, path: Path, text: str) -> None:
         with publish(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def steps_in(checkpoints: Path) -> list[int]:
+    """List the steps that have a folder, oldest first; one with any other name is no checkpoint's."""
+    names = (_STEP.fullmatch(folder.name) for folder in checkpoints.glob("step-*") if folder.is_dir())
+    return sorted(int(name[1]) for name in names if name)

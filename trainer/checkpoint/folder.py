@@ -17,6 +17,7 @@ from sharding import LmmtcError, inside, publish, sync
 from ..distributed import Ranks
 from ..errors import CheckpointError
 from ..labels import RowRange
+from ..run_folder import steps_in
 from .meta import META, CheckpointMeta, read_tree, step_name, sums_of, wrong
 from .pieces import Content, Sums
 from .place import Files, Keeps, Saved
@@ -40,7 +41,7 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """List what was published, as `Place` says."""
-        return sorted(int(folder.name.removeprefix("step-")) for folder in self.path.glob("step-*"))
+        return steps_in(self.path)
 
     def prepare(self) -> None:
         """Clear what saves left that were cut off."""
@@ -102,11 +103,14 @@ class CheckpointFolder:
 
 
 def damage(folder: Path) -> str | None:
-    """Say what is wrong with a checkpoint's folder, or None: sizes and checksums of all its files."""
+    """Say what is wrong with a checkpoint's folder, or None: sizes and checksums of all its files.
+
+    What cannot be read is damaged: rank 0 alone reads all, and must not leave the others waiting.
+    """
     try:
         files = read_tree(folder)["files"]
         spoilt = next((name for name, sums in files.items() if not _is_as_saved(inside(folder, name), sums)), None)
-    except LmmtcError as error:
+    except (LmmtcError, OSError) as error:
         return str(error)
     return spoilt and wrong(spoilt)
 

@@ -13,6 +13,7 @@ from .pieces import Sums
 
 FORMAT = "lmmtc-checkpoint/2"
 META = "meta.json"
+_SUMS = {"bytes", "xxh3_128"}
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,18 @@ def read_tree(folder: Path) -> dict[str, Any]:
 
 
 def parsed(content: bytes, where: str) -> dict[str, Any]:
-    """Parse a description; CheckpointError if it is torn or of another format."""
+    """Parse a description; CheckpointError if it is torn, of another format, or lacks what `described` writes."""
     try:
         tree = json.loads(content)
+        if (found := tree.get("format")) != FORMAT:
+            raise CheckpointError(f"{where}: format {found!r}, this version reads {FORMAT!r}")
+        CheckpointMeta.of(tree)
+        if not all(sums.keys() == _SUMS for sums in tree["files"].values()):
+            raise CheckpointError(f"{where}: does not give {' and '.join(sorted(_SUMS))} of every file")
     except ValueError as error:
         raise CheckpointError(f"{where}: cannot be read: {error}") from None
-    if tree.get("format") != FORMAT:
-        raise CheckpointError(f"{where}: format {tree.get('format')!r}, this version reads {FORMAT!r}")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{where}: describes no checkpoint: {error!r}") from None
     return tree
 
 

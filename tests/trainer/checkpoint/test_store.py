@@ -1,5 +1,7 @@
 """Checkpoints on disk: published whole or not at all, and never trusted without their checksums."""
 
+import errno
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from sharding import StreamGuards, StreamState
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, copy_checkpoint
+from trainer.checkpoint import meta as meta_module
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
+from trainer.run_folder import RunFolder
 
 GUARDS = StreamGuards(dataset_id="d", order_version=1, seed=0, lanes=2, window=3, split="train")
 
@@ -53,6 +57,17 @@ def rename_in_description(folder: Path, name: str) -> None:
     (folder / "meta.json").write_text(text.replace("part-0.safetensors", name))
 
 
+def describe_otherwise(folder: Path, **changed: object) -> None:
+    """Give fields of the description other values; None takes them away."""
+    tree = json.loads((folder / "meta.json").read_text()) | changed
+    (folder / "meta.json").write_text(json.dumps({key: value for key, value in tree.items() if value is not None}))
+
+
+def make_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a flipped byte": lambda folder: flip_a_byte(folder / "part-0.safetensors"),
     "a missing file": lambda folder: (folder / "part-0.safetensors").unlink(),
@@ -61,6 +76,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no description": lambda folder: (folder / "meta.json").unlink(),
     "a file elsewhere": lambda folder: rename_in_description(folder, "../step-00000001/part-0.safetensors"),
     "another format": lambda folder: (folder / "meta.json").write_text('{"format": "lmmtc-checkpoint/9"}'),
+    "a description that is a list": lambda folder: (folder / "meta.json").write_text("[]"),
+    "a description in another coding": lambda folder: (folder / "meta.json").write_bytes(b"\xff\xfe{"),
+    "a description without files": lambda folder: describe_otherwise(folder, files=None),
+    "a description without sums": lambda folder: describe_otherwise(folder, files={"part-0.safetensors": {"bytes": 4}}),
+    "a description of a file by a word": lambda folder: describe_otherwise(folder, files={"part-0.safetensors": "big"}),
+    "a description without a place in the data": lambda folder: describe_otherwise(folder, stream=None),
+    "a description of another stream": lambda folder: describe_otherwise(folder, stream={"epochs": 1}),
+    "a folder for a description": lambda folder: make_a_folder(folder / "meta.json"),
 }
 
 
@@ -100,6 +123,50 @@ def test_a_damaged_checkpoint_is_passed_over(store: CheckpointStore, damage: Cal
     saved = save_all(store, 1, 2)
     damage(saved[1])
     assert store.newest() == saved[0]
+
+
+def test_a_file_that_cannot_be_read_is_damaged(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = save_all(store, 1, 2)
+    whole = meta_module.xxh3_128
+
+    def on_a_bad_sector(path: Path) -> str:
+        if path.parent == saved[1]:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(meta_module, "xxh3_128", on_a_bad_sector)
+    passed: list[tuple[int, str]] = []
+    assert store.newest(None, lambda *told: passed.append(told)) == saved[0]
+    assert passed == [(2, f"[Errno 5] Input/output error: '{saved[1] / 'part-0.safetensors'}'")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "step-00000002.bak",
+        "step-00000003-old",
+        "step-3",
+        "step-000000003",
+        "step-",
+        "step-0000000\N{ARABIC-INDIC DIGIT FOUR}",
+    ],
+)
+def test_a_folder_with_another_name_is_no_checkpoint(store: CheckpointStore, name: str) -> None:
+    saved = save_all(store, 1, 2)
+    other = shutil.copytree(saved[1], folder_of(store).path / name)
+    (folder_of(store).path / "step-00000009").write_text("a file")
+    assert store.place.steps() == [1, 2]
+    assert RunFolder(folder_of(store).path.parent).saved_step() == 2
+    assert store.newest() == saved[1]
+    assert save_all(store, 3, 4, 5, 6)[-1].is_dir()
+    assert store.place.steps() == [4, 5, 6]
+    assert (other / "meta.json").is_file()
+
+
+def test_a_step_of_more_than_eight_digits_is_one(store: CheckpointStore) -> None:
+    saved = save_all(store, 99_999_999, 100_000_000)
+    assert store.place.steps() == [99_999_999, 100_000_000]
+    assert store.newest() == saved[1]
 
 
 def test_when_none_is_whole_the_error_says_what_is_wrong_with_each(store: CheckpointStore) -> None:
@@ -190,3 +257,16 @@ def test_the_checkpoint_of_a_step_is_found_if_it_is_whole(store: CheckpointStore
     flip_a_byte(second / "part-0.safetensors")
     with pytest.raises(CheckpointError, match=r"step-00000002: part-0\.safetensors is missing or does not have"):
         store.at(2)
+
+
+def newest_on_ranks(ranks: Ranks, folder: Path) -> Path | None:
+    return CheckpointStore(CheckpointFolder(folder), ranks).newest()
+
+
+@pytest.mark.ranks
+def test_what_the_first_rank_cannot_parse_all_ranks_pass_over(
+    on_ranks: Callable[..., list[Any]], store: CheckpointStore
+) -> None:
+    saved = save_all(store, 1, 2)
+    (saved[1] / "meta.json").write_text("[]")
+    assert on_ranks(newest_on_ranks, 2, folder_of(store).path) == [saved[0]] * 2
