@@ -4,6 +4,7 @@ RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arr
 RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/
 """
 
+import filecmp
 import json
 import re
 import shutil
@@ -122,15 +123,18 @@ class RunFolder:
             plan.save(other.plan_file)
 
     def create(self, config: Config, dataset: Dataset, encoder_config: str, plan: ChunkPlan | None) -> None:
-        """Write everything that training does not change; a resumed run writes the same again."""
+        """Write everything that training does not change; a resumed run leaves what is the same already.
+
+        Each file is replaced whole: whoever has the old one mapped, an evaluation beside the run say, keeps it.
+        """
         model = self.path / "model"
         model.mkdir(parents=True, exist_ok=True)
         train = dataset.split(TRAIN)
         self._write(self.path / "config.json", config.model_dump_json(indent=1))
         self._write(model / "encoder.json", encoder_config)
         self._write(model / "data.json", json.dumps({"train_records": train.num_records}))
-        shutil.copyfile(dataset.path / dataset.manifest.labels.path, self.labels)
-        shutil.copytree(dataset.path / "tokenizer", self.tokenizer_folder, dirs_exist_ok=True)
+        _copy(dataset.path / dataset.manifest.labels.path, self.labels)
+        shutil.copytree(dataset.path / "tokenizer", self.tokenizer_folder, copy_function=_copy, dirs_exist_ok=True)
 
         if plan is None:
             self.plan_file.unlink(missing_ok=True)  # that of a run which never came to a checkpoint
@@ -157,3 +161,10 @@ def steps_in(checkpoints: Path) -> list[int]:
     """List the steps that have a folder, oldest first; one with any other name is no checkpoint's."""
     names = (_STEP.fullmatch(folder.name) for folder in checkpoints.glob("step-*") if folder.is_dir())
     return sorted(int(name[1]) for name in names if name)
+
+
+def _copy(source: str | Path, target: str | Path) -> None:
+    """Copy a file, unless the same is there."""
+    if not Path(target).is_file() or not filecmp.cmp(source, target, shallow=False):
+        with publish(Path(target)) as temporary:
+            shutil.copyfile(source, temporary)

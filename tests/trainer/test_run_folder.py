@@ -1,6 +1,8 @@
 """What a run leaves behind."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,57 @@ def test_the_same_labels_in_another_order_are_others(tmp_path: Path, tiny_datase
     backwards = np.arange(len(labels))[::-1]
     Vocabulary(labels.names.take(backwards), labels.texts.take(backwards), labels.counts[backwards]).save(folder.labels)
     assert not folder.has_labels_of(Dataset.open(tiny_dataset))
+
+
+def files_of(folder: RunFolder) -> dict[str, tuple[int, int]]:
+    """Tell files apart that were written anew: a file that takes another's place is another inode."""
+    copies = [folder.labels, *folder.tokenizer_folder.rglob("*")]
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in copies}
+
+
+def test_a_start_leaves_labels_and_tokenizer_that_are_the_same(tmp_path: Path, tiny_dataset: Path) -> None:
+    folder = created(tmp_path / "run", tiny_dataset, None)
+    before = files_of(folder)
+    assert {"labels.arrow", "tokenizer.json"} <= before.keys()
+    created(tmp_path / "run", tiny_dataset, None)
+    assert files_of(folder) == before
+
+
+def test_a_start_with_other_labels_leaves_those_that_somebody_has_open(
+    tmp_path: Path, tiny_dataset: Path, recounted: Path
+) -> None:
+    folder = created(tmp_path / "run", tiny_dataset, None)
+    mapped, counts = folder.vocabulary(), Dataset.open(tiny_dataset).vocabulary.counts.tolist()
+    created(tmp_path / "run", recounted, None)
+    assert mapped.counts.tolist() == counts
+    assert folder.vocabulary().counts.tolist() == Dataset.open(recounted).vocabulary.counts.tolist() != counts
+
+
+CUT_OFF = """
+import os, shutil, signal, sys
+from pathlib import Path
+from tests.trainer.test_run_folder import created
+
+def cut_off(source, target):
+    content = Path(source).read_bytes()
+    with open(target, "wb", buffering=0) as file:
+        file.write(content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.copyfile = cut_off
+created(Path(sys.argv[1]), Path(sys.argv[2]), None)
+"""
+
+
+def test_a_start_that_is_killed_while_it_copies_labels_leaves_those_that_were(
+    tmp_path: Path, tiny_dataset: Path, recounted: Path
+) -> None:
+    folder = created(tmp_path / "run", tiny_dataset, None)
+    killed = subprocess.run([sys.executable, "-c", CUT_OFF, folder.path, recounted], timeout=200, check=False)
+    assert killed.returncode == -9
+    assert folder.has_labels_of(Dataset.open(tiny_dataset))
+    created(tmp_path / "run", recounted, None)
+    assert folder.vocabulary().counts.tolist() == Dataset.open(recounted).vocabulary.counts.tolist()
 
 
 def test_a_damaged_plan_is_named(tmp_path: Path, tiny_dataset: Path) -> None:
