@@ -5,6 +5,8 @@ With prefix.py, this is all that knows transformers.
 
 import inspect
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,26 +96,21 @@ class TextEncoder(nn.Module):
 def load_encoder(settings: ModelSection) -> TextEncoder:
     """Load weights as fp32 from a local folder (safetensors only), cut to the first `layers` layers.
 
-    Raises ConfigError for a folder without a model, an unsupported model type, or more layers than there are.
+    Raises ConfigError for a folder without a model or with a damaged one, for one that is no text encoder or of an
+    unsupported model type, and for more layers than there are.
     """
     folder = settings.encoder
     if not (folder / "config.json").is_file():
         raise ConfigError(f"model.encoder = {folder}: no config.json there; give the folder of a Hugging Face encoder")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if settings.layers is not None:
-        if settings.layers > config.num_hidden_layers:
-            raise ConfigError(f"model.layers = {settings.layers}: {folder} has {config.num_hidden_layers}")
-        _keep_first(config, settings.layers)
     logging.set_verbosity_error()  # layers that are left out are no news
     logging.disable_progress_bar()
-    try:
-        model = AutoModel.from_pretrained(
-            folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True
-        )
-    except OSError as error:
-        raise ConfigError(f"model.encoder = {folder}: cannot load weights: {error}") from None
+    with _blaming(folder, "cannot read config.json"):
+        config = _config(settings)
+    with _blaming(folder, "cannot load weights"):
+        model = _load(folder, config)
     encoder = _prepare(model)
-    _try_out(encoder)
+    with _blaming(folder, "cannot read a text"):
+        _try_out(encoder)
     return encoder
 
 
@@ -128,6 +125,47 @@ def encoder_config(encoder: TextEncoder) -> str:
     """Describe the encoder's shape as JSON."""
     config: PreTrainedConfig = encoder.model.config
     return config.to_json_string(use_diff=False)
+
+
+@contextmanager
+def _blaming(folder: Path, what: str) -> Iterator[None]:
+    """Say that it is the folder's fault: transformers raises a dozen kinds of errors over what lies in one."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"model.encoder = {folder}: {what}: {type(error).__name__}: {reason}") from error
+
+
+def _config(settings: ModelSection) -> PreTrainedConfig:
+    config = AutoConfig.from_pretrained(settings.encoder, local_files_only=True)
+    if settings.layers is not None:
+        if settings.layers > config.num_hidden_layers:
+            raise ConfigError(f"model.layers = {settings.layers}: {settings.encoder} has {config.num_hidden_layers}")
+        _keep_first(config, settings.layers)
+    return config
+
+
+def _load(folder: Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Load weights; transformers itself would make random ones of those that are not there."""
+    model, loading = AutoModel.from_pretrained(
+        folder,
+        config=config,
+        dtype=torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    mismatched = {name for name, _, _ in loading["mismatched_keys"]}
+    if lacking := sorted(name for name in mismatched | loading["missing_keys"] if not name.startswith("pooler.")):
+        raise ConfigError(
+            f"model.encoder = {folder}: cannot load weights: {len(lacking)} that config.json asks for are missing or "
+            f"of another shape: {lacking[0]}{', ...' if lacking[1:] else ''}"
+        )
+    return model
 
 
 def _keep_first(config: PreTrainedConfig, layers: int) -> None:

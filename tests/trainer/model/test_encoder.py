@@ -1,5 +1,7 @@
 """Loading encoders: what is accepted, what is refused, and in which words."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,14 @@ from transformers import (
     AlbertConfig,
     AlbertModel,
     AutoModel,
+    BertConfig,
+    BertForMaskedLM,
     DebertaV2Config,
     DebertaV2Model,
     MobileBertConfig,
     MobileBertModel,
+    ViTConfig,
+    ViTModel,
 )
 from transformers.models.bert.modeling_bert import BertSelfAttention
 
@@ -114,6 +120,72 @@ def test_a_folder_without_safe_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ConfigError, match=rf"model\.encoder = {folder}: cannot load weights"):
         load_encoder(ModelSection(encoder=folder))
+
+
+def configure(folder: Path, **changed: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+
+def cut_weights(folder: Path, size: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+
+
+# What is done to a folder, and what is said of it.
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "an unknown type": (lambda folder: configure(folder, model_type="bort"), r"config\.json: .* model type `bort`"),
+    "no type": (lambda folder: (folder / "config.json").write_text("{}"), r"config\.json: .*`model_type` key"),
+    "a torn config": (lambda folder: (folder / "config.json").write_text('{"model_t'), r"config\.json: .* valid JSON"),
+    "a width that is a word": (
+        lambda folder: configure(folder, hidden_size="wide"),
+        r"config\.json: .*'hidden_size' expected int, got str",
+    ),
+    "a width that heads cannot share": (
+        lambda folder: configure(folder, num_attention_heads=3),
+        r"weights: .*\(16\) is",
+    ),
+    "weights cut at their end": (
+        lambda folder: cut_weights(folder, -8),
+        "weights: SafetensorError: .* not fully covered",
+    ),
+    "weights cut in the header": (lambda folder: cut_weights(folder, 99), "weights: SafetensorError: .* header"),
+    "empty weights": (lambda folder: cut_weights(folder, 0), "weights: SafetensorError: .* header too small"),
+    "weights of another width": (
+        lambda folder: configure(folder, intermediate_size=20),
+        r"weights: 6 that config\.json asks for are missing or of another shape: encoder\.layer\.0\.inter.*, \.\.\.$",
+    ),
+    "weights of fewer layers": (
+        lambda folder: configure(folder, num_hidden_layers=3),
+        r"weights: 16 that config\.json asks for are missing or of another shape: encoder\.layer\.2\.att.*, \.\.\.$",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_faulty_folder_is_named_and_what_is_wrong_with_it(
+    folder: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(folder)
+    with pytest.raises(ConfigError, match=rf"^model\.encoder = {folder}: cannot (read|load) {words}"):
+        load_encoder(ModelSection(encoder=folder))
+
+
+def test_what_reads_pictures_is_refused(tmp_path: Path) -> None:
+    ViTModel(
+        ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, image_size=32)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^model\.encoder = {tmp_path}: cannot read a text: "):
+        load_encoder(ModelSection(encoder=tmp_path))
+
+
+def test_an_encoder_that_was_saved_without_its_pooler_loads(tmp_path: Path) -> None:
+    whole = BertForMaskedLM(BertConfig(**SHAPE))
+    whole.save_pretrained(tmp_path)
+    loaded = dict(load_encoder(ModelSection(encoder=tmp_path)).model.named_parameters())
+    saved = dict(whole.bert.named_parameters())
+    assert loaded.keys() == saved.keys()
+    assert all(torch.equal(parameter, saved[name]) for name, parameter in loaded.items())
 
 
 def test_more_layers_than_there_are_are_refused(folder: Path) -> None:
