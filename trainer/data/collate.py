@@ -87,11 +87,13 @@ def pad_texts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Put each text between the tokenizer's special tokens, cut to `max_tokens`, padded to the longest.
 
-    Returns (ids [B, T] int64, real tokens [B, T], tokens that MLM may mask [B, T]).
+    Returns (ids [B, T] int64, real tokens [B, T], tokens that MLM may mask [B, T]). An empty text of a tokenizer
+    without special tokens is one padding token, which counts as real: attention and pooling must have something to see.
     """
     front, back = np.array(spec.prefix, dtype=np.int64), np.array(spec.suffix, dtype=np.int64)
     lengths_B = np.minimum(np.diff(offsets), max_tokens - len(front) - len(back))
-    column_1T = np.arange(len(front) + lengths_B.max(initial=0) + len(back))[None, :] - len(front)
+    longest = max(len(front) + lengths_B.max(initial=0) + len(back), 1)
+    column_1T = np.arange(longest)[None, :] - len(front)
     is_text_BT = (column_1T >= 0) & (column_1T < lengths_B[:, None])
     ids_BT = np.full(is_text_BT.shape, spec.pad_id, dtype=np.int64)
     ids_BT[is_text_BT] = tokens[(offsets[:-1, None] + column_1T)[is_text_BT]]
@@ -99,4 +101,5 @@ def pad_texts(
     behind_BS = len(front) + lengths_B[:, None] + np.arange(len(back))
     np.put_along_axis(ids_BT, behind_BS, np.broadcast_to(back, behind_BS.shape), axis=1)
     is_real_BT = column_1T < (lengths_B + len(back))[:, None]
+    is_real_BT[:, 0] = True
     return ids_BT, is_real_BT, is_text_BT & ~np.isin(ids_BT, spec.special_ids)

@@ -31,6 +31,19 @@ def test_texts_stand_between_special_tokens_cut_and_padded(texts: list[list[int]
     assert maskable_BT.tolist() == [places + [False] * (longest - len(places)) for places in may]
 
 
+@given(st.lists(st.lists(st.integers(1, 29), max_size=9), min_size=1, max_size=5))
+def test_without_special_tokens_an_empty_text_is_one_padding_token(texts: list[list[int]]) -> None:
+    tokens = np.array([token for text in texts for token in text], dtype=np.uint16)
+    plain = replace(SPEC, prefix=(), suffix=())
+    ids_BT, real_BT, maskable_BT = pad_texts(tokens, np.cumsum([0, *map(len, texts)]), plain, MAX_TOKENS)
+    whole = [text[:MAX_TOKENS] or [plain.pad_id] for text in texts]
+    longest = max(map(len, whole))
+    assert ids_BT.tolist() == [text + [plain.pad_id] * (longest - len(text)) for text in whole]
+    assert real_BT.sum(axis=1).tolist() == [len(text) for text in whole]
+    assert real_BT[:, 0].all()
+    assert not maskable_BT[ids_BT == plain.pad_id].any()
+
+
 @pytest.fixture(scope="module")
 def dataset(tiny_dataset: Path) -> Dataset:
     return Dataset.open(tiny_dataset)
