@@ -15,12 +15,19 @@ def show(run: Path) -> None:
     store, steps = _checkpoints(run)
     table = Table("step", "saved", "ranks", "epoch", "records of it", "MiB")
     for step in steps:
-        saved = store.place.describe(step)
-        stream = saved.meta.stream
-        size, records = f"{saved.bytes / 2**20:,.1f}", f"{stream.consumed:,}"
-        at = saved.at.strftime("%Y-%m-%d %H:%M:%S UTC")
-        table.add_row(str(step), at, str(saved.meta.world_size), str(stream.epoch), records, size)
+        table.add_row(str(step), *_described(store, step))
     Console().print(table)
+
+
+def _described(store: CheckpointStore, step: int) -> tuple[str, ...]:
+    try:
+        saved = store.place.describe(step)
+    except (CheckpointError, OSError):  # damaged, or gone since the steps were listed
+        return ("damaged, see verify",)
+    stream = saved.meta.stream
+    size, records = f"{saved.bytes / 2**20:,.1f}", f"{stream.consumed:,}"
+    at = saved.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return at, str(saved.meta.world_size), str(stream.epoch), records, size
 
 
 def verify(run: Path) -> None:

@@ -44,6 +44,20 @@ def test_every_damaged_checkpoint_is_named(lmmtc: Lmmtc, run: Path) -> None:
     )
 
 
+def test_a_checkpoint_whose_description_is_damaged_hides_no_other_in_the_list(lmmtc: Lmmtc, run: Path) -> None:
+    folder = run / "checkpoints" / "step-00000012"
+    shutil.copytree(folder, folder.with_name("step-00000007"))
+    shutil.copytree(folder, folder.with_name("step-00000012.bak"))
+    (folder.with_name("step-00000007") / "meta.json").write_text("[]")
+    said = lmmtc("checkpoint", "list", run)
+    assert said.code == 0
+    damaged, whole = (line for line in said.out.splitlines() if "UTC" in line or "damaged" in line)
+    assert damaged.replace("│", "").split() == ["7", "damaged,", "see", "verify"]
+    assert whole.split()[1] == "12"
+    said = lmmtc("checkpoint", "verify", run)
+    assert said.err.startswith(f"CheckpointError: {run}: 1 of 2 are damaged\nstep-00000007: ")
+
+
 def test_a_checkpoint_of_another_step_is_exported(lmmtc: Lmmtc, run: Path, tmp_path: Path) -> None:
     newest = run / "checkpoints" / "step-00000012"
     shutil.copytree(newest, newest.with_name("step-00000099"))
