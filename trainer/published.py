@@ -42,11 +42,11 @@ class Index:
         where = f"{bucket.url}/{LATEST}"
         try:
             tree = json.loads(found[0])
-        except ValueError as error:
-            raise CheckpointError(f"{where}: cannot be read: {error}") from None
-        if tree.get("format") != FORMAT:
-            raise CheckpointError(f"{where}: format {tree.get('format')!r}, this version reads {FORMAT!r}")
-        return cls(tuple(Published(**each) for each in tree["checkpoints"]), found[1])
+            if (written := tree.get("format")) != FORMAT:
+                raise CheckpointError(f"{where}: format {written!r}, this version reads {FORMAT!r}")
+            return cls(tuple(Published(**each) for each in tree["checkpoints"]), found[1])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{where}: cannot be read: {error!r}") from None
 
     def replaced(self, bucket: Bucket, checkpoints: Sequence[Published]) -> "Index":
         """Publish these instead; CheckpointError, and nothing is written, when another run was faster."""

@@ -134,7 +134,9 @@ def test_when_none_is_whole_the_error_says_what_is_wrong_with_each(s3: str) -> N
     assert str(caught.value) == (f"{s3}: no checkpoint there is whole: step-00000002: {wrong}; step-00000001: {wrong}")
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"format": "another"}'])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"format": "another"}', b'{"format": "lmmtc-latest/1", "checkpoints": [{"step": 1}]}']
+)
 def test_a_torn_list_of_checkpoints_is_an_error_that_names_it(s3: str, content: bytes) -> None:
     save_all(store_at(s3), 1)
     overwrite(open_bucket(s3), "latest", content)
