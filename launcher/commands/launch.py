@@ -10,7 +10,7 @@ from sharding import LmmtcError
 from sharding.remote import open_bucket
 from trainer.config import Config, load_config
 from trainer.published import Index
-from trainer.run_folder import RunFolder
+from trainer.run_folder import RunFolder, steps_in
 
 from ..environment import node
 from ..exit_codes import ExitCode
@@ -33,17 +33,19 @@ def run(arguments: Sequence[str], nproc: int, restarts: int, grace: float) -> in
     signals = StopSignals().listen()
     left = restarts
     while True:
-        saved = _saved_step(folder, config)
+        before = _saved_steps(folder, config)
         ends = supervise(_commands(arguments, nproc), signals, grace, _say)
         outcome = verdict(ends, stop_asked=signals.asked, success=folder.success.is_file())
         if outcome.code in (ExitCode.DONE, ExitCode.CONFIGURATION) or signals.asked or not restarts:
             return _leave_with(outcome)
-        now = _saved_step(folder, config)
-        left = restarts if now > saved else left
+        now = _saved_steps(folder, config)
+        new = now - before  # none of these is a damaged one, which may lie ahead of where the run goes on
+        step = max(new or now, default=0)
+        left = restarts if new else left
         if left == 0:
-            return _leave_with(_fruitless(now, restarts, outcome))
+            return _leave_with(_fruitless(step, restarts, outcome))
         left -= 1
-        _say(f"{outcome.reason}; starting again from step {now}")
+        _say(f"{outcome.reason}; starting again from step {step}")
 
 
 def _leave_with(outcome: Verdict) -> int:
@@ -61,15 +63,15 @@ def _commands(arguments: Sequence[str], nproc: int) -> Iterator[Command]:
         yield Command(place.rank, words, {**threads, **os.environ, **place.variables()})
 
 
-def _saved_step(folder: RunFolder, config: Config) -> int:
-    """Find the step of the newest checkpoint; 0 if there is none, or it cannot be told now."""
+def _saved_steps(folder: RunFolder, config: Config) -> set[int]:
+    """Find the steps that have a checkpoint, be it whole or not; none if it cannot be told now."""
     if config.checkpoint.store is None:
-        return folder.saved_step()
+        return set(steps_in(folder.checkpoints))
     try:
-        return max((each.step for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints), default=0)
+        return {each.step for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints}
     except LmmtcError as error:
-        _say(f"which step is saved cannot be told: {error}")
-        return 0
+        _say(f"which steps are saved cannot be told: {error}")
+        return set()
 
 
 def _fruitless(saved: int, restarts: int, last: Verdict) -> Verdict:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.launcher.conftest import Lmmtc
 from tests.programs import PROGRAMS, end_of, finish, started, write_config
-from trainer.run_folder import RunFolder
+from trainer.run_folder import RunFolder, steps_in
 
 LAUNCH = (PROGRAMS / "lmmtc", "launch")
 
@@ -54,18 +54,19 @@ def test_restarts_that_save_no_step_are_not_repeated_for_ever(config: Path) -> N
 @pytest.mark.ranks
 @pytest.mark.slow
 def test_a_run_that_gets_on_is_started_again_as_often_as_it_takes(config: Path) -> None:
-    """Kill its only rank three times, each time after a save, with one restart allowed."""
+    """Kill its only rank three times, each time after a save, with one restart allowed, and a torn one far ahead."""
     folder = RunFolder(config.with_name("run"))
     killed: set[int] = set()
     with started(*LAUNCH, "--restarts", 1, "--", "--config", config, "--set", "train.steps=40") as running:
         while len(killed) < 3:
             assert running.poll() is None, running.communicate()
-            before = folder.saved_step()
+            before = steps_in(folder.checkpoints)
             ranks = [rank for rank in psutil.Process(running.pid).children() if rank.pid not in killed]
-            while ranks and ranks[0].is_running() and folder.saved_step() == before:
+            while ranks and ranks[0].is_running() and steps_in(folder.checkpoints) == before:
                 time.sleep(0.002)
             for rank in ranks:
                 rank.kill()
+                (folder.checkpoints / "step-00009999").mkdir(exist_ok=True)
                 killed.add(rank.pid)
         said = end_of(running, timeout=150)
     assert said.err.count("rank 0 was killed with SIGKILL; the last checkpoint stands; starting again from step ") == 3
