@@ -66,7 +66,7 @@ def _shard_problems(folder: Path, manifest: Manifest, info: ShardInfo) -> Iterat
             index = open_index(in_folder(folder), info)
             if kind == "webdataset":
                 yield from _tar_problems(folder, file.path, index)
-            opened[kind] = open_shard(in_folder(folder), info, kind).rows
+            opened[kind] = _whole_rows(folder, info, kind)
         except CorruptShardError as error:
             yield str(error)
         else:
@@ -74,6 +74,16 @@ def _shard_problems(folder: Path, manifest: Manifest, info: ShardInfo) -> Iterat
             yield from _length_problems(file.path, opened[kind], info.index.path, index)
     if len(opened) == 2:
         yield from _format_problems(info, **opened)
+
+
+def _whole_rows(folder: Path, info: ShardInfo, kind: Kind) -> pa.RecordBatch:
+    rows = open_shard(in_folder(folder), info, kind).rows
+    try:
+        rows.validate(full=True)
+    except pa.ArrowInvalid as error:
+        path = inside(folder, info.files[kind].path)
+        raise CorruptShardError(f"shard {path}: cannot be read as records: {error}") from error
+    return rows
 
 
 def _row_problems(name: str, rows: pa.RecordBatch, info: ShardInfo, manifest: Manifest) -> Iterator[str]:

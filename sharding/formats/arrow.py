@@ -39,12 +39,14 @@ class ArrowShard:
 
     @classmethod
     def open(cls, path: Path) -> "ArrowShard":
-        """Map a shard; CorruptShardError when it is not a whole Arrow file of one record batch."""
+        """Map a shard; CorruptShardError when it is not a whole and sound Arrow file of one record batch."""
         try:
             file = pa.ipc.open_file(map_file(path))
             if file.num_record_batches != 1:
                 raise CorruptShardError(f"shard {path}: holds {file.num_record_batches} record batches: must hold one")
-            return cls(file.get_batch(0))
+            rows = file.get_batch(0)
+            _check_offsets(rows)
+            return cls(rows)
         except (OSError, pa.ArrowException) as error:
             raise CorruptShardError(f"shard {path}: cannot be read as an Arrow file: {error}") from error
 
@@ -52,6 +54,15 @@ class ArrowShard:
         """Copy out rows, in the order asked for."""
         schema = pa.schema([self.rows.schema.field(name) for name in columns])
         return as_lists(self._bytes.select(columns).take(pa.array(rows)), schema)
+
+
+def _check_offsets(rows: pa.RecordBatch) -> None:
+    """Raise an ArrowInvalid when a list or a text is not inside its column: reading there would end the process.
+
+    Takes a few nanoseconds a row; what the texts hold is not looked at.
+    """
+    for column in rows.columns:
+        (column.view(pa.binary()) if pa.types.is_string(column.type) else column).validate(full=True)
 
 
 def _write(sink: pa.NativeFile, rows: pa.RecordBatch) -> None:

@@ -16,6 +16,7 @@ from sharding.formats.index import Members
 from sharding.manifest import KINDS
 from sharding.shards import in_folder, open_index, open_shard
 from tests.rewriting import rewrite
+from tests.sharding.formats.rows import with_buffer
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,24 @@ def test_a_file_that_is_no_shard_is_reported(copy: Path) -> None:
     labels = replaced(copy, file, (copy / "labels.arrow").read_bytes())
     [problem] = problems_with(copy, replace(info, files={"arrow": labels}))
     assert problem.startswith(f"shard {copy / file.path}: has the columns name (string), text (string), count (int64):")
+
+
+@pytest.mark.parametrize(
+    ("column", "buffer", "content", "complaint"),
+    [
+        ("labels", 1, (100_000_000).to_bytes(4, "little"), "cannot be read as an Arrow file: .*[Oo]ffset"),
+        ("id", 1, (100_000_000).to_bytes(4, "little"), "cannot be read as an Arrow file: .*[Oo]ffset"),
+        ("id", 2, b"\xff\xff\xff\xff\xff", "cannot be read as records: .*UTF8"),
+    ],
+)
+def test_a_shard_that_was_damaged_before_it_was_hashed_is_reported(
+    copy: Path, column: str, buffer: int, content: bytes, complaint: str
+) -> None:
+    [info] = Manifest.load(copy).splits["test"]
+    rows = open_shard(in_folder(copy), info, "arrow").rows
+    damaged = replaced(copy, info.files["arrow"], with_buffer(rows, column, buffer, 4, content))
+    [problem] = problems_with(copy, replace(info, files={"arrow": damaged}))
+    assert re.match(f"shard {copy / damaged.path}: {complaint}", problem)
 
 
 def test_both_formats_are_read_to_the_end(both: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sharding import CorruptShardError
 from sharding.formats import ArrowShard, encode_arrow, write_shard
+from tests.sharding.formats.rows import with_buffer
 
 ROWS = pa.record_batch({"id": ["a", "b", "c"], "labels": pa.array([[1], [], [2, 3]], pa.list_(pa.uint32()))})
 
@@ -54,3 +55,22 @@ def test_an_open_shard_is_no_open_file(tmp_path: Path) -> None:
     shards = [ArrowShard.open(tmp_path / "shard") for _ in range(10)]
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
     assert [shard.num_rows for shard in shards] == [3] * 10
+
+
+@pytest.mark.parametrize("column", ["id", "labels"])
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("offset", [100_000_000, -5])
+def test_a_list_or_text_that_is_not_inside_its_column_is_never_read(
+    tmp_path: Path, column: str, number: int, offset: int
+) -> None:
+    path = tmp_path / "shard"
+    path.write_bytes(with_buffer(ROWS, column, 1, 4 * number, offset.to_bytes(4, "little", signed=True)))
+    with pytest.raises(CorruptShardError, match=r"shard .*shard: cannot be read as an Arrow file: .*[Oo]ffset"):
+        ArrowShard.open(path)
+
+
+def test_offsets_that_fall_inside_their_column_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "shard"
+    path.write_bytes(with_buffer(ROWS, "labels", 1, 4, (2).to_bytes(4, "little")))
+    with pytest.raises(CorruptShardError, match="non-monotonic offset"):
+        ArrowShard.open(path)
