@@ -12,6 +12,7 @@ from .errors import LmmtcError as LmmtcError
 from .errors import ManifestError as ManifestError
 from .errors import StreamMismatchError as StreamMismatchError
 from .errors import UnknownLabelError as UnknownLabelError
+from .errors import UnreachableError as UnreachableError
 from .formats import unpack as unpack
 from .keyed import hash64 as hash64
 from .keyed import uniform as uniform

@@ -25,5 +25,9 @@ class ManifestError(DataError):
     """A folder's manifest is missing, damaged or of an unknown version."""
 
 
+class UnreachableError(LmmtcError):
+    """A store does not answer now, however often it was asked: nothing is wrong with the data, and it may pass."""
+
+
 class StreamMismatchError(DataError):
     """A saved stream state belongs to another stream."""

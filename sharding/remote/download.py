@@ -14,8 +14,8 @@ _TIMES = 3
 def download(store: Store, name: str, size: int, xxh3_128: str, descriptor: int) -> None:
     """Fill an open file with the content of `name` and put it on disk.
 
-    Damage on the way is another download's chance: CorruptShardError only when none of three is right. Raises DataError
-    as the store does, OSError as the disk does.
+    Damage on the way is another download's chance: CorruptShardError only when none of three is right. Raises
+    what the store does, and OSError as the disk does.
     """
     expected = f"{size} bytes with xxh3_128 {xxh3_128}"
     found = ""

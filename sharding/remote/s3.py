@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import S3Store as Client
 
-from ..errors import DataError
+from ..errors import DataError, UnreachableError
 from ..storage import inside
 from .counts import FetchCounts
 from .credentials import s3_settings
@@ -104,15 +104,19 @@ class S3Store:
             raise
         except (OutOfPatienceError, FileNotFoundError, BaseError, ValueError) as error:
             # Without its cause: that one quotes the server's whole answer.
-            raise DataError(f"s3://{self._bucket}/{key}: {self._reason(error)}") from None
+            raise self._sorted(error)(f"s3://{self._bucket}/{key}: {self._reason(error)}") from None
 
     def _check_process(self) -> None:
         if (S3Store._process or os.getpid()) != os.getpid():
             raise DataError(f"{self.url}: cannot be read in a fork: start processes by spawn or forkserver")
         S3Store._process = os.getpid()
 
+    def _sorted(self, error: Exception) -> type[DataError | UnreachableError]:
+        """Tell what may pass from what stays wrong."""
+        return UnreachableError if isinstance(error, OutOfPatienceError) and not _lacks_keys(error) else DataError
+
     def _reason(self, error: Exception) -> str:
-        if _MACHINE in str(error):
+        if _lacks_keys(error):
             return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         if isinstance(error, OutOfPatienceError):
             return f"{error}: check the network and AWS_ENDPOINT_URL"
@@ -156,6 +160,10 @@ def _sorted_out(request: Callable[[], Answer]) -> Answer:
         if status and not status.startswith("5") and status not in _PASSING_STATUS:
             raise
         raise PassingError(_first_line(error)) from None
+
+
+def _lacks_keys(error: Exception) -> bool:
+    return _MACHINE in str(error)
 
 
 def _status(error: Exception) -> str | None:

@@ -18,7 +18,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class Store(Protocol):
-    """Files under names like train/00000.arrow; every DataError names the file by its whole address."""
+    """Files under names like train/00000.arrow; every error names the file by its whole address.
+
+    UnreachableError when the store does not answer: of each method, and at another time perhaps no more.
+    """
 
     url: str
     counts: FetchCounts

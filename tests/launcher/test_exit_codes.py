@@ -3,7 +3,15 @@
 import pytest
 
 from launcher.exit_codes import ExitCode, exit_code, report
-from sharding import BadRecordError, CorruptShardError, DataError, LmmtcError, ManifestError, StreamMismatchError
+from sharding import (
+    BadRecordError,
+    CorruptShardError,
+    DataError,
+    LmmtcError,
+    ManifestError,
+    StreamMismatchError,
+    UnreachableError,
+)
 from trainer.errors import CheckpointError, ConfigError, NonFiniteError, PeerLostError
 from trainer.telemetry import TelemetryError
 
@@ -29,7 +37,7 @@ def test_a_run_that_has_lost_a_rank_may_be_started_again() -> None:
     assert exit_code(PeerLostError("")) is ExitCode.START_AGAIN
 
 
-@pytest.mark.parametrize("kind", [CheckpointError, NonFiniteError])
+@pytest.mark.parametrize("kind", [CheckpointError, NonFiniteError, UnreachableError])
 def test_other_errors_are_faults(kind: type[LmmtcError]) -> None:
     assert exit_code(kind("")) is ExitCode.FAULT
 

@@ -94,7 +94,9 @@ def test_a_bucket_that_does_not_answer_is_wrong(look: Look, monkeypatch: pytest.
         monkeypatch.setenv(name, value)
     found = look("data.dataset=s3://bucket/prefix")
     assert found["data.dataset"].state == "wrong"
-    assert found["data.dataset"].found.startswith("DataError: s3://bucket/prefix/manifest.json: failed 2 times in ")
+    assert found["data.dataset"].found.startswith(
+        "UnreachableError: s3://bucket/prefix/manifest.json: failed 2 times in "
+    )
     assert found["data.cache"] == Finding(
         "data.cache", "wrong", "unset", "name a folder on a local disk for the shards"
     )

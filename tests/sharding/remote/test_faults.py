@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import CorruptShardError, DataError
+from sharding import CorruptShardError, DataError, UnreachableError
 from sharding.remote import Cache, Store
 from tests.programs import ROOT, environment
 from tests.sharding.remote.conftest import Shard
@@ -54,7 +54,9 @@ def test_what_does_not_pass_ends_in_an_error_that_says_where_and_what(
 ) -> None:
     shard = upload(store, size=1000)
     proxy.faults.extend([fault] * 8)
-    with pytest.raises(DataError, match=rf"{store.url}/{shard.name}: failed 8 times in \d+ s, at last: .*{reason}"):
+    with pytest.raises(
+        UnreachableError, match=rf"{store.url}/{shard.name}: failed 8 times in \d+ s, at last: .*{reason}"
+    ):
         cache.fetch(*shard.facts)
     assert proxy.gets == 8
     assert cache.fetch(*shard.facts).read_bytes() == shard.content

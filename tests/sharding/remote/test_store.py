@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import DataError
+from sharding import DataError, UnreachableError
 from sharding.remote import Store, open_store
 from tests.s3_server import BUCKET, SECRET_KEY
 from tests.sharding.remote.conftest import FAST
@@ -139,7 +139,9 @@ def test_a_machine_without_keys_and_without_a_role_says_so(
 def test_a_server_that_is_not_there_is_asked_eight_times(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the port of a service that nobody runs
     store = open_store(s3, patience=FAST)
-    with pytest.raises(DataError, match=r"s3://.*/x: failed 8 times in \d+ s, at last: .*: check the network and AWS_"):
+    with pytest.raises(
+        UnreachableError, match=r"s3://.*/x: failed 8 times in \d+ s, at last: .*: check the network and AWS_"
+    ):
         store.size("x")
     assert store.counts.now.retries == 7
 
