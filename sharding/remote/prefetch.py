@@ -26,11 +26,12 @@ class Prefetcher:
             self._asked[xxh3_128] = self._threads.submit(self._cache.pinned, name, size, xxh3_128)
 
     def take(self, name: str, size: int, xxh3_128: str) -> Pin:
-        """Wait for a file, asked for or not; raises as `Cache.pinned` does."""
+        """Wait for a file, asked for or not; raises as `Cache.pinned` does, and only for what fails now."""
         asked = self._asked.pop(xxh3_128, None)
         start = perf_counter()
         try:
-            return asked.result() if asked else self._cache.pinned(name, size, xxh3_128)
+            # What failed when it was fetched ahead, perhaps long ago, gets another chance.
+            return asked.result() if asked and not asked.exception() else self._cache.pinned(name, size, xxh3_128)
         finally:
             self._cache.store.counts.add(wait_seconds=perf_counter() - start)
 

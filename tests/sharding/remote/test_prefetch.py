@@ -72,6 +72,21 @@ def test_an_error_waits_for_its_taker_and_can_be_asked_about_again(
         prefetcher.take(name, size, checksum).release()
 
 
+def test_what_could_not_be_fetched_ahead_is_fetched_when_it_is_taken(
+    store: Store, shards: list[Shard], tmp_path: Path
+) -> None:
+    name, size, checksum = shards[0].facts
+    missing = tmp_path / "data set" / name
+    missing.unlink()
+    with Prefetcher(Cache(tmp_path / "cache", None, store), threads=1) as prefetcher:
+        prefetcher.ask(name, size, checksum)
+        prefetcher.ask(*shards[1].facts)
+        prefetcher.take(*shards[1].facts).release()  # after the other has failed
+        missing.write_bytes(shards[0].content)
+        with prefetcher.take(name, size, checksum) as path:
+            assert path.read_bytes() == shards[0].content
+
+
 def test_closing_begins_nothing_more_and_releases_what_nobody_took(
     store: Store, shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
