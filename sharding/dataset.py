@@ -120,6 +120,13 @@ class Dataset:
         info = self.manifest.label_filter
         return inside(self.path, info.path) if info else None
 
+    def close(self) -> None:
+        """Give up shards that are fetched ahead: who reads in shuffled order must not wait for them when it has enough.
+
+        What comes from elsewhere can be read no more; from a folder it can.
+        """
+        self.place.close()
+
     def split(self, name: str) -> Split:
         """Give the records of a split; DataError names the splits that there are."""
         if name not in self.manifest.splits:

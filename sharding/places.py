@@ -36,6 +36,10 @@ class Place(Protocol):
         """Name a file in full, for messages."""
         ...
 
+    def close(self) -> None:
+        """Give up what is expected: nothing is held any more after this."""
+        ...
+
 
 @dataclass(frozen=True)
 class CacheSettings:
@@ -72,3 +76,6 @@ class Folder:
     def name(self, info: FileInfo) -> str:
         """Give its path."""
         return str(inside(self.root, info.path))
+
+    def close(self) -> None:
+        """Do nothing: nothing is under way."""

@@ -1,6 +1,7 @@
 """The training loop: data, step, hooks, until the last step or a request to stop. All else is a hook."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
@@ -8,7 +9,7 @@ from typing import Protocol
 
 from sharding import StreamState
 
-from .data import Loader
+from .data import Loader, StepData
 from .errors import NonFiniteError
 from .step import StepReport, TrainingStep
 
@@ -49,8 +50,11 @@ class TrainingLoop:
 
     def run(self, position: Position) -> Outcome:
         """Train; raises NonFiniteError, with nothing saved, after too many skipped steps in a row."""
+        with closing(self.loader.steps(position.stream, position.step)) as source:
+            return self._run(position, source)
+
+    def _run(self, position: Position, source: Iterator[StepData]) -> Outcome:
         skipped = 0
-        source = self.loader.steps(position.stream, position.step)
         outcome = Outcome.DONE
         while outcome is Outcome.DONE and position.step < self.step.config.train.steps:
             started = perf_counter()

@@ -112,7 +112,7 @@ def build_loader(
         own_labels=own_labels(config.data, dataset.vocabulary),
         injection=Injection.of(config.cloze.inject, dataset.vocabulary.counts) if config.cloze.inject else None,
     )
-    return Loader(_stream(config, dataset, ranks, tokens), collate, engine.device, ready)
+    return Loader(_stream(config, dataset, ranks, tokens), collate, engine.device, ready, dataset.close)
 
 
 def _stream(config: Config, dataset: Dataset, ranks: Ranks, tokens: int) -> StepStream:

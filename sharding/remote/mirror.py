@@ -43,6 +43,10 @@ class Elsewhere:
         """Give its address."""
         return f"{self.url}/{info.path}"
 
+    def close(self) -> None:
+        """Fetch no more."""
+        self.prefetcher.close()
+
 
 def mirrored(url: str, settings: CacheSettings) -> tuple[Path, Elsewhere]:
     """Fetch what a data set needs beside its shards; returns the folder it is in, and the place of the shards.

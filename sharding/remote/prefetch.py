@@ -5,6 +5,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
+from ..errors import DataError
 from .cache import Cache
 from .pins import Pin
 
@@ -19,14 +20,20 @@ class Prefetcher:
         self._cache = cache
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")
         self._asked: dict[str, Future[Pin]] = {}
+        self._closed = False
 
     def ask(self, name: str, size: int, xxh3_128: str) -> None:
         """Have a file downloaded after those that were asked for before; twice without effect."""
-        if xxh3_128 not in self._asked:
+        if xxh3_128 not in self._asked and not self._closed:
             self._asked[xxh3_128] = self._threads.submit(self._cache.pinned, name, size, xxh3_128)
 
     def take(self, name: str, size: int, xxh3_128: str) -> Pin:
-        """Wait for a file, asked for or not; raises as `Cache.pinned` does, and only for what fails now."""
+        """Wait for a file, asked for or not; raises as `Cache.pinned` does, and only for what fails now.
+
+        CancelledError when another thread closes the prefetcher meanwhile, DataError after that.
+        """
+        if self._closed:
+            raise DataError(f"{self._cache.store.url}: was closed: open the data set again")
         asked = self._asked.pop(xxh3_128, None)
         start = perf_counter()
         try:
@@ -36,12 +43,16 @@ class Prefetcher:
             self._cache.store.counts.add(wait_seconds=perf_counter() - start)
 
     def close(self) -> None:
-        """Begin no further download, wait for those under way, and release what nobody took."""
+        """Begin no further download, wait for those under way, and release what nobody took; the second time in vain.
+
+        Unless it is closed, a process at its end downloads everything that was asked for: Python waits for threads.
+        """
+        self._closed = True
         self._threads.shutdown(cancel_futures=True)
-        for future in self._asked.values():
-            if not future.cancelled() and not future.exception():
+        for checksum in list(self._asked):
+            future = self._asked.pop(checksum, None)  # unless its taker, in another thread, was faster
+            if future and not future.cancelled() and not future.exception():
                 future.result().release()
-        self._asked.clear()
 
     def __enter__(self) -> Self:
         return self

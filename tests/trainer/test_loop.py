@@ -1,9 +1,10 @@
 """The loop: how it ends, and that a stop costs nothing."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,24 @@ def test_a_loop_runs_from_its_position_to_the_last_step() -> None:
     assert hook.ends == [position(6)]
 
 
+@pytest.mark.parametrize("applied", [True, False])
+def test_however_a_loop_ends_it_tells_its_source_at_once(applied: bool) -> None:  # noqa: FBT001  # of each step
+    ended = []
+
+    def steps(state: StreamState, _done: int) -> Iterator[StepData]:
+        try:
+            for number in count(1):
+                yield StepData((), position(number).stream)
+        finally:
+            ended.append(state)
+
+    training = loop(Recorder(), applied=lambda _: applied)
+    with nullcontext() if applied else pytest.raises(NonFiniteError) as caught:
+        replace(training, loader=SimpleNamespace(steps=steps)).run(position(0))
+    assert ended == [position(0).stream]
+    del caught  # until here its traceback keeps the source
+
+
 def test_a_finished_run_does_no_step() -> None:
     hook = Recorder()
     assert loop(hook).run(position(STEPS)) is Outcome.DONE
@@ -111,6 +130,21 @@ def with_dropout(encoder: Path, folder: Path) -> Path:
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"hidden_dropout_prob": 0.0', '"hidden_dropout_prob": 0.1'))
     return folder
+
+
+def threads_after_a_run(ranks: Ranks, config: Config) -> list[str]:
+    """Train on shards that are fetched, and name the threads that are left."""
+    run(ranks, config, stop_at=2)
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("loader", "prefetch"))]
+
+
+@pytest.mark.ranks
+def test_a_run_that_has_ended_fetches_nothing_more(
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    data = {"dataset": tiny_dataset.as_uri(), "cache": tmp_path / "cache"}
+    config = tiny_config(tiny_dataset, tiny_encoder, tmp_path / "run", data=data)
+    assert on_ranks(threads_after_a_run, 1, config) == [[]]
 
 
 @pytest.mark.ranks

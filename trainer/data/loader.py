@@ -1,6 +1,6 @@
 """The torch face of the record stream: whole optimizer steps, prepared ahead by one thread."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,23 +21,34 @@ class StepData:
 
 @dataclass(frozen=True)
 class Loader:
-    """Makes tensors of what a stream yields; `ready` is told how many steps stood ready when one was asked for."""
+    """Makes tensors of what a stream yields.
+
+    ready: is told how many steps stood ready when one was asked for. end: is called once no more steps are wanted, and
+    lets a stream that waits for its shards end soon.
+    """
 
     stream: StepStream
     collate: Callable[[RecordBatch, int], TextBatch]
     device: torch.device
     ready: Callable[[int], None] = lambda _: None
+    end: Callable[[], None] = lambda: None
 
-    def steps(self, state: StreamState, done: int = 0) -> Iterator[StepData]:
-        """Yield steps from `state` on, `done` being behind it, without end; one is prepared while another trains."""
+    def steps(self, state: StreamState, done: int = 0) -> Generator[StepData, None, None]:
+        """Yield steps from `state` on, `done` being behind it, without end; one is prepared while another trains.
+
+        Whoever has enough closes it, and waits for the step that is being prepared.
+        """
         source = self._prepare(state, done)
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
-            ahead = thread.submit(next, source)
-            while True:
-                self.ready(int(ahead.done()))
-                ready = ahead.result()
+            try:
                 ahead = thread.submit(next, source)
-                yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)
+                while True:
+                    self.ready(int(ahead.done()))
+                    ready = ahead.result()
+                    ahead = thread.submit(next, source)
+                    yield StepData(tuple(batch.to(self.device) for batch in ready.micro_batches), ready.state)
+            finally:
+                self.end()  # before the thread is waited for, which may itself be waiting for many shards
 
     def _prepare(self, state: StreamState, done: int) -> Iterator[StepData]:
         for step, (parts, after) in enumerate(self.stream.steps(state), start=done + 1):

@@ -1,6 +1,7 @@
 """Files that are downloaded before they are needed."""
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
@@ -105,6 +106,30 @@ def test_closing_begins_nothing_more_and_releases_what_nobody_took(
     # Nothing is pinned: room for one file is room enough.
     Cache(tmp_path / "cache", 100_000, store).fetch(*shards[5].facts)
     assert whole_files(tmp_path) == {shards[5].facts[2]}
+
+
+def test_who_waits_for_a_file_when_all_is_closed_gets_no_file_and_nobody_does_later(
+    store: Store, shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = Event(), Event()
+    size = store.size
+    monkeypatch.setattr(store, "size", lambda name: (begun.set(), may_end.wait(10), size(name))[2])
+    prefetcher = Prefetcher(Cache(tmp_path / "cache", None, store), threads=1)
+    for shard in shards[:2]:
+        prefetcher.ask(*shard.facts)
+    begun.wait(10)
+    with ThreadPoolExecutor(2) as threads:
+        taken = threads.submit(prefetcher.take, *shards[1].facts)
+        closed = threads.submit(prefetcher.close)
+        with pytest.raises(CancelledError):
+            taken.result(10)
+        assert not closed.done()
+        may_end.set()
+    assert whole_files(tmp_path) == {shards[0].facts[2]}
+    prefetcher.ask(*shards[0].facts)
+    with pytest.raises(DataError, match=r"data%20set: was closed: open the data set again"):
+        prefetcher.take(*shards[0].facts)
+    prefetcher.close()
 
 
 def test_waiting_is_counted_for_the_taker_alone(

@@ -1,10 +1,12 @@
 """Whole steps, prepared ahead: what they hold, and what state they leave."""
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from threading import Semaphore, Timer
+from threading import Event, Semaphore, Timer
 from time import monotonic, sleep
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -58,6 +60,21 @@ def test_a_failure_while_preparing_reaches_the_caller(loader: Loader) -> None:
     broken = Loader(loader.stream, fail, loader.device)
     with pytest.raises(OSError, match="the disk is gone"):
         next(broken.steps(StreamState()))
+
+
+def test_a_stream_that_waits_for_its_shards_is_told_of_the_end_before_it_is_waited_for(loader: Loader) -> None:
+    ended = Event()
+    told_in_time = []
+
+    def steps(state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
+        yield next(loader.stream.steps(state))
+        told_in_time.append(ended.wait(60))
+
+    stream = SimpleNamespace(guards=loader.stream.guards, steps=steps)
+    source = replace(loader, stream=stream, end=ended.set).steps(StreamState())
+    next(source)
+    source.close()
+    assert told_in_time == [True]
 
 
 def test_a_step_that_is_asked_for_too_early_did_not_stand_ready(loader: Loader) -> None:
