@@ -1,5 +1,6 @@
 """Decides what every source of records answers: how it is cut, what a piece holds, and where a record stands."""
 
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ..errors import BadRecordError
-from ..records import FieldNames, Record
+from ..records import FieldNames, Record, is_text
 from .files import file_size, split_named, stem_of
 
 
@@ -97,6 +98,14 @@ class Source(ABC):
 def attempt(make: Callable[..., Record], *args: object) -> Record | BadRecordError:
     """Make a record, or give back why there is none."""
     try:
-        return make(*args)
+        record = make(*args)
     except BadRecordError as error:
         return error
+    return record if is_text(record.id) else _unnamed(record.id)
+
+
+def _unnamed(record_id: str) -> BadRecordError:
+    """Say why an id cannot be stored: makers check ids that records have, not those that are made of file names."""
+    return BadRecordError(
+        f"id {json.dumps(record_id)}: must be UTF-8: rename the file, or the member of an archive, that it is made of"
+    )

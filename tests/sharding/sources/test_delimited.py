@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,13 @@ def test_a_table_that_cannot_be_read_names_the_line(tmp_path: Path, content: str
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(DataError, match=message):
         records(tmp_path)
+
+
+def test_ids_are_not_made_of_a_file_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.write_text("text,labels\na,x\n")
+    assert records(path) == [
+        r'id "caf\udce9:0": must be UTF-8: rename the file, or the member of an archive, that it is made of'
+    ]
+    path.write_text("id,text,labels\n7,a,x\n")
+    assert records(path) == [Record("7", "a", ("x",))]

@@ -1,6 +1,7 @@
 """Records of WebDataset tars."""
 
 import json
+import os
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -56,6 +57,27 @@ def test_a_sample_that_is_no_record_leaves_the_others(tmp_path: Path) -> None:
         'is ["a"]: must be a JSON object',
         "'labels' is missing: must be a list of strings, or a string with '|' between labels",
         Record("000002", "b", ("0",)),
+    ]
+
+
+def test_a_member_whose_name_is_not_utf_8_is_no_record_unless_it_says_its_id(tmp_path: Path) -> None:
+    own_id = b'{"id": "7", "text": "a", "labels": ["x"]}'
+    members = [
+        (b"caf\xe9.txt", b"a"),
+        (b"caf\xe9.cls", b"0"),
+        (b"t\xe9.json", own_id),
+        (b"b.txt", b"b"),
+        (b"b.cls", b"1"),
+    ]
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(os.fsdecode(name))
+            member.size = len(content)
+            archive.addfile(member, BytesIO(content))
+    assert records(tmp_path / "a.tar") == [
+        r'id "caf\udce9": must be UTF-8: rename the file, or the member of an archive, that it is made of',
+        Record("7", "a", ("x",)),
+        Record("b", "b", ("1",)),
     ]
 
 
