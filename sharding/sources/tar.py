@@ -44,6 +44,8 @@ def find_tar(paths: Sequence[Path], settings: SourceSettings) -> Tar | None:
 def _check_members(path: Path) -> None:
     with tarfile.open(path, "r:") as archive:
         for member in archive:
+            # They would take half a kilobyte each. The library's stubs do not know of them.
+            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
             if member.name != ".":  # the folder itself, which `tar -C folder .` begins with
                 inside(path, member.name)
             if fault := _fault(member):

@@ -3,6 +3,7 @@
 import json
 import os
 import tarfile
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import webdataset
 
 from sharding import DataError, Record
 from sharding.sources import SourceSettings, open_source
-from tests.sharding.sources.reading import read_all, records
+from tests.sharding.sources.reading import WHOLE, read_all, records
 
 
 def write(path: Path, *samples: dict[str, Any]) -> Path:
@@ -79,6 +80,19 @@ def test_a_member_whose_name_is_not_utf_8_is_no_record_unless_it_says_its_id(tmp
         Record("7", "a", ("x",)),
         Record("b", "b", ("1",)),
     ]
+
+
+def test_members_are_not_kept_while_an_archive_is_checked(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for number in range(5000):
+            archive.addfile(tarfile.TarInfo(f"{number:06}.txt"))
+    source = open_source([tmp_path / "a.tar"], SourceSettings())
+    [piece] = source.pieces(WHOLE)
+    tracemalloc.start()
+    assert sum(1 for _ in source.read(piece)) == 5000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5000 * 200  # bytes; the description of a member takes 540
 
 
 @pytest.mark.parametrize("suffix", ["pyd", "pickle", "pkl", "pt", "pth", "PKL", "pkl.gz"])
