@@ -62,22 +62,31 @@ class BudgetStream:
 
         Raises a StreamMismatchError when no step ends at `state`.
         """
+        state = self._settle(state)
+        plan = _behind(self._plan(state), state.consumed % self._budget.pool)
         while True:
-            state = self._settle(state)
-            order = replace(self._first_order, epoch=state.epoch)
-            number, done = divmod(state.consumed, self._budget.pool)
-            self._expect(order, number + 1)
-            for step in _behind(PooledOrder(order, self._budget, self._lengths).steps(number), done):
+            order = self._order(state)
+            next_pool = (state.consumed // self._budget.pool + 1) * self._budget.pool
+            following = self._settle(StreamState(state.epoch, next_pool))
+            next_plan = self._plan(following)
+            self._expect(self._order(following), next_plan)
+            for step in plan:
                 own = step.share(self._world_size, self._rank)
                 state = self._settle(StreamState(order.epoch, state.consumed + step.num_records))
                 yield tuple(self._batch(order, positions) for positions in own), state
+            plan = next_plan
 
-    def _expect(self, order: Order, pool: int) -> None:
-        """Have the shards of a pool fetched, all of which every rank reads."""
-        start = pool * self._budget.pool
-        positions = np.arange(start, min(start + self._budget.pool, self._split.num_records))
-        if self._split.fetches and len(positions):
-            self._split.expect(order.rows(positions))
+    def _order(self, state: StreamState) -> Order:
+        return replace(self._first_order, epoch=state.epoch)
+
+    def _plan(self, state: StreamState) -> Sequence[PlannedStep]:
+        return PooledOrder(self._order(state), self._budget, self._lengths).steps(state.consumed // self._budget.pool)
+
+    def _expect(self, order: Order, plan: Sequence[PlannedStep]) -> None:
+        """Have the shards fetched that this rank reads of a pool."""
+        own = np.concatenate([part for step in plan for part in step.share(self._world_size, self._rank)])
+        if self._split.fetches and len(own):
+            self._split.expect(order.rows(own))
 
     def _settle(self, state: StreamState) -> StreamState:
         return state if state.consumed < self._split.num_records else StreamState(state.epoch + 1)

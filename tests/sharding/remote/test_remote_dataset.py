@@ -107,6 +107,25 @@ def test_a_budget_of_tokens_reads_the_same_from_a_bucket(address: str, dataset: 
     assert found == wanted
 
 
+def test_a_rank_asks_ahead_only_for_shards_that_it_reads(
+    texts: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, held = [], []
+    expect, hold = Elsewhere.expect, Elsewhere.hold
+    monkeypatch.setattr(Elsewhere, "expect", lambda place, info: (asked.append(info.path), expect(place, info))[1])
+    monkeypatch.setattr(Elsewhere, "hold", lambda place, info: (held.append(info.path), hold(place, info))[1])
+    budget = Budget(micro_tokens=32, micro_records=4, micro_batches=8, max_tokens=64, pool=16)
+    remote = Dataset.open(texts.path.as_uri(), cache=CacheSettings(tmp_path / "cache"))
+    steps = BudgetStream(remote, "train", budget, seed=1, world_size=8).steps(StreamState())
+    next(steps)
+    of_the_next_pool = set(asked)
+    while next(steps)[1].consumed < 2 * budget.pool:
+        pass
+    assert of_the_next_pool
+    assert of_the_next_pool <= set(held)
+    remote.close()
+
+
 def test_webdataset_shards_come_from_a_bucket_too(
     s3: str, dataset: Dataset, tmp_path: Path, tokenizer_folder: Path
 ) -> None:
