@@ -10,6 +10,7 @@ from .errors import CorruptShardError as CorruptShardError
 from .errors import DataError as DataError
 from .errors import LmmtcError as LmmtcError
 from .errors import ManifestError as ManifestError
+from .errors import NoRoomError as NoRoomError
 from .errors import StreamMismatchError as StreamMismatchError
 from .errors import UnknownLabelError as UnknownLabelError
 from .errors import UnreachableError as UnreachableError

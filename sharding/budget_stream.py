@@ -14,6 +14,7 @@ from .dataset import Dataset, Split
 from .errors import DataError, StreamMismatchError
 from .order import ORDER_VERSION, Order
 from .partition import StreamGuards, StreamState
+from .reach import kept
 from .stream import COLUMNS, RecordBatch
 from .tokenizing import TokenizerSpec
 
@@ -63,6 +64,7 @@ class BudgetStream:
         Raises a StreamMismatchError when no step ends at `state`.
         """
         state = self._settle(state)
+        keep = kept(self._budget.pool)
         plan = _behind(self._plan(state), state.consumed % self._budget.pool)
         while True:
             order = self._order(state)
@@ -71,6 +73,7 @@ class BudgetStream:
             next_plan = self._plan(following)
             self._expect(self._order(following), next_plan)
             for step in plan:
+                self._split.advance(order.epoch * self._split.num_records + state.consumed, keep)
                 own = step.share(self._world_size, self._rank)
                 state = self._settle(StreamState(order.epoch, state.consumed + step.num_records))
                 yield tuple(self._batch(order, positions) for positions in own), state

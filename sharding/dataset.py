@@ -35,10 +35,10 @@ class Split:
     def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Copy out at least one record by row number, in the order asked for, as single-chunk columns.
 
+        Who takes from elsewhere again and again says by `advance` how far it is: until then shards are kept.
         Raises a CorruptShardError for a label or token id that nothing has: one that passed would be ignored by the
         scan, or end training without a word about the shard.
         """
-        self._shards.next_turn(len(positions))
         rows = gather(lambda i, rows: self._shards.shard(i).take(rows, columns), self.shard_rows, positions)
         for column in self._ends.keys() & set(columns):
             if len(ids := _ids(rows, column)) and ids.max() >= self._ends[column]:
@@ -52,14 +52,17 @@ class Split:
     def shards(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield the name and the rows of one shard after the other, each mapped for as long as its rows are held."""
         for number in range(len(self.shard_rows)):
-            self._shards.next_turn(self.shard_rows[number])
             yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
             self._shards.let_go(number)
 
     @property
     def fetches(self) -> bool:
         """Whether shards come from elsewhere, so that it is of use to say ahead which are wanted."""
-        return self._shards.place.idle is not None
+        return self._shards.place.fetches
+
+    def advance(self, position: int, keep: int) -> None:
+        """Say where in its order a reader is; shards from elsewhere that it last took `keep` before that may go."""
+        self._shards.advance(position, keep)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
         """Have the shards of rows fetched, which will be taken soon."""

@@ -21,6 +21,10 @@ class CorruptShardError(DataError):
     """A shard does not hold what its manifest says."""
 
 
+class NoRoomError(DataError):
+    """A cache cannot hold what is in use, and a file that is needed."""
+
+
 class ManifestError(DataError):
     """A folder's manifest is missing, damaged or of an unknown version."""
 

@@ -1,9 +1,10 @@
-"""Decides how long the shards of a split stay mapped: until others need the room, or, from afar, are passed."""
+"""Decides how long the shards of a split stay mapped: until others need the room, or, from elsewhere, are passed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import NoRoomError
 from .formats import Index, Shard
 from .manifest import FileInfo, Kind, ShardInfo
 from .places import Held, Place
@@ -29,7 +30,7 @@ class OpenShards:
     place: Place
     _open: dict[int, _Open] = field(default_factory=dict)
     _indexes: dict[int, Index] = field(default_factory=dict)
-    _turn: int = 0
+    _now: int = 0
 
     def shard(self, number: int) -> Shard:
         """Give a shard; CorruptShardError when it is not what the manifest says."""
@@ -38,8 +39,8 @@ class OpenShards:
                 self.let_go(next(iter(self._open)))
             held: list[Held] = []
             shard = open_shard(lambda info: self._hold(info, held), self.shards[number], self.kind)
-            self._open[number] = _Open(shard, held, self._turn)
-        self._open[number].used = self._turn
+            self._open[number] = _Open(shard, held, self._now)
+        self._open[number].used = self._now
         return self._open[number].shard
 
     def index(self, number: int) -> Index:
@@ -67,17 +68,26 @@ class OpenShards:
         if number in self._open:
             _release(self._open.pop(number).held)
 
-    def next_turn(self, records: int) -> None:
-        """Let go of what was not asked for in the last turns, which were of so many records each."""
-        self._turn += records
-        if self.place.idle is None:
-            return
-        for number in [n for n, each in self._open.items() if each.used < self._turn - self.place.idle]:
-            self.let_go(number)
+    def advance(self, now: int, keep: int) -> None:
+        """Come to a position, and let go of what takes room and was not asked for in the last `keep` positions.
+
+        Who begins anew, at an earlier position, lets go of all.
+        """
+        self._now = now
+        if self.place.fetches:
+            for number in [n for n, each in self._open.items() if not now - keep <= each.used <= now]:
+                self.let_go(number)
 
     def _hold(self, info: FileInfo, held: list[Held]) -> Path:
-        held.append(self.place.hold(info))
-        return held[-1].path
+        while True:
+            try:
+                held.append(self.place.hold(info))
+                return held[-1].path
+            except NoRoomError:
+                passed = [number for number, each in self._open.items() if each.used != self._now]
+                if not passed:
+                    raise
+                self.let_go(min(passed, key=lambda number: self._open[number].used))
 
 
 def _release(held: Sequence[Held]) -> None:

@@ -19,13 +19,13 @@ class Held(Protocol):
 
 
 class Place(Protocol):
-    """Where files of shards are. idle: records after which an unused shard should be let go; None: never."""
+    """Where files of shards are. fetches: they come from elsewhere, and what is held takes room that others need."""
 
     @property
-    def idle(self) -> int | None: ...
+    def fetches(self) -> bool: ...
 
     def hold(self, info: FileInfo) -> Held:
-        """Give a file that is whole, and keep it."""
+        """Give a file that is whole, and keep it; NoRoomError when too much is held."""
         ...
 
     def expect(self, info: FileInfo) -> None:
@@ -64,7 +64,7 @@ class Folder:
     """A data set on a local disk: mapping a file costs nothing, and it stays."""
 
     root: Path
-    idle: None = None
+    fetches: bool = False
 
     def hold(self, info: FileInfo) -> Here:
         """Name a file of the folder."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .budget import Lengths
 from .order import Order
+from .reach import Reach
 
 # Positions by step, node and micro-batch; every step has all nodes, no micro-batch is empty.
 Steps = Iterable[Sequence[Sequence[NDArray[np.int64]]]]
@@ -18,8 +19,9 @@ Steps = Iterable[Sequence[Sequence[NDArray[np.int64]]]]
 class Reading:
     """What `num_steps` steps ask of nodes whose ranks share a cache that is empty in the beginning.
 
-    open_shards and cache_bytes: what a node holds at once, at most, from the first use of a shard to the last; with
-    less, it fetches a shard twice. egress_bytes: what each node fetches. padding: its share of all tokens.
+    open_shards and cache_bytes: what a node keeps at once, at most, see `Reach`, where the next epoch is like this one;
+    with less, it fetches shards twice, or finds no room. egress_bytes: what each node fetches. padding: its share of
+    all tokens.
     """
 
     num_steps: int
@@ -29,25 +31,30 @@ class Reading:
     padding: float
 
 
-def follow(steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths) -> Reading:
+def follow(
+    steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: Reach
+) -> Reading:
     """Go through at least one step. shard_bytes: of the shards of the order, int64."""
     ends = np.cumsum(order.shard_rows)
     first = np.full((num_nodes, len(ends)), -1)
     last = first.copy()
-    tokens, number = np.zeros(2, dtype=np.int64), -1
-    for number, nodes in enumerate(steps):
+    tokens, num_steps = np.zeros(2, dtype=np.int64), 0
+    for nodes in steps:
+        num_steps += 1
         micro_batches = [positions for node in nodes for positions in node]
-        rows = order.rows(np.concatenate(micro_batches))
+        positions = np.concatenate(micro_batches)
+        rows, start = order.rows(positions), positions.min()
         shards = np.searchsorted(ends, rows, side="right")
         readers = np.repeat(np.arange(num_nodes), [sum(map(len, node)) for node in nodes])
         is_new = first[readers, shards] < 0
-        first[readers[is_new], shards[is_new]] = number
-        last[readers, shards] = number
+        first[readers[is_new], shards[is_new]] = start
+        last[readers, shards] = start
         tokens += _tokens(lengths(rows), list(map(len, micro_batches)))
+    spans = (first - reach.ahead, last + reach.behind + 1)
     return Reading(
-        num_steps=number + 1,
-        open_shards=_most_at_once(first, last, np.ones_like(shard_bytes)),
-        cache_bytes=_most_at_once(first, last, shard_bytes),
+        num_steps=num_steps,
+        open_shards=_most_at_once(*spans, last >= 0, np.ones_like(shard_bytes), int(ends[-1])),
+        cache_bytes=_most_at_once(*spans, last >= 0, shard_bytes, int(ends[-1])),
         egress_bytes=tuple(((last >= 0) @ shard_bytes).tolist()),
         padding=1 - float(tokens[0] / tokens[1]),
     )
@@ -59,10 +66,20 @@ def _tokens(lengths: NDArray[np.int64], sizes: list[int]) -> tuple[int, int]:
     return int(lengths.sum()), int(longest @ np.array(sizes))
 
 
-def _most_at_once(first: NDArray[np.int64], last: NDArray[np.int64], weights: NDArray[np.int64]) -> int:
-    """Add up the weights of the shards that a node [N, shards] holds from its first step to its last."""
-    node, shard = (last >= 0).nonzero()
-    changes = np.zeros((len(last), int(last.max()) + 2), dtype=np.int64)
-    np.add.at(changes, (node, first[node, shard]), weights[shard])
-    np.add.at(changes, (node, last[node, shard] + 1), -weights[shard])
-    return int(changes.cumsum(axis=1).max())
+def _most_at_once(
+    start: NDArray[np.int64], stop: NDArray[np.int64], used: NDArray[np.bool], weights: NDArray[np.int64], epoch: int
+) -> int:
+    """Add up the weights of the shards that a node [N, shards] keeps in [start, stop), whose epochs follow each other.
+
+    Never more than the weights of all: what several epochs keep is kept once.
+    """
+    epochs = 2 + int((stop - start)[used].max()) // epoch
+    begins = epoch * np.arange(epochs)[:, None]
+    most = 0
+    for number in range(len(used)):
+        own = used[number]
+        times = np.concatenate([(begins + start[number, own]).ravel(), (begins + stop[number, own]).ravel()])
+        gains = np.tile(weights[own], epochs)
+        changes = np.concatenate([gains, -gains])
+        most = max(most, int(changes[np.lexsort((changes, times))].cumsum().max(initial=0)))
+    return min(most, int(weights.sum()))

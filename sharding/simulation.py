@@ -17,6 +17,7 @@ from .budget_stream import lengths_read
 from .dataset import Dataset, Split
 from .order import Order
 from .partition import Partition, StreamState, accumulation
+from .reach import Reach
 from .reading import Reading, Steps, follow
 
 # Of a longer epoch, every n-th step (or pool of a budget) is followed, n being the least that leaves so many records.
@@ -84,7 +85,8 @@ class Simulator:
         every = self._every(steps * batch)
         starts = range(0, steps * batch, every * batch)
         followed = ([np.split(node.positions(StreamState(0, start)), parts) for node in nodes] for start in starts)
-        return Simulation(steps, share, self._split.num_records - steps * batch, every, self._follow(followed))
+        reading = self._follow(followed, Reach.of_batches(batch, cluster.world_size))
+        return Simulation(steps, share, self._split.num_records - steps * batch, every, reading)
 
     def budgets_of_tokens(self, micro_tokens: int) -> Simulation:
         """Follow micro-batches with a budget of tokens; DataError when ranks cannot share those of a step."""
@@ -95,7 +97,8 @@ class Simulator:
         pools = range(ceil(self._split.num_records / budget.pool))
         every = self._every(self._split.num_records)
         followed = pools[::every]
-        reading = self._follow(self._steps_of(PooledOrder(self._order, budget, self._lengths), followed))
+        steps_followed = self._steps_of(PooledOrder(self._order, budget, self._lengths), followed)
+        reading = self._follow(steps_followed, Reach.of_pools(budget.pool))
         steps = round(reading.num_steps * len(pools) / len(followed))
         return Simulation(steps, self._split.num_records / steps / self.cluster.world_size, 0, every, reading)
 
@@ -114,10 +117,10 @@ class Simulator:
     def _every(self, num_records: int) -> int:
         return ceil(num_records / self.most_records)
 
-    def _follow(self, steps: Steps) -> Reading:
+    def _follow(self, steps: Steps, reach: Reach) -> Reading:
         shards = self.dataset.manifest.splits[self.split]
         shard_bytes = np.array([shard.bytes_read(self.dataset.kind) for shard in shards], dtype=np.int64)
-        return follow(steps, self.cluster.nodes, self._order, shard_bytes, self._lengths)
+        return follow(steps, self.cluster.nodes, self._order, shard_bytes, self._lengths, reach)
 
     def _steps_of(self, pooled: PooledOrder, pools: Iterable[int]) -> Iterator[list[list[NDArray[np.int64]]]]:
         world_size = self.cluster.world_size

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from .dataset import Dataset, Split
 from .order import ORDER_VERSION, Order
 from .partition import Partition, StreamGuards, StreamState
+from .reach import AHEAD, kept, steps_at_once
 
 COLUMNS = ("tokens", "labels")
-
-_AHEAD = 64  # steps for which shards from elsewhere are fetched before they are taken
-# A call for many records costs little more than one for few: of the order, and of every shard that is touched.
-_RECORDS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +75,8 @@ class TrainStream:
     ) -> None:
         self._split = dataset.split(split)
         self._columns, self._accumulation = columns, accumulation
-        self._steps_at_once = min(max(1, _RECORDS_AT_ONCE * world_size // global_batch), _AHEAD)
+        self._steps_at_once = steps_at_once(global_batch, world_size)
+        self._keep = kept(self._steps_at_once * global_batch)
         self._first_order = Order.of_shards(self._split.shard_rows, seed=seed, lanes=lanes, window=window)
         self.guards = StreamGuards(
             dataset_id=dataset.manifest.dataset_id,
@@ -104,6 +102,7 @@ class TrainStream:
             order = replace(self._first_order, epoch=state.epoch)
             left = self.partition.steps_left(state)
             while left:
+                self._split.advance(state.epoch * self._split.num_records + state.consumed, self._keep)
                 shares = list(islice(self._shares(state), min(left, self._steps_at_once)))
                 yield from self._read(order, shares)
                 left, state = left - len(shares), shares[-1][1]
@@ -119,7 +118,7 @@ class TrainStream:
         """Have shards fetched that this rank comes to some steps later."""
         if not self._split.fetches:
             return
-        far = self.partition.settle(replace(state, consumed=state.consumed + _AHEAD * self.partition.global_batch))
+        far = self.partition.settle(replace(state, consumed=state.consumed + AHEAD * self.partition.global_batch))
         order = replace(self._first_order, epoch=far.epoch)
         self._split.expect(order.rows(self.partition.positions(far)))
 
@@ -155,8 +154,11 @@ def sequential(
     of weight 0. Positions are row numbers.
     """
     end = split.num_records if limit is None else min(limit, split.num_records)
-    for start in range(rank * batch, end + rank * batch, world_size * batch):
+    stride = world_size * batch
+    for start in range(rank * batch, end + rank * batch, stride):
+        split.advance(start, keep=stride)
         positions = np.arange(start, start + batch)
         real = positions < end
         positions = np.where(real, positions, 0)
         yield RecordBatch(0, positions, real.astype(np.float32), split.take(positions, columns))
+    split.advance(end + 2 * stride, keep=0)  # nothing of the last batches is wanted soon

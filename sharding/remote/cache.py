@@ -56,8 +56,8 @@ class Cache:
         """Download a file unless it is here, and keep it until the pin is released.
 
         Of several threads and processes that want it, one downloads and the others wait. Raises CorruptShardError when
-        the store holds something else; UnreachableError when it does not answer; DataError when it has no such file,
-        when the limit is too small for all that is pinned, or when the disk is full. No part of a file is left then.
+        the store holds something else; UnreachableError when it does not answer; NoRoomError when the limit is too
+        small for all that is pinned; DataError when there is no such file, or the disk is full. No part of one is left.
         """
         if not _CHECKSUM.fullmatch(xxh3_128):
             raise DataError(f"shard {self._store.url}/{name}: xxh3_128 = {xxh3_128!r}: must be 32 hex digits")

@@ -24,12 +24,12 @@ _AT_ONCE = 4 << 20
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Shards in a store; one that `idle` records long was not touched is let go, so that the cache may evict it."""
+    """Shards in a store, which come into a cache when they are wanted."""
 
     prefetcher: Prefetcher
     url: str
     counts: FetchCounts
-    idle: int = 1 << 16
+    fetches: bool = True
 
     def hold(self, info: FileInfo) -> Pin:
         """Wait for a file, and pin it in the cache."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..errors import DataError
+from ..errors import NoRoomError
 from .eviction import CachedFile, to_evict
 from .pins import is_pinned, remove_unless_pinned
 
@@ -27,7 +27,7 @@ class Room:
     def reserve(self, partial: Path, size: int) -> FileIO:
         """Make a new file of `size` bytes, which is pinned until it is closed, and evict others where it must be.
 
-        Raises DataError when what is pinned leaves too little room; OSError, and leaves a file, when the disk does.
+        Raises NoRoomError when what is pinned leaves too little room; OSError, and leaves a file, when the disk does.
         """
         with FileLock(self._lock):
             self._make(size)
@@ -57,8 +57,8 @@ class Room:
             while chosen := to_evict(self._files(), size, self._limit):
                 for file in chosen:
                     self._remove(file.name)
-        except DataError as error:
-            raise DataError(f"cache {self._folder}: {error}") from None
+        except NoRoomError as error:
+            raise NoRoomError(f"cache {self._folder}: {error}") from None
 
     def _files(self) -> list[CachedFile]:
         files = []

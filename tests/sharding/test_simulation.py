@@ -9,13 +9,23 @@ import pytest
 
 from sharding import Budget, BudgetStream, Cluster, DataError, Dataset, RecordBatch, Simulation, Simulator, TrainStream
 from sharding.partition import StreamState, accumulation
+from sharding.reach import Reach
 
 MAX_TOKENS, SPECIAL_TOKENS = 20, 2
 COLUMNS = ("id", "tokens")
+NUM_RECORDS = 83  # of the fixture `texts`
+REACH = Reach(ahead=9, behind=7)
 CLUSTERS = [(1, 1), (1, 4), (2, 2), (4, 1), (4, 3)]
 BATCH, MICRO_BATCH, MICRO_TOKENS = 24, 2, 30
 
 Ranks = list[list[tuple[RecordBatch, ...]]]
+
+
+@pytest.fixture(autouse=True)
+def short_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nodes keep shards for less than an epoch of so few records."""
+    monkeypatch.setattr(Reach, "of_batches", lambda *_: REACH)
+    monkeypatch.setattr(Reach, "of_pools", lambda *_: REACH)
 
 
 def simulator(texts: Dataset, nodes: int, ranks_per_node: int) -> Simulator:
@@ -57,9 +67,20 @@ def shards_used(texts: Dataset, micro_batches: tuple[RecordBatch, ...]) -> set[i
     return {owner[name] for batch in micro_batches for name in batch.table["id"].to_pylist() if name is not None}
 
 
-def held(uses: list[set[int]]) -> list[set[int]]:
-    """Name the shards that are held in each step: those used now or before, and now or later."""
-    return [set().union(*uses[: step + 1]) & set().union(*uses[step:]) for step in range(len(uses))]
+def most_kept(uses: list[set[int]], starts: list[int], sizes: list[int]) -> int:
+    """Add up the sizes of what is kept, wherever that is most, of an epoch that is one of many like it."""
+    spans: dict[int, list[int]] = {}
+    for start, used in zip(starts, uses, strict=True):
+        for shard in used:
+            spans.setdefault(shard, [start - REACH.ahead, start])[1] = start + REACH.behind
+    kept = (
+        sum(
+            sizes[shard] * sum(first <= now + epoch * NUM_RECORDS <= last for epoch in range(-4, 5))
+            for shard, (first, last) in spans.items()
+        )
+        for now in range(NUM_RECORDS)
+    )
+    return min(max(kept), sum(sizes))
 
 
 def padding_of(ranks: Ranks) -> float:
@@ -73,15 +94,18 @@ def padding_of(ranks: Ranks) -> float:
 
 def assert_as_read(found: Simulation, texts: Dataset, ranks: Ranks, ranks_per_node: int) -> None:
     sizes = [shard.bytes_read("arrow") for shard in texts.manifest.splits["train"]]
+    starts = [
+        int(min(batch.positions[batch.weights > 0].min(initial=NUM_RECORDS) for batch in chain(*step)))
+        for step in zip(*ranks, strict=True)
+    ]
     nodes = []
     for first in range(0, len(ranks), ranks_per_node):
         steps = zip(*ranks[first : first + ranks_per_node], strict=True)
         nodes.append([shards_used(texts, tuple(chain(*step))) for step in steps])
-    holds = [step for uses in nodes for step in held(uses)]
     assert found.steps == found.reading.num_steps == len(ranks[0])
     assert found.every == 1
-    assert found.reading.open_shards == max(map(len, holds))
-    assert found.reading.cache_bytes == max(sum(sizes[shard] for shard in hold) for hold in holds)
+    assert found.reading.open_shards == max(most_kept(uses, starts, [1] * len(sizes)) for uses in nodes)
+    assert found.reading.cache_bytes == max(most_kept(uses, starts, sizes) for uses in nodes)
     assert found.reading.egress_bytes == tuple(sum(sizes[shard] for shard in set().union(*uses)) for uses in nodes)
     assert found.reading.padding == pytest.approx(padding_of(ranks))
     weights = sum(int(batch.weights.sum()) for step in chain.from_iterable(ranks) for batch in step)

@@ -21,8 +21,10 @@ from sharding import (
     StreamState,
     TrainStream,
     convert,
+    sequential,
 )
 from sharding.remote import Elsewhere, Fetched, open_store, upload
+from sharding.remote.pins import is_pinned
 
 
 def silent(_done: int, _total: int, _what: str) -> None:
@@ -71,17 +73,28 @@ def test_shards_are_fetched_before_they_are_taken(address: str, tmp_path: Path) 
     assert (counts(remote).fetches, counts(remote).hits) == (3, 0)
 
 
-def test_shards_that_were_passed_make_room_for_others(address: str, dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [10, 1000])
+def test_shards_that_were_passed_make_room_for_others(
+    address: str, dataset: Dataset, tmp_path: Path, keep: int
+) -> None:
     sizes = [shard.files["arrow"].bytes for shard in dataset.manifest.splits["train"]]
     remote = Dataset.open(address, cache=CacheSettings(tmp_path / "cache", 3 * max(sizes)))
-    assert isinstance(remote.place, Elsewhere)
-    object.__setattr__(remote.place, "idle", 1)
     split, local = remote.split("train"), dataset.split("train")
     for start in range(0, 97, 10):
+        split.advance(start, keep)
         rows = np.arange(start, min(start + 10, 97))
         assert split.take(rows, ("id",)) == local.take(rows, ("id",))
     held = sum(path.stat().st_size for path in (tmp_path / "cache" / "shards").glob("*.shard"))
     assert held <= 3 * max(sizes)
+
+
+def test_a_pass_in_file_order_keeps_nothing_for_longer_than_two_batches(dataset: Dataset, tmp_path: Path) -> None:
+    remote = Dataset.open(dataset.path.as_uri(), cache=CacheSettings(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "shards"
+    kept = [sum(map(is_pinned, folder.glob("*.shard"))) for _ in sequential(remote.split("train"), batch=5)]
+    assert max(kept) == 2
+    assert not any(map(is_pinned, folder.glob("*.shard")))
+    assert len(list(folder.glob("*.shard"))) == 10
 
 
 def test_a_limit_that_cannot_hold_what_is_in_use_is_refused_with_the_number(
