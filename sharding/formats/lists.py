@@ -27,7 +27,9 @@ def as_lists(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _is_flat(column: pa.Array) -> bool:
-    return pa.types.is_list(column.type) and not column.null_count and not column.values.null_count
+    if not pa.types.is_list(column.type) or not pa.types.is_integer(column.type.value_type):
+        return False
+    return not column.null_count and not column.values.null_count
 
 
 def _as_bytes(column: pa.ListArray) -> pa.Array:

@@ -35,6 +35,13 @@ def test_a_truncated_or_foreign_file_is_a_corrupt_shard(tmp_path: Path) -> None:
             ArrowShard.open(path)
 
 
+@pytest.mark.parametrize("values", [["a"], [True], [[1]]])
+def test_a_foreign_file_may_hold_lists_of_anything(tmp_path: Path, values: list[object]) -> None:
+    rows = pa.record_batch({"labels": pa.array([values, [], values])})
+    write_shard(tmp_path / "shard", rows)
+    assert ArrowShard.open(tmp_path / "shard").rows.equals(rows)
+
+
 def test_a_file_of_several_batches_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "shard"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, ROWS.schema) as writer:
