@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sharding import Kind
+from sharding import TRAIN, Kind
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -74,6 +74,16 @@ class DataSection(Section):
     """Never propose a label for the record whose id is that label's name, as where codes are labelled with codes."""
     lanes: Positive = 64
     """Parallel lanes of the shuffled order; a multiple of the number of nodes keeps each shard on one node."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_split_to_learn_from(cls, section: object) -> object:
+        """Pass over what runs of an earlier version name; no other one could be learned from rightly."""
+        if not isinstance(section, dict) or "train_split" not in section:
+            return section
+        if section["train_split"] != TRAIN:
+            raise ValueError(f"data.train_split: label counts are those of the split {TRAIN!r}: leave it out")
+        return {key: value for key, value in section.items() if key != "train_split"}
 
     @field_validator("dataset", mode="before")
     @classmethod

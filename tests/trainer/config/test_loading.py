@@ -43,6 +43,10 @@ def test_what_is_not_given_has_a_default(path: Path) -> None:
     assert config.cloze.enabled
 
 
+def test_a_config_of_an_earlier_version_names_the_one_split_to_learn_from(path: Path) -> None:
+    assert load_config(path, ["data.train_split=train"]) == load_config(path)
+
+
 def test_a_config_survives_json(path: Path) -> None:
     config = load_config(path, ["telemetry.port=0"])
     assert check_config(config.model_dump(mode="json"), "json") == config
@@ -75,6 +79,11 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
         (
             ["cloze.attention=joint"],
             "cloze.attention = 'joint': one sequence holds every label: set cloze.slots = 'all'",
+        ),
+        (["data.train_split=dev"], "data.train_split: label counts are those of the split 'train': leave it out"),
+        (
+            ["cloze.slots=all", "cloze.inject=2"],
+            "cloze.inject = 2: with cloze.slots = 'all' every label has a slot: use 0",
         ),
         (["cloze.label_tokens=3"], "cloze.label_tokens = 3: only joint attention has room for them"),
         (
