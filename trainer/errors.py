@@ -11,6 +11,10 @@ class CheckpointError(LmmtcError):
     """A checkpoint cannot be written, or is damaged, or belongs to another run."""
 
 
+class UnreadableError(CheckpointError):
+    """A checkpoint cannot be read now, which says nothing of what is in it."""
+
+
 class PeerLostError(LmmtcError):
     """Another rank has died, or cannot be reached: nothing can be saved any more, and the last checkpoint stands."""
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sharding import LmmtcError, inside, publish, sync
+from sharding import DataError, inside, publish, sync
 
 from ..distributed import Ranks
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UnreadableError
 from ..labels import RowRange
 from ..run_folder import steps_in
 from .meta import META, CheckpointMeta, read_tree, step_name, sums_of, wrong
@@ -76,8 +76,8 @@ class CheckpointFolder:
 
     def fetch(self, step: int, ranks: Ranks, rows: RowRange | None) -> Path:
         """Name the folder; rank 0 alone compares all checksums, CheckpointError if one is wrong."""
-        if ranks.is_first and (problem := self.damage(step)):
-            raise CheckpointError(problem)
+        if ranks.is_first:
+            check(self.at(step))
         return self.at(step)
 
     def release(self) -> None:
@@ -103,16 +103,28 @@ class CheckpointFolder:
 
 
 def damage(folder: Path) -> str | None:
-    """Say what is wrong with a checkpoint's folder, or None: sizes and checksums of all its files.
+    """Say what is wrong with a checkpoint's folder, or None."""
+    try:
+        check(folder)
+    except CheckpointError as error:
+        return str(error)
+    return None
 
-    What cannot be read is damaged: rank 0 alone reads all, and must not leave the others waiting.
+
+def check(folder: Path) -> None:
+    """Compare sizes and checksums of all files; CheckpointError if one is wrong, UnreadableError if it cannot be told.
+
+    Rank 0 alone reads all: with any other error it would leave the others waiting.
     """
     try:
         files = read_tree(folder)["files"]
         spoilt = next((name for name, sums in files.items() if not _is_as_saved(inside(folder, name), sums)), None)
-    except (LmmtcError, OSError) as error:
-        return str(error)
-    return spoilt and wrong(spoilt)
+    except OSError as error:
+        raise UnreadableError(str(error)) from error
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    if spoilt:
+        raise CheckpointError(wrong(spoilt))
 
 
 def copy_checkpoint(folder: Path, checkpoints: Path, added: Files) -> None:

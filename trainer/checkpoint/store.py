@@ -9,7 +9,7 @@ from secrets import randbits
 import torch
 
 from ..distributed import ONE_RANK, Ranks
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UnreadableError
 from ..labels import RowRange
 from .meta import CheckpointMeta, step_name
 from .place import Files, Place
@@ -20,7 +20,7 @@ from .save import Save, Stage
 class CheckpointStore:
     """The checkpoints in a place.
 
-    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`. What it has passed over as
+    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`. What it has found to be
     damaged does not count, nor what lies ahead of the step that is saved: both stay until a later step is saved.
     """
 
@@ -28,7 +28,7 @@ class CheckpointStore:
     ranks: Ranks = ONE_RANK
     keep: int = 2
     keep_every: int | None = None
-    passed_over: set[int] = field(default_factory=set, init=False)
+    damaged: set[int] = field(default_factory=set, init=False)
 
     def save(self, meta: CheckpointMeta, files: Files) -> None:
         """Let every rank write its files {name: tensors}, then publish them together. A collective.
@@ -42,7 +42,7 @@ class CheckpointStore:
 
         A collective; one save at a time.
         """
-        self.passed_over.discard(meta.step)
+        self.damaged.discard(meta.step)
         number = int(self.ranks.sum(torch.tensor([randbits(32) if self.ranks.is_first else 0])))
         self._under_way(("beginning", self._on_first(self.place.prepare))).done(wait_for_it=True)
         return self._under_way(
@@ -61,12 +61,13 @@ class CheckpointStore:
         """
         problems = []
         for step in self._newest_first():
-            folder, problem = self._fetched(step, rows)
-            if not int(self.ranks.sum(torch.tensor([int(problem is not None)]))):
+            folder, error = self._fetched(step, rows)
+            if not int(self.ranks.sum(torch.tensor([int(error is not None)]))):
                 return folder
-            problem = problem or "is damaged, as another rank has found"
+            problem = str(error or "is damaged, as another rank has found")
             problems.append(f"{step_name(step)}: {problem}")
-            self.passed_over.add(step)
+            if not isinstance(error, UnreadableError):
+                self.damaged.add(step)
             passing(step, problem)
         if problems:
             raise CheckpointError(f"{self.place}: no checkpoint there is whole: {'; '.join(problems)}")
@@ -77,9 +78,9 @@ class CheckpointStore:
         if step not in (steps := self.place.steps()):
             there = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(f"{self.place}: no checkpoint of step {step}; there are: {there}")
-        folder, problem = self._fetched(step, rows)
+        folder, error = self._fetched(step, rows)
         if folder is None:
-            raise CheckpointError(f"{self.place}/{step_name(step)}: {problem}")
+            raise CheckpointError(f"{self.place}/{step_name(step)}: {error}")
         return folder
 
     def release(self) -> None:
@@ -93,15 +94,15 @@ class CheckpointStore:
         told = self.ranks.sum(torch.tensor(steps or [0] * count, dtype=torch.long))
         return reversed(told.tolist())
 
-    def _fetched(self, step: int, rows: RowRange | None) -> tuple[Path | None, str | None]:
+    def _fetched(self, step: int, rows: RowRange | None) -> tuple[Path | None, CheckpointError | None]:
         try:
             return self.place.fetch(step, self.ranks, rows), None
         except CheckpointError as error:
-            return None, str(error)
+            return None, error
 
     def _kept(self, saved: int, steps: Sequence[int]) -> set[int]:
         ahead = {step for step in steps if step > saved}
-        counted = [step for step in steps if step not in ahead | self.passed_over]
+        counted = [step for step in steps if step not in ahead | self.damaged]
         for_ever = (step for step in counted if self.keep_every and step % self.keep_every == 0)
         return {*counted[-self.keep :], *for_ever, *ahead}
 

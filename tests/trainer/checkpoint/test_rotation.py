@@ -1,6 +1,9 @@
 """Which checkpoints go when one is saved: in a folder, and in a bucket of a real server."""
 
+import errno
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -8,7 +11,9 @@ from safetensors.torch import load_file
 from sharding.remote import open_bucket
 from tests.trainer.checkpoint.test_store import files, meta
 from trainer.checkpoint import CheckpointFolder, CheckpointStore
+from trainer.checkpoint import folder as folder_module
 from trainer.checkpoint.bucket import CheckpointBucket
+from trainer.checkpoint.meta import read_tree
 from trainer.checkpoint.place import Place
 
 FILE = "part-0.safetensors"
@@ -61,6 +66,24 @@ def test_a_damaged_checkpoint_takes_no_whole_ones_place(place: Place) -> None:
     store, step = resume(place, keep=2)
     assert step == 1300
     assert [save(store, step) for step in (1400, 1500)] == [[1300, 1400], [1400, 1500]]
+
+
+def test_what_only_could_not_be_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = CheckpointFolder(tmp_path)
+    before = CheckpointStore(place, keep=2)
+    assert [save(before, step) for step in (200, 300)][-1] == [200, 300]
+    # A file system that has a bad moment; none can be made here.
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_module, "read_tree", partial(stale_at, "step-00000300"))
+        store, step = resume(place, keep=2)
+    assert step == 200
+    assert [save(store, step) for step in (250, 350)] == [[200, 250, 300], [300, 350]]
+
+
+def stale_at(name: str, folder: Path) -> Any:
+    if folder.name == name:
+        raise OSError(errno.ESTALE, "Stale file handle")
+    return read_tree(folder)
 
 
 def test_a_step_that_is_saved_again_counts_again(place: Place) -> None:
