@@ -8,6 +8,8 @@ import filecmp
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +146,12 @@ class RunFolder:
     def saved_step(self) -> int:
         """Find the step of the newest checkpoint, without a look at what is in it; 0 if there is none."""
         return max(steps_in(self.checkpoints), default=0)
+
+    def saves(self) -> Iterator[tuple[int, str]]:
+        """Name each checkpoint by its step and the time of its save, which another save of that step changes."""
+        for step in steps_in(self.checkpoints):
+            with suppress(FileNotFoundError):  # just rotated away
+                yield step, str((self.checkpoints / f"step-{step:08d}").stat().st_mtime_ns)
 
     def finish(self, step: int, run_id: str) -> None:
         """Say that the run is done: its last step is trained and saved."""

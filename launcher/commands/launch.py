@@ -10,7 +10,7 @@ from sharding import LmmtcError
 from sharding.remote import open_bucket
 from trainer.config import Config, load_config
 from trainer.published import Index
-from trainer.run_folder import RunFolder, steps_in
+from trainer.run_folder import RunFolder
 
 from ..environment import node
 from ..exit_codes import ExitCode
@@ -33,14 +33,14 @@ def run(arguments: Sequence[str], nproc: int, restarts: int, grace: float) -> in
     signals = StopSignals().listen()
     left = restarts
     while True:
-        before = _saved_steps(folder, config)
+        before = _saved(folder, config)
         ends = supervise(_commands(arguments, nproc), signals, grace, _say)
         outcome = verdict(ends, stop_asked=signals.asked, success=folder.success.is_file())
         if outcome.code in (ExitCode.DONE, ExitCode.CONFIGURATION) or signals.asked or not restarts:
             return _leave_with(outcome)
-        now = _saved_steps(folder, config)
+        now = _saved(folder, config)
         new = now - before  # none of these is a damaged one, which may lie ahead of where the run goes on
-        step = max(new or now, default=0)
+        step, _ = max(new or now, default=(0, ""))
         left = restarts if new else left
         if left == 0:
             return _leave_with(_fruitless(step, restarts, outcome))
@@ -63,12 +63,12 @@ def _commands(arguments: Sequence[str], nproc: int) -> Iterator[Command]:
         yield Command(place.rank, words, {**threads, **os.environ, **place.variables()})
 
 
-def _saved_steps(folder: RunFolder, config: Config) -> set[int]:
-    """Find the steps that have a checkpoint, be it whole or not; none if it cannot be told now."""
+def _saved(folder: RunFolder, config: Config) -> set[tuple[int, str]]:
+    """Find the checkpoints, be they whole or not, as (step, when it was saved): a damaged step may be saved again."""
     if config.checkpoint.store is None:
-        return set(steps_in(folder.checkpoints))
+        return set(folder.saves())
     try:
-        return {each.step for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints}
+        return {(each.step, each.at) for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints}
     except LmmtcError as error:
         _say(f"which steps are saved cannot be told: {error}")
         return set()

@@ -1,6 +1,7 @@
 """What a run leaves behind."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_the_newest_saved_step_is_told_by_names_alone_and_a_torn_save_is_none(tm
     for name in ("step-00000040", "step-00000120", ".step-00000160.tmp"):
         (folder.checkpoints / name).mkdir(parents=True)
     assert folder.saved_step() == 120
+
+
+def test_another_save_of_a_step_is_another_checkpoint(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for step in (40, 120):
+        (folder.checkpoints / f"step-{step:08d}").mkdir(parents=True)
+    before = dict(folder.saves())
+    again = folder.checkpoints / "step-00000120"
+    os.utime(again, ns=(0, again.stat().st_mtime_ns + 1))
+    after = dict(folder.saves())
+    assert (list(before), after[40], after[120] != before[120]) == ([40, 120], before[40], True)
 
 
 def test_a_run_that_is_done_says_which_and_after_how_many_steps(tmp_path: Path) -> None:
