@@ -1,6 +1,7 @@
 """Commands on several ranks under real starters: the same answers as in one process, said and written once."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -84,6 +85,24 @@ def test_a_rank_that_is_killed_is_said_to_be_lost_by_the_other(trained: Path, tm
         said = end_of(ranks[0], code=75)
     assert said.err.splitlines()[-1].startswith("[rank 0] PeerLostError: another rank has died, or cannot be reached; ")
     assert not list(tmp_path.glob("*a.*"))
+
+
+def test_a_rank_that_waits_for_one_that_never_comes_ends_at_sigterm(trained: Path) -> None:
+    port = free_port()
+    place = {"WORLD_SIZE": 2, "RANK": 0, "LOCAL_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    with started(PROGRAMS / "lmmtc", "evaluate", trained, env=place) as rank:
+        while not listens(port):
+            assert rank.poll() is None, rank.communicate()
+            time.sleep(0.05)
+        rank.terminate()
+        end_of(
+            rank, code=75
+        )  # after 5 seconds: the handler itself waits for native code, which waits for the other rank
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_texts_are_answered_once(trained: Path) -> None:
