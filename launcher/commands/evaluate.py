@@ -45,7 +45,8 @@ def run(
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
     with met() as ranks:
         model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
-        check_output(path / RESULT, f"{path / RESULT}, where the result is written")
+        if ranks.is_first:
+            check_output(path / RESULT, f"{path / RESULT}, where the result is written")
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         _check_labels(dataset, RunFolder(path))
         if label_filter:

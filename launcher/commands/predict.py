@@ -1,6 +1,7 @@
 """`lmmtc predict`: labels by name, on the screen or in a Parquet file."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from trainer.errors import ConfigError
 from trainer.predict import Prediction, predict, write_predictions
 from trainer.trained import TrainedModel
 
+from ..environment import placement
 from ..meeting import met
 from ..outputs import check_output
 from ..plain import plain
@@ -41,7 +43,7 @@ def run(
     if label_filter and texts:
         raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
-    if output:
+    if output and placement(os.environ).rank == 0:  # the others write nothing, and perhaps could not
         _make_folder_of(output)
         check_output(output, f"--output {output}")
     with met() as ranks:

@@ -3,6 +3,7 @@
 With prefix.py, this is all that knows transformers.
 """
 
+import errno
 import inspect
 import json
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from .prefix import ATTENTION, AttentionPass, Prefix
 
 # By transformers' model_type: the families whose prefix attention is tested, value by value.
 TESTED = ("albert", "bert", "distilbert", "electra", "eurobert", "modernbert", "nomic_bert", "roberta", "xlm-roberta")
+
+# What a file system says that has a bad moment: another start may find all well.
+_PASSING = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT)
 
 
 class TextEncoder(nn.Module):
@@ -132,9 +136,11 @@ def _blaming(folder: Path, what: str) -> Iterator[None]:
     """Say that it is the folder's fault: transformers raises a dozen kinds of errors over what lies in one."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
+        if getattr(error, "errno", None) in _PASSING:
+            raise
         reason = " ".join(str(error).split())
         raise ConfigError(f"model.encoder = {folder}: {what}: {type(error).__name__}: {reason}") from error
 

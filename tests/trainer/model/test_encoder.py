@@ -1,5 +1,6 @@
 """Loading encoders: what is accepted, what is refused, and in which words."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from transformers import (
     AlbertConfig,
     AlbertModel,
+    AutoConfig,
     AutoModel,
     BertConfig,
     BertForMaskedLM,
@@ -119,6 +121,18 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_safe_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ConfigError, match=rf"model\.encoder = {folder}: cannot load weights"):
+        load_encoder(ModelSection(encoder=folder))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ESTALE, "Stale file handle")])
+def test_a_bad_moment_of_the_machine_is_no_fault_of_the_folder(
+    folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", fail)  # neither can be made here
+    with pytest.raises(type(error)):
         load_encoder(ModelSection(encoder=folder))
 
 
