@@ -1,5 +1,6 @@
 """Files that are downloaded before they are needed."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
@@ -117,9 +118,11 @@ def test_who_waits_for_a_file_when_all_is_closed_gets_no_file_and_nobody_does_la
     prefetcher = Prefetcher(Cache(tmp_path / "cache", None, store), threads=1)
     for shard in shards[:2]:
         prefetcher.ask(*shard.facts)
-    begun.wait(10)
+    assert begun.wait(10)
     with ThreadPoolExecutor(2) as threads:
         taken = threads.submit(prefetcher.take, *shards[1].facts)
+        while shards[1].facts[2] in prefetcher._asked:
+            time.sleep(0.001)
         closed = threads.submit(prefetcher.close)
         with pytest.raises(CancelledError):
             taken.result(10)
