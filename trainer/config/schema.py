@@ -1,6 +1,5 @@
 """Every setting of a run: name, type, default, bounds and meaning; docs/configuration.md is made of it."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,21 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sharding import TRAIN, Kind
 
+from .address import bucket_address
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
-
-
-def _address(key: str, value: str) -> str:
-    """Refuse what is no address in a bucket, and do not repeat it: it may hold a password."""
-    if not re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", value):
-        raise ValueError(
-            f"{key}: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in ~/.aws"
-        )
-    return value
 
 
 class Section(BaseModel):
@@ -94,7 +86,7 @@ class DataSection(Section):
     @classmethod
     def _is_a_place(cls, value: str) -> str:
         is_folder = "://" not in value or value.startswith("file:///")
-        return value if is_folder else _address("data.dataset", value)
+        return value if is_folder else bucket_address("data.dataset", value)
 
 
 class ModelSection(Section):
@@ -257,7 +249,7 @@ class CheckpointSection(Section):
     @field_validator("store")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        return None if value is None else _address("checkpoint.store", value)
+        return None if value is None else bucket_address("checkpoint.store", value)
 
 
 class EvaluationSection(Section):
