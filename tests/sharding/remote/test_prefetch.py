@@ -89,16 +89,22 @@ def test_what_could_not_be_fetched_ahead_is_fetched_when_it_is_taken(
             assert path.read_bytes() == shards[0].content
 
 
-def test_closing_begins_nothing_more_and_releases_what_nobody_took(
-    store: Store, shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def held_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """Let downloads begin, which the first event tells, and wait for the second one."""
     begun, may_end = Event(), Event()
     size = store.size
     monkeypatch.setattr(store, "size", lambda name: (begun.set(), may_end.wait(10), size(name))[2])
+    return begun, may_end
+
+
+def test_closing_begins_nothing_more_and_releases_what_nobody_took(
+    store: Store, shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = held_up(store, monkeypatch)
     prefetcher = Prefetcher(Cache(tmp_path / "cache", None, store), threads=1)
     for shard in shards:
         prefetcher.ask(*shard.facts)
-    begun.wait(10)
+    assert begun.wait(10)
     may_end.set()
     prefetcher.close()
     fetched = whole_files(tmp_path)
@@ -112,9 +118,7 @@ def test_closing_begins_nothing_more_and_releases_what_nobody_took(
 def test_who_waits_for_a_file_when_all_is_closed_gets_no_file_and_nobody_does_later(
     store: Store, shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, may_end = Event(), Event()
-    size = store.size
-    monkeypatch.setattr(store, "size", lambda name: (begun.set(), may_end.wait(10), size(name))[2])
+    begun, may_end = held_up(store, monkeypatch)
     prefetcher = Prefetcher(Cache(tmp_path / "cache", None, store), threads=1)
     for shard in shards[:2]:
         prefetcher.ask(*shard.facts)

@@ -10,6 +10,7 @@ from trainer.labels import LabelTable, RowRange, RowUpdates, ScanGradient, row_o
 
 ROWS, WIDTH, LR, DECAY = 11, 3, 0.1, 0.2
 UNTOUCHED = [4, 6, 7]
+WEIGHTS_2 = torch.tensor([0.3, 0.7], dtype=torch.float64)
 
 
 def numbers(seed: int, *shape: int) -> Tensor:
@@ -40,9 +41,6 @@ def learn(ours: RowUpdates, step: int) -> Tensor:
 
 def len_of(rows: slice | Tensor) -> int:
     return len(range(ROWS)[rows]) if isinstance(rows, slice) else len(rows)
-
-
-WEIGHTS_2 = torch.tensor([0.3, 0.7], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("block", [2, 4, 8192])
