@@ -151,7 +151,7 @@ class RunFolder:
         """Name each checkpoint by its step and the time of its save, which another save of that step changes."""
         for step in steps_in(self.checkpoints):
             with suppress(FileNotFoundError):  # just rotated away
-                yield step, str((self.checkpoints / f"step-{step:08d}").stat().st_mtime_ns)
+                yield step, str((self.checkpoints / step_name(step)).stat().st_mtime_ns)
 
     def finish(self, step: int, run_id: str) -> None:
         """Say that the run is done: its last step is trained and saved."""
@@ -163,6 +163,11 @@ class RunFolder:
     def _write(self, path: Path, text: str) -> None:
         with publish(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def step_name(step: int) -> str:
+    """Name a checkpoint: names sort as steps do."""
+    return f"step-{step:08d}"
 
 
 def steps_in(checkpoints: Path) -> list[int]:

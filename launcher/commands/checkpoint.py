@@ -5,9 +5,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from trainer.checkpoint import CheckpointStore, checkpoints_of, step_name
+from trainer.checkpoint import CheckpointStore, checkpoints_of
 from trainer.errors import CheckpointError
-from trainer.run_folder import RunFolder
+from trainer.run_folder import RunFolder, step_name
 
 
 def show(run: Path) -> None:

@@ -10,7 +10,6 @@ from .folder import CheckpointFolder as CheckpointFolder
 from .folder import copy_checkpoint as copy_checkpoint
 from .folder import damage as damage
 from .meta import CheckpointMeta as CheckpointMeta
-from .meta import step_name as step_name
 from .opening import checkpoints_of as checkpoints_of
 from .save import Save as Save
 from .store import CheckpointStore as CheckpointStore

@@ -23,8 +23,9 @@ from ..distributed import Ranks
 from ..errors import CheckpointError
 from ..labels import RowRange
 from ..published import Index, Published, taken
+from ..run_folder import step_name
 from .contents import needed
-from .meta import META, CheckpointMeta, parsed, step_name, wrong
+from .meta import META, CheckpointMeta, parsed, wrong
 from .pieces import Content, Sums
 from .place import Files, Keeps, Saved
 

@@ -77,11 +77,6 @@ def sums_of(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "xxh3_128": xxh3_128(path)}
 
 
-def step_name(step: int) -> str:
-    """Name a checkpoint: names sort as steps do."""
-    return f"step-{step:08d}"
-
-
 def wrong(name: str) -> str:
     """Say that a file is not what was saved."""
     return f"{name} is missing or does not have the contents that were saved"
