@@ -52,10 +52,28 @@ class LabelTexts:
         return np.flatnonzero(self.texts.is_valid().to_numpy(zero_copy_only=False))
 
     @cached_property
+    def sample(self) -> np.ndarray:
+        """Labels that stand for all that have a text: so many at most, spread over all labels."""
+        places = np.unique(np.linspace(0, len(self.ids) - 1, min(_SAMPLE, len(self.ids))).astype(np.int64))
+        return self.ids[places]
+
+    @cached_property
+    def sample_ND(self) -> Tensor:
+        """What the texts of the sample are encoded to."""
+        return self._encode(self.sample)
+
+    @cached_property
     def mean_D(self) -> Tensor:
-        """The mean of texts: of those that many labels have at most, spread over all labels."""
-        sample = np.unique(np.linspace(0, len(self.ids) - 1, min(_SAMPLE, len(self.ids))).astype(np.int64))
-        return self._encode(self.ids[sample]).mean(dim=0)
+        """The mean of texts: of the sample's."""
+        return self.sample_ND.mean(dim=0)
+
+    @torch.no_grad()
+    def sample_words_NI(self) -> Tensor:
+        """Average the word embeddings of the texts of the sample, special tokens left out: [N, I]."""
+        weight_VI = self.encoder.word_embeddings.weight.cpu()
+        texts = self._tokens(self.sample)
+        empty_1I = weight_VI.mean(dim=0, keepdim=True)  # of a text without a token
+        return torch.stack([(weight_VI[tokens] if tokens else empty_1I).mean(dim=0) for tokens in texts])
 
     def blocks(self, rows: RowRange) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Yield labels of a range that have a text, and what they are encoded to: [n], [n, D]."""
@@ -93,14 +111,17 @@ class LabelTexts:
     @torch.no_grad()
     def _encode(self, ids: np.ndarray) -> Tensor:
         """Pool the texts of labels [n, D], those of like length together."""
-        room = self.max_tokens - len(self.tokenizer.spec.prefix) - len(self.tokenizer.spec.suffix)
-        tokens = self.tokenizer.encode_batch(self.texts.take(pa.array(ids)).to_pylist(), room)
+        tokens = self._tokens(ids)
         order = np.argsort([len(text) for text in tokens], kind="stable")
         pooled_ND = torch.empty(len(ids), self.encoder.width)
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             pooled_ND[torch.from_numpy(chosen)] = self._read([tokens[place] for place in chosen])
         return pooled_ND
+
+    def _tokens(self, ids: np.ndarray) -> list[list[int]]:
+        room = self.max_tokens - len(self.tokenizer.spec.prefix) - len(self.tokenizer.spec.suffix)
+        return self.tokenizer.encode_batch(self.texts.take(pa.array(ids)).to_pylist(), room)
 
     def _read(self, tokens: list[list[int]]) -> Tensor:
         offsets = np.append(0, np.cumsum([len(text) for text in tokens]))
@@ -119,11 +140,16 @@ def start_rows(table: LabelTable, texts: LabelTexts, project: nn.Linear, progres
     """
     done = 0
     for ids, pooled_ND in texts.blocks(table.range):
-        vectors_NE = normalize(project(pooled_ND), dim=1) * NORM
+        vectors_NE = rows_of(pooled_ND, project)
         repeated = vectors_NE.repeat(1, table.vectors_RE.shape[1] // vectors_NE.shape[1])
         table.vectors_RE[torch.from_numpy(ids) - table.range.start] = repeated.to(table.vectors_RE)
         done += len(ids)
         progress(done, int(np.count_nonzero((texts.ids >= table.range.start) & (texts.ids < table.range.stop))))
+
+
+def rows_of(pooled_ND: Tensor, project: nn.Linear) -> Tensor:
+    """Turn pooled texts into rows [N, E] of length NORM."""
+    return normalize(project(pooled_ND), dim=1) * NORM
 
 
 def text_projection(mean_D: Tensor, label_width: int, seed: int) -> nn.Linear:

@@ -61,10 +61,12 @@ def build_model(config: Config) -> Model:
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed, and what only the cloze has may learn at a rate of its own."""
+    """AdamW; biases and norms are not decayed, and what the encoder does not bring may learn at rates of its own."""
     groups = defaultdict(list)
+    scales = {"context": config.cloze.lr_scale, "slots": config.cloze.lr_scale, "readout": config.cloze.lr_scale}
+    scales |= {"query": config.train.head_lr_scale, "mlm": config.train.head_lr_scale}
     for name, parameter in model.named_parameters():
-        scale = config.cloze.lr_scale if name.startswith(("slots.", "readout.")) else 1.0
+        scale = scales.get(name.partition(".")[0], 1.0)
         groups[scale, config.train.weight_decay if parameter.dim() > 1 else 0.0].append(parameter)
     return torch.optim.AdamW(
         [{"params": own, "weight_decay": decay, "scale": scale} for (scale, decay), own in groups.items()],

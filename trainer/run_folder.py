@@ -76,7 +76,9 @@ class RunFolder:
         path = self.path / "config.json"
         if not self.has_begun:
             raise ConfigError(f"{self.path}: is not the folder of a run: it has no config.json")
-        return check_config(json.loads(path.read_text(encoding="utf-8")), str(path))
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree["cloze"] = {"context": "none"} | tree.get("cloze", {})  # runs of earlier versions read none
+        return check_config(tree, str(path))
 
     def encoder_config(self) -> str:
         """Read the shape of the encoder."""

@@ -12,7 +12,7 @@ from .checkpoint import checkpoints_of, load_parameters, load_rows
 from .config import Config
 from .distributed import Ranks
 from .errors import CheckpointError, ConfigError
-from .label_texts import LabelTexts, Progress, start_rows, text_projection
+from .label_texts import LabelTexts, Progress, rows_of, start_rows, text_projection
 from .labels import LabelTable, RowRange, check_memory, new_table
 from .model import LabelMaskModel, Model, TextEncoder
 from .run_folder import RunFolder
@@ -25,7 +25,7 @@ def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: i
 
     Raises ConfigError when they would not fit into memory, DataError when a scan would learn from none of them.
     """
-    if config.cloze.slots == "shortlist" and not dataset.vocabulary.counts.any():
+    if config.cloze.scans and not dataset.vocabulary.counts.any():
         raise DataError(
             f"{dataset.path}: none of its {len(dataset.vocabulary):,} labels has a training record, so the scan has "
             "nothing to learn: convert a corpus whose records of the split 'train' have labels"
@@ -92,6 +92,11 @@ def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: Lab
     start_rows(table, texts, project, progress)
     if isinstance(model, LabelMaskModel) and model.query is not None:
         model.query.project.load_state_dict(project.state_dict())
+    if isinstance(model, LabelMaskModel) and model.context is not None:
+        words_NI, mask_id = texts.sample_words_NI(), tokenizer.spec.mask_id
+        model.context.start(
+            rows_of(texts.sample_ND, project), words_NI, model.encoder.word_embeddings.weight[mask_id].detach()
+        )
     model.train()
 
 

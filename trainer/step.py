@@ -4,17 +4,18 @@ Counts of the step -> per micro-step: text, gather queries, scan unless one is n
 -> agree that all losses and gradients are finite -> rows, then dense parameters.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .config import Config
-from .data import TextBatch
+from .data import State, TextBatch
 from .engine import Engine
 from .labels import Fetched, Labels, RowUpdates
-from .model import Clock, Losses, Normaliser, Proposal
+from .model import Clock, Losses, Normaliser, Proposal, Slots
 from .schedule import schedule
 
 
@@ -109,6 +110,26 @@ class TrainingStep:
             self.engine.end_micro_step()
 
 
+@dataclass
+class _Port:
+    """Answers a model's questions in one micro-step, and keeps what it lent: gradients of rows must return."""
+
+    labels: Labels
+    batch: TextBatch
+    learn: Callable[[TextBatch, Tensor], tuple[Proposal, Fetched]]
+    lent: list[Fetched] = field(default_factory=list)
+
+    def lend(self, batch: TextBatch) -> Slots:
+        fetched = self.labels.lend(batch.revealed_BV)
+        self.lent.append(fetched)
+        return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)
+
+    def propose(self, query_BE: Tensor) -> Proposal:
+        proposal, fetched = self.learn(self.batch, query_BE)
+        self.lent.append(fetched)
+        return proposal
+
+
 class _MicroStep:
     """The micro-steps of one optimizer step, and what they add up: scan, cloze, mlm, found, positives, slots."""
 
@@ -124,21 +145,36 @@ class _MicroStep:
             self._run(batch)
 
     def _run(self, batch: TextBatch) -> None:
-        lent: list[Fetched] = []
-
-        def propose(query_BE: Tensor) -> Proposal:
-            sink = self.parts.updates.sink(self.rows_lr, self.step)
-            proposal, fetched = self.parts.labels.learn(batch, query_BE, self.normaliser, sink, self.step)
-            lent.append(fetched)
-            return proposal
-
-        losses, proposal = self.parts.engine.forward(batch, propose, self.normaliser, self.parts.clock)
-        with self.parts.clock("backward"):
+        labels, clock = self.parts.labels, self.parts.clock
+        if self.parts.config.cloze.denied:
+            with clock("scan"):
+                batch = self._denying(batch)
+        sink = self.parts.updates.sink(self.rows_lr, self.step)
+        port = _Port(labels, batch, partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step))
+        losses, proposal = self.parts.engine.forward(batch, port, self.normaliser, clock)
+        with clock("backward"):
             self.parts.engine.backward(losses.total)
-            self.parts.updates.hold(*lent[0].return_gradients(self.parts.labels.ranks))
+            for fetched in port.lent:
+                self.parts.updates.hold(*fetched.return_gradients(labels.ranks))
         self._add(losses, proposal)
 
+    def _denying(self, batch: TextBatch) -> TextBatch:
+        """Reveal as NO, to the records that are to deny, the first false label that the scan ranks for their text."""
+        chosen_N = batch.denied_B.nonzero().squeeze(1)
+        asked_N = chosen_N if len(chosen_N) else chosen_N.new_zeros(1)  # all ranks run the same passes
+        texts = batch.of_texts(asked_N)
+        with torch.no_grad():
+            proposal, _ = self.parts.labels.rank_labels(texts, self.parts.engine.query(texts))
+        ids_NK, shown_NV = proposal.masked.ids_BC, batch.revealed_BV[asked_N]
+        is_shown_NK = (ids_NK[:, :, None] == shown_NV[:, None, :]).any(dim=2)
+        is_false_NK = (ids_NK >= 0) & ~proposal.targets_BK.bool() & ~is_shown_NK
+        first_N1 = is_false_NK.int().argmax(dim=1, keepdim=True)
+        found_N1 = torch.where(is_false_NK.any(dim=1, keepdim=True), ids_NK.gather(1, first_N1), -1)
+        ids_B1 = torch.full_like(batch.denied_B, -1, dtype=torch.long)[:, None]
+        ids_B1[chosen_N] = found_N1[: len(chosen_N)]
+        return batch.revealing_too(ids_B1, State.NO)
+
     def _add(self, losses: Losses, proposal: Proposal) -> None:
-        slots = proposal.masked.mask_BC.sum() * self.parts.labels.has_cloze
+        slots = proposal.masked.mask_BC.sum() * self.parts.labels.has_slots
         counts = (proposal.recalled, proposal.findable, slots)
         self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])

@@ -31,10 +31,18 @@ class TrainedModel:
     ranker: Ranker
 
     @classmethod
-    def load(cls, path: Path, *, refine: int = 0, ranks: Ranks = ONE_RANK, step: int | None = None) -> "TrainedModel":
+    def load(
+        cls,
+        path: Path,
+        *,
+        refine: int = 0,
+        depth: int | None = None,
+        ranks: Ranks = ONE_RANK,
+        step: int | None = None,
+    ) -> "TrainedModel":
         """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many passes.
 
-        step: of the checkpoint; None: the newest that is whole.
+        depth: labels that are ranked; None: cloze.shortlist. step: of the checkpoint; None: the newest that is whole.
 
         A collective, as is all ranking. Raises ConfigError if the folder is no run's, or if its rows would not fit into
         memory, CheckpointError if it has no checkpoint or none that is whole.
@@ -68,6 +76,8 @@ class TrainedModel:
                 ),
                 device=device,
                 refine=refine,
+                max_context=config.cloze.max_context,
+                depth=depth and min(depth, len(vocabulary)),
             ),
         )
         store.release()

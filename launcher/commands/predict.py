@@ -96,7 +96,7 @@ def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
     Each rank reads all of it: all refuse a record together, whichever of them would rank it.
     """
     for where, record in read_records(source, labelled=False):
-        if record.given and not model.ranker.model.has_cloze:
+        if record.given and not model.ranker.reads_labels:
             raise ConfigError(f"{where}: 'given': cloze.enabled = false: without label slots, no label can be given")
         try:
             for label, _ in record.given:

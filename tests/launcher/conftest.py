@@ -48,7 +48,7 @@ def sections(tiny_dataset: Path, tiny_encoder: Path) -> dict[str, dict[str, Any]
         "data": {"dataset": tiny_dataset},
         "model": {"encoder": tiny_encoder, "max_tokens": 24},
         "labels": {"lr": 0.05},
-        "cloze": {"shortlist": 12, "chunk": 5},
+        "cloze": {"slots": "shortlist", "context": "none", "shortlist": 12, "chunk": 5},
         "train": {"steps": 12, "global_batch": 32, "micro_batch": 32, "lr": 0.003},
         "evaluation": {"every_steps": 12, "records": 8},
     }

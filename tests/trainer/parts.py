@@ -16,7 +16,7 @@ from trainer.data import Loader, TextBatch
 from trainer.distributed import Ranks
 from trainer.engine import Engine
 from trainer.labels import Labels, RowUpdates, slot_plan
-from trainer.model import Model, text_tokens
+from trainer.model import LabelMaskModel, Model, text_tokens
 from trainer.parts import build_labels, build_loader, build_model
 from trainer.start import build_table, start
 from trainer.step import StepReport, TrainingStep
@@ -32,7 +32,7 @@ def tiny_config(dataset: Path, encoder: Path, folder: Path = Path("unused"), /, 
         "data": {"dataset": dataset},
         "model": {"encoder": encoder, "max_tokens": 24, "label_width": 20},
         "labels": {"optimizer": "sgd", "lr": 0.5, "chunk": 10, "buffer_gradients": True},
-        "cloze": {"shortlist": 8, "chunk": 3},
+        "cloze": {"slots": "shortlist", "context": "none", "shortlist": 8, "chunk": 3},
         "mlm": {"weight": 0.5, "probability": 0.3},
         "train": {"steps": 3, "global_batch": 16, "micro_batch": 16, "lr": 0.05, "clip": 0.0, "zero_stage": 0},
     }
@@ -46,6 +46,8 @@ def awake_model(config: Config) -> Model:
     model = build_model(config)
     if model.readout is not None:
         nn.init.normal_(model.readout.output.weight, std=0.2)
+    if isinstance(model, LabelMaskModel) and model.context is not None:
+        nn.init.normal_(model.context.output.weight, std=0.2)
     return model
 
 

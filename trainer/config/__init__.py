@@ -9,9 +9,9 @@ from .loading import read_toml as read_toml
 from .loading import validated as validated
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
 from .schema import CheckpointSection as CheckpointSection
-from .schema import ClozeSection as ClozeSection
+from .cloze import ClozeSection as ClozeSection
 from .schema import Config as Config
 from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection
 from .schema import ModelSection as ModelSection
-from .schema import Section as Section
+from .section import Section as Section

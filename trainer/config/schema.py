@@ -3,24 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sharding import TRAIN, Kind
 
 from .address import bucket_address
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+from .cloze import ClozeSection
+from .section import NonNegative, Positive, Rate, Section, Share
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
-
-
-class Section(BaseModel):
-    """A table of the TOML file: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class RunSection(Section):
@@ -134,49 +125,6 @@ class LabelsSection(Section):
     """Add row gradients up and update once a step; always so when gradients are accumulated over micro-steps."""
 
 
-class ClozeSection(Section):
-    """Label slots: how many, in which chunks, and what training reveals."""
-
-    enabled: bool = True
-    """Without it, the model is a plain one-vs-all head: the control of every claim about the cloze."""
-    shortlist: Positive = 32
-    """Labels K that the scan proposes for each record; also how deep predictions can go."""
-    slots: Literal["shortlist", "all"] = "shortlist"
-    """The labels that get a slot: those that the scan proposes, or all labels, and then nothing is scanned."""
-    attention: Literal["prefix", "joint"] = "prefix"
-    """Slots look at the text (prefix), or all slots and the text are one sequence, as published (joint)."""
-    label_tokens: Literal[1, 3] = 1
-    """Tokens of a label under joint attention: one, or three: its start, its state, its end."""
-    chunk: Positive = 64
-    """Slots that share one label pass, and see each other."""
-    plan: Literal["cooccurrence", "id"] = "cooccurrence"
-    """Which labels share a chunk where all have a slot: those that occur together, or neighbours by frequency."""
-    driver: Literal["fused", "checkpointed"] | None = None
-    """Chunks run once (fused), or once more in backward (checkpointed); unset: fused, but under ZeRO-3 checkpointed."""
-    all_masked: Share = 0.5
-    """Share of training records that show no label; the others show 0 to P-1 of their P labels."""
-    flip: Share = 0.0
-    """Share of shown labels that are replaced by a false one."""
-    lr_scale: Rate = 1.0
-    """Learning rate of the slots and their read-out, as a multiple of train.lr: they are new, the encoder is not."""
-    inject: Annotated[int, Field(ge=0)] = 0
-    """True labels of a training record with a slot even if the scan misses them, each with 4 false ones as frequent."""
-    shown_no: NonNegative = 0.0
-    """False labels that are shown as NO, for each label shown as YES; of use where there are few labels."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> "ClozeSection":
-        if self.attention == "joint" and self.slots != "all":
-            raise ValueError("cloze.attention = 'joint': one sequence holds every label: set cloze.slots = 'all'")
-        if self.attention == "prefix" and self.label_tokens != 1:
-            raise ValueError("cloze.label_tokens = 3: only joint attention has room for them")
-        if not self.enabled and self.slots == "all":
-            raise ValueError("cloze.slots = 'all': without a cloze the scan must find the labels: use 'shortlist'")
-        if self.inject and self.slots == "all":
-            raise ValueError(f"cloze.inject = {self.inject}: with cloze.slots = 'all' every label has a slot: use 0")
-        return self
-
-
 class MlmSection(Section):
     """Masked language modelling of the text, trained beside the labels."""
 
@@ -208,6 +156,8 @@ class TrainSection(Section):
     """Text tokens of one rank at a time, padding counted, at most; unset: equally many records, as they come."""
     lr: Rate = 5e-5
     """Peak learning rate of encoder and heads (AdamW)."""
+    head_lr_scale: Rate = 1.0
+    """Learning rate of the query and the MLM head, as a multiple of lr; that of what reads labels: cloze.lr_scale."""
     warmup: Share = 0.1
     """Share of all steps in which the rate rises; then it falls to zero, linearly."""
     weight_decay: NonNegative = 0.01

@@ -26,6 +26,7 @@ class TextBatch:
     mask_BT: bool, real tokens. weights_B: float32, 0 for padding records.
     labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
     revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
+    denied_B: bool, whether training also reveals a false label that the scan ranks first.
     barred_BN: int64, labels that are no candidates (-1: none).
     asked_BGA: int64 labels that training asks about though the scan may not propose them (-1: none): G groups of a
     true label and A - 1 false ones.
@@ -42,6 +43,7 @@ class TextBatch:
     revealed_states_BV: Tensor
     barred_BN: Tensor
     asked_BGA: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.long))
+    denied_B: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
 
     def to(self, device: torch.device) -> "TextBatch":
         """Copy to a device."""
@@ -55,6 +57,32 @@ class TextBatch:
             self,
             revealed_BV=pad_sequence(ids, batch_first=True, padding_value=-1),
             revealed_states_BV=pad_sequence(states, batch_first=True, padding_value=State.MASK),
+        )
+
+    def revealing_too(self, ids_BN: Tensor, state: State) -> "TextBatch":
+        """Reveal further labels in one state beside what is revealed now: [B, N], -1 where there is none."""
+        return replace(
+            self,
+            revealed_BV=torch.cat([self.revealed_BV, ids_BN], dim=1),
+            revealed_states_BV=torch.cat([self.revealed_states_BV, torch.full_like(ids_BN, state)], dim=1),
+        )
+
+    def of_texts(self, chosen_N: Tensor) -> "TextBatch":
+        """Choose records by their places [N] and keep of them what is asked of a text alone: nothing is revealed."""
+        counts_B, first_B = self.label_offsets.diff(), self.label_offsets[:-1]
+        label_N = [self.labels[first : first + count] for first, count in zip(first_B, counts_B, strict=True)]
+        nothing_N0 = self.revealed_BV[chosen_N, :0]
+        return TextBatch(
+            ids_BT=self.ids_BT[chosen_N],
+            originals_BT=self.originals_BT[chosen_N],
+            masked_BT=self.masked_BT[chosen_N],
+            mask_BT=self.mask_BT[chosen_N],
+            weights_B=self.weights_B[chosen_N],
+            labels=torch.cat([self.labels[:0], *(label_N[place] for place in chosen_N.tolist())]),
+            label_offsets=torch.cat([first_B.new_zeros(1), counts_B[chosen_N].cumsum(0)]),
+            revealed_BV=nothing_N0,
+            revealed_states_BV=nothing_N0,
+            barred_BN=self.barred_BN[chosen_N],
         )
 
     def barring(self, labels: Sequence[np.ndarray]) -> "TextBatch":
@@ -71,6 +99,17 @@ class TextBatch:
         labels_BV = torch.cat([self.revealed_BV, self.barred_BN], dim=1)
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
+
+    def open_labels(self) -> tuple[Tensor, Tensor]:
+        """Name the true labels that are not revealed as pairs (record [N], label [N])."""
+        record_N = self.label_records()
+        hidden_N = (self.revealed_BV[record_N] == self.labels[:, None]).any(dim=1)
+        return record_N[~hidden_N], self.labels[~hidden_N]
+
+    def revealed(self) -> tuple[Tensor, Tensor]:
+        """Name what is revealed, whatever its state, as pairs (record [N], label [N])."""
+        record_N, column_N = (self.revealed_BV >= 0).nonzero(as_tuple=True)
+        return record_N, self.revealed_BV[record_N, column_N]
 
     def asked(self) -> tuple[Tensor, Tensor]:
         """Name what is asked about as pairs (record [N], label [N])."""

@@ -11,7 +11,7 @@ from sharding import COLUMNS, RecordBatch, TokenizerSpec, Vocabulary
 from ..config import ClozeSection, DataSection, MlmSection
 from .batch import TextBatch
 from .injection import Injection
-from .masking import RecordKeys, mask_tokens, reveal_labels
+from .masking import RecordKeys, cut_texts, deny_first, mask_tokens, reveal_labels
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,19 @@ class Collator:
 
     def __call__(self, records: RecordBatch, step: int = 1) -> TextBatch:
         """Build the tensors of one micro-batch of an optimizer step."""
-        tokens, token_offsets = records.ragged("tokens")
-        ids_BT, mask_BT, maskable_BT = pad_texts(tokens, token_offsets, self.spec, self.max_tokens)
         labels, label_offsets = records.ragged("labels")
         labels = labels.astype(np.int64)
         keys = RecordKeys(self.seed, records.epoch, records.positions)
+        revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
+        text = self._cut(*records.ragged("tokens"), (revealed_BV >= 0).any(axis=1), keys)
+        ids_BT, mask_BT, maskable_BT = pad_texts(*text, self.spec, self.max_tokens)
         maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
         corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)
-        revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
         barred_BN = self._barred(records)
         asked_BGA = self._ask(labels, label_offsets, np.concatenate([revealed_BV, barred_BN], axis=1), keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
-        label_arrays = (revealed_BV, states_BV, barred_BN, asked_BGA)
+        denied_B = deny_first(records.weights, keys, self.cloze.denied if self.cloze else 0.0)
+        label_arrays = (revealed_BV, states_BV, barred_BN, asked_BGA, denied_B)
         return TextBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, *label_arrays)))
 
     def _barred(self, records: RecordBatch) -> np.ndarray:
@@ -60,8 +61,15 @@ class Collator:
             return ids_BT, np.zeros_like(maskable_BT)
         return mask_tokens(ids_BT, maskable_BT, keys, self.spec, self.mlm.probability)
 
+    def _cut(
+        self, tokens: np.ndarray, offsets: np.ndarray, revealing_B: np.ndarray, keys: RecordKeys
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.cloze is None or not self.cloze.without_text:
+            return tokens, offsets
+        return cut_texts(tokens, offsets, revealing_B, keys, self.cloze.without_text)
+
     def _reveal(self, labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys) -> tuple[np.ndarray, np.ndarray]:
-        if self.cloze is None or not self.cloze.enabled:
+        if self.cloze is None or not (self.cloze.reads_context or self.cloze.has_slots):
             nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
             return nothing, nothing
         return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze)

@@ -14,6 +14,8 @@ from ..config import ClozeSection
 from .batch import State
 
 CHOOSE, CORRUPT, REPLACE, REVEAL_ANY, REVEAL_COUNT, REVEAL_WHICH, FLIP, FLIP_TO, DENY_COUNT, DENY_WHICH = range(16, 26)
+REVEAL_MOST, DENY_ANY, CUT_ANY, CUT_LENGTH = range(26, 30)
+SHORTEST = 8  # a text that is cut keeps fewer tokens than this
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,16 @@ def reveal_labels(
 def _affirm(
     labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, settings: ClozeSection
 ) -> np.ndarray:
-    """Show none with probability `all_masked`, else m ~ U{0..P-1} of the P true labels.
+    """Show none with probability `all_masked`, else m ~ U{0..P-1} of the P true labels, or P-1 (`nearly_all`).
 
-    Never all, which would teach that what is not shown is NO. A flip shows a false label in the place of a true one.
+    Never all, which would teach that what is not shown is NO, and never more than `max_context`. A flip shows a false
+    label in the place of a true one.
     """
     counts_B = np.diff(offsets)
     record_N = np.repeat(np.arange(len(counts_B)), counts_B)
     shown_B = (keys.per_record(REVEAL_COUNT) * counts_B).astype(np.int64)
+    most_B = keys.per_record(REVEAL_MOST) < settings.nearly_all
+    shown_B = np.minimum(np.where(most_B, np.maximum(counts_B - 1, 0), shown_B), settings.max_context)
     shown_B[keys.per_record(REVEAL_ANY) < settings.all_masked] = 0
     order_N = np.lexsort((keys.per_label(REVEAL_WHICH, record_N, labels), record_N))
     place_N = np.arange(len(labels)) - offsets[record_N]
@@ -111,3 +116,23 @@ def _deny(
     taken_BV = np.isin(first_of_record_B1 + drawn_BV, np.append(true, (first_of_record_B1 + yes_BV)[yes_BV >= 0]))
     repeated_BV = ((drawn_BV[:, :, None] == drawn_BV[:, None, :]) & (columns[:, None] > columns)).any(axis=2)
     return np.where(taken_BV | repeated_BV | (columns >= wanted_B[:, None]), -1, drawn_BV)
+
+
+def deny_first(weights_B: np.ndarray, keys: RecordKeys, probability: float) -> np.ndarray:
+    """Choose the real records that reveal as NO what the scan ranks first of the false labels: bool [B]."""
+    return (keys.per_record(DENY_ANY) < probability) & (weights_B > 0)
+
+
+def cut_texts(
+    tokens: np.ndarray, offsets: np.ndarray, revealing_B: np.ndarray, keys: RecordKeys, probability: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut some of the texts that are read with labels to k ~ U{0..7} tokens: labels alone must then be used.
+
+    Returns (tokens behind each other, offsets [B + 1]).
+    """
+    cut_B = revealing_B & (keys.per_record(CUT_ANY) < probability)
+    kept_B = (keys.per_record(CUT_LENGTH) * SHORTEST).astype(np.int64)
+    lengths_B = np.where(cut_B, np.minimum(np.diff(offsets), kept_B), np.diff(offsets))
+    place_N = np.arange(len(tokens)) - np.repeat(offsets[:-1], np.diff(offsets))
+    kept_N = place_N < np.repeat(lengths_B, np.diff(offsets))
+    return tokens[kept_N], np.append(0, np.cumsum(lengths_B))

@@ -25,6 +25,7 @@ class Engine:
         )
         self._engine, self._optimizer = parts[:2]
         self._watch = GradientWatch(model)
+        self._casts = bool(config["torch_autocast"]["enabled"])
 
     @property
     def device(self) -> torch.device:
@@ -32,7 +33,7 @@ class Engine:
         return self._engine.device
 
     @property
-    def module(self) -> nn.Module:
+    def module(self) -> Any:
         """The model, for work outside of training steps."""
         return self._engine.module
 
@@ -44,6 +45,14 @@ class Engine:
     def forward(self, *inputs: Any) -> Any:
         """Run the model's forward."""
         return self._engine(*inputs)
+
+    def query(self, batch: Any) -> Tensor:
+        """Read texts beside a step, without dropout and gradients: their queries [B, E]. All ranks read, or none."""
+        self.module.eval()
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._casts):
+            query_BE = self.module.read(batch).query_BE
+        self.module.train()
+        return query_BE
 
     def backward(self, loss: Tensor) -> None:
         """Add this micro-step's gradients; DeepSpeed averages them over ranks and divides by the accumulation."""

@@ -1,4 +1,4 @@
-"""Rank the labels of records with the model as it is: the text is read once, its candidates are scored once or more."""
+"""Rank the labels of records with the model as it is: read, scan, and perhaps ask again."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,13 +13,15 @@ from torch import Tensor
 
 from sharding import LabelFilter, RecordBatch
 
-from ..data import TextBatch
+from ..data import State, TextBatch
 from ..distributed import Ranks
 from ..errors import ConfigError
 from ..labels import Labels
-from ..model import Model
+from ..model import Model, Proposal, Slots
 from .ranking import RankingSums, ranking_sums
-from .refinement import mask_predict
+from .refinement import mask_predict, reread
+
+NO_CONTEXT = "cloze.enabled = false: a model without context and slots reads no labels"
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranker:
-    """Answers with the rankings that every evaluation reports: the scan's and, with a cloze, both together.
+    """Answers with the rankings that a model has: by the scan, refined, and with slots added.
 
-    `refine` is the number of mask-predict steps behind the cloze's first pass, in which all candidates are masked.
-    `barred` names labels that are no candidates of a record, which then needs its id.
+    `refine` is the number of passes behind the first, `threshold` the probability above which a context then shows the
+    model's own answers. `barred` names labels that are no candidates of a record, which then needs its id. `depth`:
+    how many labels are ranked; None: a shortlist.
     """
 
     model: Model
@@ -43,16 +46,19 @@ class Ranker:
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
     refine: int = 0
+    threshold: float = 0.5
+    max_context: int = 64
     barred: LabelFilter | None = None
+    depth: int | None = None
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size.
 
         given: nothing, or what is known of each record: {label id: whether it is true}. Those labels are context for
-        the others and never candidates. Raises ConfigError if that, or `refine`, is asked of a model without a cloze.
+        the others and never candidates. Raises ConfigError if that, or `refine`, is asked of a model that reads no
+        labels, or if more are given than are read with a text.
         """
-        if (any(given) or self.refine) and not self.model.has_cloze:
-            raise ConfigError("cloze.enabled = false: without label slots, no label can be given and no answer refined")
+        self._check(given)
         batch = self.collate(records)
         if any(given):
             batch = batch.revealing(given)
@@ -65,18 +71,61 @@ class Ranker:
         self.model.train(was_training)
         return rankings
 
+    def _check(self, given: Sequence[Mapping[int, bool]]) -> None:
+        if (any(given) or self.refine) and not self.reads_labels:
+            raise ConfigError(f"{NO_CONTEXT}: no label can be given and no answer refined")
+        most = max(map(len, given), default=0)
+        if self.model.reads_context and most > self.max_context:
+            raise ConfigError(f"{most} labels are given with one text: at most {self.max_context} (cloze.max_context)")
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether known labels change its answers."""
+        return self.model.reads_context or self.model.has_slots
+
     def _rank(self, batch: TextBatch) -> dict[str, Ranked]:
-        text: Any = self.model.read(batch)  # what one form of the model reads, only that form can fill
-        proposal, _ = self.labels.rank_labels(batch, text.query_BE)
-        scores = {"scan": proposal.scores_BK} if self.labels.scans else {}
-        if self.model.has_cloze:
-            answer = "scan+cloze" if self.labels.scans else "cloze"
-            scores[answer] = mask_predict(partial(self.model.fill, text), proposal, self.refine)
-        return {name: self._best(proposal.masked.ids_BC, scores_BK) for name, scores_BK in scores.items()}
+        text, proposal = self._propose(batch)
+        ids_BK, rankings = proposal.masked.ids_BC, {}
+        if self.labels.scans:
+            rankings["scan"] = ids_BK, proposal.scores_BK
+        if self.refine and self.model.reads_context:
+            rankings["refined"] = reread(
+                partial(self._answer, batch), (ids_BK, proposal.scores_BK), self.refine, self.threshold, self._room(batch)
+            )
+        if self.model.has_slots:
+            name = "scan+cloze" if self.labels.scans else "cloze"
+            rankings[name] = ids_BK, self._slot_scores(text, proposal)
+        return {name: self._best(*answer) for name, answer in rankings.items()}
+
+    def _propose(self, batch: TextBatch) -> tuple[Any, Proposal]:
+        """Read texts with what is revealed, and scan; what one form of the model reads, only that form can fill."""
+        revealed = None
+        if self.model.reads_context:
+            rows_BVX = self.labels.lend(batch.revealed_BV).rows
+            revealed = Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV)
+        text = self.model.read(batch, revealed)
+        return text, self.labels.rank_labels(batch, text.query_BE, self.depth)[0]
+
+    def _answer(self, batch: TextBatch, shown_BN: Tensor) -> tuple[Tensor, Tensor]:
+        """Scan again with further labels shown as YES: ids and scores [B, K]."""
+        proposal = self._propose(batch.revealing_too(shown_BN, State.YES))[1]
+        return proposal.masked.ids_BC, proposal.scores_BK
+
+    def _room(self, batch: TextBatch) -> int:
+        return max(self.max_context - batch.revealed_BV.shape[1], 0)
+
+    def _slot_scores(self, text: Any, proposal: Proposal) -> Tensor:
+        """Add what the slots say of the shortlist to the scan's logits; labels behind it keep theirs."""
+        if not self.labels.scans:
+            return mask_predict(partial(self.model.fill, text), proposal, self.refine)
+        first = proposal.first(self.labels.shortlist)
+        refine = 0 if self.model.reads_context else self.refine
+        scores_BK = mask_predict(partial(self.model.fill, text), first, refine)
+        return torch.cat([scores_BK, proposal.scores_BK[:, scores_BK.shape[1] :]], dim=1)
 
     def _best(self, ids_BK: Tensor, scores_BK: Tensor) -> Ranked:
-        scores_BK = scores_BK.float()
-        order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)[:, : self.labels.shortlist]
+        scores_BK, depth = scores_BK.float(), self.depth or self.labels.shortlist
+        order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)[:, :depth]
         return Ranked(ids_BK.gather(1, order_BK).cpu().numpy(), scores_BK.gather(1, order_BK).cpu().numpy())
 
 

@@ -30,6 +30,34 @@ def mask_predict(fill: Callable[[Slots, Slots], Tensor], proposal: Proposal, ste
     return scores_BK
 
 
+def reread(
+    answer: Callable[[Tensor], tuple[Tensor, Tensor]],
+    first: tuple[Tensor, Tensor],
+    steps: int,
+    threshold: float,
+    room: int,
+) -> tuple[Tensor, Tensor]:
+    """Read the texts again with the model's own surest labels beside them, and scan all labels again, `steps` times.
+
+    answer: ids and scores [B, K] of all other labels, best first, once the labels [B, N] (-1: none) are shown as YES;
+    first: those of the texts alone. Step t of n shows the best t / n, rounded up, of the labels whose probability
+    reaches the threshold, at most `room` of them. Who is shown is chosen anew in each step; what is shown keeps its
+    score. Returns ids and scores [B, K], best first.
+    """
+    (ids_BK, scores_BK), size = first, first[0].shape[1]
+    for step in range(1, steps + 1):
+        sure_BK = (scores_BK.sigmoid() >= threshold) & (ids_BK >= 0)
+        count_B = ((sure_BK.sum(dim=1) * step + steps - 1) // steps).clamp(max=room)
+        width = int(count_B.max())
+        shown_BN = ids_BK[:, :width].masked_fill(torch.arange(width, device=ids_BK.device) >= count_B[:, None], -1)
+        others_BK, other_scores_BK = answer(shown_BN)
+        kept_BN = scores_BK[:, :width].masked_fill(shown_BN < 0, -torch.inf)
+        ids_BK, scores_BK = torch.cat([shown_BN, others_BK], dim=1), torch.cat([kept_BN, other_scores_BK], dim=1)
+        order_BK = scores_BK.argsort(dim=1, descending=True, stable=True)[:, :size]
+        ids_BK, scores_BK = ids_BK.gather(1, order_BK), scores_BK.gather(1, order_BK)
+    return ids_BK, scores_BK
+
+
 def _surest(scores_BK: Tensor, part: int, parts: int) -> Tensor:
     """Choose the best part / parts of the candidates that score above 0: bool [B, K]."""
     count_B = (scores_BK > 0).sum(dim=1) * part // parts

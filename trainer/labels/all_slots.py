@@ -30,7 +30,8 @@ class AllSlots:
     """
 
     scans: ClassVar[bool] = False
-    has_cloze: ClassVar[bool] = True
+    has_slots: ClassVar[bool] = True
+    reads_context: ClassVar[bool] = False
 
     table: LabelTable
     plan: ChunkPlan
@@ -38,14 +39,18 @@ class AllSlots:
     ranks: Ranks
     positive_weights_L: Tensor | None = None
 
-    def rank_labels(self, batch: TextBatch, _query_BE: Tensor) -> tuple[Proposal, Fetched]:
+    def lend(self, ids: Tensor) -> Fetched:
+        """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
+        return Fetched.fetch(ids, len(self.plan), self.table, self.ranks)
+
+    def rank_labels(self, batch: TextBatch, _query_BE: Tensor, _depth: int | None = None) -> tuple[Proposal, Fetched]:
         """Lend the rows of all labels, once for all records."""
         labels_L = self._labels_L.to(batch.ids_BT.device)
         fetched = Fetched.fetch(labels_L, len(self.plan), self.table, self.ranks)
         return self._proposal(batch, labels_L, fetched.rows), fetched
 
     def learn(
-        self, batch: TextBatch, query_BE: Tensor, _normaliser: Normaliser, _sink: RowGradientSink, _step: int
+        self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
     ) -> tuple[Proposal, Fetched]:
         """Do the same: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)

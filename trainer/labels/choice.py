@@ -45,10 +45,10 @@ def label_side(
     """
     if config.cloze.shortlist > num_labels:
         raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
-    if config.cloze.slots == "shortlist":
+    if config.cloze.scans:
         sampling = Sampling(config.labels.negative_share, config.run.seed)
         shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
-        return LabelSide(table, *shape, ranks, sampling, positive_weights_L, config.cloze.enabled)
+        return LabelSide(table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context)
     if num_labels > MOST_LABELS:
         raise ConfigError(
             f"cloze.slots = 'all': the data set has {num_labels} labels, and every step would move all their rows to "
@@ -61,7 +61,7 @@ def label_side(
 def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:
     """Make new rows; without a scan, the cloze alone knows how frequent a label is."""
     width, dtype = row_shape(config, encoder_width)
-    prior = SCAN_BIAS if config.cloze.slots == "shortlist" else CLOZE_BIAS
+    prior = SCAN_BIAS if config.cloze.scans else CLOZE_BIAS
     return create_table(counts_L, records, width, config.run.seed, rows, prior=prior, dtype=dtype)
 
 

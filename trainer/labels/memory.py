@@ -16,8 +16,7 @@ from .table import LabelTable, RowRange
 
 def buffers_gradients(config: Config, world_size: int) -> bool:
     """Tell whether row gradients of a step are added up in a buffer as large as the rows in fp32, see `RowUpdates`."""
-    scans = config.cloze.slots == "shortlist"
-    return not scans or config.labels.buffer_gradients or accumulation_steps(config, world_size) > 1
+    return not config.cloze.scans or config.labels.buffer_gradients or accumulation_steps(config, world_size) > 1
 
 
 def check_memory(config: Config, num_labels: int, encoder_width: int, ranks: Ranks, *, learning: bool) -> None:

@@ -38,6 +38,7 @@ class ScanTask:
     asked: pairs whose logits are wanted, whether they are among the best or not.
     positive_weights_R: what a positive of each row counts; None: 1, as a negative does.
     negatives: what the negatives of a chunk count, given its number in the whole table; 0: they are left out.
+    ignored: pairs, none of them positive, that take no part in loss and gradients: what a query has been told.
     """
 
     positives: LabelPairs
@@ -47,6 +48,7 @@ class ScanTask:
     sink: RowGradientSink
     positive_weights_R: Tensor | None = None
     negatives: Callable[[int], float] = lambda _chunk: 1.0
+    ignored: LabelPairs | None = None
 
 
 @torch.no_grad()
@@ -92,6 +94,8 @@ class _Learning:
         rows, scale = labels.within(self.table.range), self.task.negatives(number)
         query_N, column_N = self.task.positives.within(labels)
         if scale:
+            if self.task.ignored is not None:
+                logits_QC[self.task.ignored.within(labels)] = -torch.inf  # no loss and, as sigmoid(-inf) is 0, no gradient
             self._learn(rows, vectors_CE, logits_QC, (query_N, column_N), scale)
         elif len(column_N):
             kept, column_N = column_N.unique(return_inverse=True)

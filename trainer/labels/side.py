@@ -24,8 +24,9 @@ from .table import LabelTable
 class LabelSide:
     """This rank's share of the label table and how it is searched. Stateless but for the table's rows.
 
-    positive_weights_L: what a positive of each label counts; None: 1, as a negative does. has_cloze: whether slots
-    borrow rows; without, what is proposed has none.
+    positive_weights_L: what a positive of each label counts; None: 1, as a negative does. has_slots: whether slots
+    borrow rows; without, what is proposed has none. reads_context: whether queries have seen the revealed labels, from
+    which the scan then learns nothing, instead of the slots.
     """
 
     scans: ClassVar[bool] = True
@@ -37,11 +38,17 @@ class LabelSide:
     ranks: Ranks
     sampling: Sampling = EXACT
     positive_weights_L: Tensor | None = None
-    has_cloze: bool = True
+    has_slots: bool = True
+    reads_context: bool = False
 
-    def rank_labels(self, batch: TextBatch, query_BE: Tensor) -> tuple[Proposal, Fetched]:
-        """Propose candidates without learning anything."""
-        return self._propose(batch, query_BE, self._most_records(batch), None)
+    def lend(self, ids: Tensor) -> Fetched:
+        """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
+        return Fetched.fetch(ids, self.num_labels, self.table, self.ranks)
+
+    def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, Fetched]:
+        """Propose candidates without learning anything: a shortlist, or so many as `depth` says. A collective."""
+        side = self if depth is None else replace(self, shortlist=min(depth, self.num_labels))
+        return side._propose(batch, query_BE, self._most_records(batch), None)  # noqa: SLF001  # itself
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
@@ -51,14 +58,18 @@ class LabelSide:
         If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
         """
         weights_L, most = self.positive_weights_L, self._most_records(batch)
+        positives, ignored = (batch.label_records(), batch.labels), None
+        if self.reads_context:
+            positives, ignored = batch.open_labels(), self._all_pairs(most, *batch.revealed())
         task = ScanTask(
-            positives=self._all_pairs(most, batch.label_records(), batch.labels),
+            positives=self._all_pairs(most, *positives),
             asked=self._all_pairs(most, *batch.asked()),
             weights_Q=self.ranks.gather(_lengthened(batch.weights_B, most)),
             normaliser=normaliser.records,
             sink=sink,
             positive_weights_R=weights_L if weights_L is None else weights_L[self.table.range.as_slice()],
             negatives=partial(self.sampling.weight, step),
+            ignored=ignored,
         )
         return self._propose(batch, query_BE, most, task)
 
@@ -77,8 +88,8 @@ class LabelSide:
         recalled = self._targets(batch, ids_BK).sum()
         if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
             scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
-        borrowed_BS = torch.cat([batch.revealed_BV, ids_BK], dim=1)[:, : None if self.has_cloze else 0]
-        fetched = Fetched.fetch(borrowed_BS, self.num_labels, self.table, self.ranks)
+        shown_BV = batch.revealed_BV[:, : 0 if self.reads_context else None]
+        fetched = self.lend(torch.cat([shown_BV, ids_BK], dim=1)[:, : None if self.has_slots else 0])
         return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
@@ -111,7 +122,7 @@ class LabelSide:
     def _proposal(
         self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched, recalled: Tensor
     ) -> Proposal:
-        num_revealed = batch.revealed_BV.shape[1]
+        num_revealed = 0 if self.reads_context else batch.revealed_BV.shape[1]
         gradient_WBE = self.ranks.exchange(
             found.query_gradient_QE.view(self.ranks.world_size, -1, found.query_gradient_QE.shape[1])
         )
@@ -120,7 +131,11 @@ class LabelSide:
             masked=Slots(ids_BK, fetched.rows[:, num_revealed:], torch.full_like(ids_BK, State.MASK)),
             scores_BK=scores_BK,
             targets_BK=targets_BK,
-            revealed=Slots(batch.revealed_BV, fetched.rows[:, :num_revealed], batch.revealed_states_BV),
+            revealed=Slots(
+                batch.revealed_BV[:, :num_revealed],
+                fetched.rows[:, :num_revealed],
+                batch.revealed_states_BV[:, :num_revealed],
+            ),
             recalled=recalled,
             findable=findable(batch, self.num_labels),
             loss=found.loss,

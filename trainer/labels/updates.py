@@ -54,8 +54,8 @@ class RowUpdates:
         """Finish the step."""
         held, self._cloze = self._cloze, []
         if self._buffer is None:
-            for rows_N, gradient in held:
-                self.optimizer.update(rows_N, gradient, Turn(lr, step, Stage.CLOZE))
+            if held:
+                self.optimizer.update(*_summed(held), Turn(lr, step, Stage.CLOZE))
             return
         for rows, gradient in _touched(self._buffer):
             self.optimizer.update(rows, gradient, Turn(lr, step, Stage.SCAN))
@@ -66,6 +66,21 @@ class RowUpdates:
         self._cloze.clear()
         if self._buffer is not None:
             self._buffer.clear()
+
+
+def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient]:
+    """Sum gradients of rows that were lent more than once: a rule with a state must move a row once."""
+    if len(held) == 1:
+        return held[0]
+    rows_N, where = torch.unique(torch.cat([rows for rows, _ in held]), return_inverse=True)
+    vectors, biases = (
+        torch.cat([getattr(gradient, part) for _, gradient in held]) for part in ("vectors_NE", "biases_N2")
+    )
+    where = where.to(vectors.device)
+    return rows_N, RowGradient(
+        vectors.new_zeros(len(rows_N), vectors.shape[1]).index_add_(0, where, vectors),
+        biases.new_zeros(len(rows_N), 2).index_add_(0, where, biases),
+    )
 
 
 def _touched(buffer: RowGradient) -> Iterator[tuple[Rows, RowGradient]]:

@@ -4,6 +4,7 @@ from .encoder import TextEncoder as TextEncoder
 from .encoder import build_encoder as build_encoder
 from .encoder import encoder_config as encoder_config
 from .encoder import load_encoder as load_encoder
+from .context import LabelContext as LabelContext
 from .flops import ModelFlops as ModelFlops
 from .form import Model as Model
 from .form import build_form as build_form
@@ -13,6 +14,7 @@ from .joint import JointModel as JointModel
 from .label_mask import Clock as Clock
 from .label_mask import LabelMaskModel as LabelMaskModel
 from .label_mask import Text as Text
+from .proposal import LabelPort as LabelPort
 from .proposal import Losses as Losses
 from .proposal import Normaliser as Normaliser
 from .proposal import Proposal as Proposal

@@ -70,18 +70,47 @@ class TextEncoder(nn.Module):
         hidden_BTD = self._run(attention, input_ids=ids_BT, attention_mask=mask_BT.long())
         return hidden_BTD, attention.as_prefix()
 
-    def extend(self, prefix: Prefix, slots_BCI: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
+    def read_with(
+        self, ids_BT: Tensor, mask_BT: Tensor, labels_BCI: Tensor, mask_BC: Tensor
+    ) -> tuple[Tensor, Prefix]:
+        """Encode texts and labels that see each other; returns hidden states [B, T + C, D] and their prefix.
+
+        The last label token is a query slot: it sees all, and nothing sees it. All label tokens stand at one position,
+        as in `extend`. A record without a real label is read as `read` does.
+        """
+        words_BTI = self.word_embeddings(ids_BT)
+        attention = AttentionPass(torch.cat([mask_BT, mask_BC], dim=1), text=ids_BT.shape[1], query_slot=True)
+        text_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device).expand_as(ids_BT) + self._first_position
+        label_BC = self._label_places(mask_BC)
+        types = torch.cat([torch.zeros_like(text_BT), torch.full_like(label_BC, self._slot_type)], dim=1)
+        hidden_BSD = self._run(
+            attention,
+            inputs_embeds=torch.cat([words_BTI, labels_BCI.to(words_BTI)], dim=1),
+            attention_mask=attention.mask_BC.long(),
+            position_ids=torch.cat([text_BT, label_BC], dim=1),
+            token_type_ids=types,
+        )
+        return hidden_BSD, attention.as_prefix()
+
+    def extend(
+        self, prefix: Prefix, slots_BCI: Tensor, mask_BC: Tensor, *, query_slot: bool = False
+    ) -> tuple[Tensor, Prefix]:
         """Encode label slots that see the prefix and each other; returns [B, C, D] and the longer prefix.
+
+        query_slot: the last of them sees all, and nothing sees it.
 
         All slots stand at one position: labels are a set, so permuting them permutes the output. It is the second: an
         encoder makes the token at its first position, be it what it may, a summary of the text. There all slots came
         out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at seven other positions).
         """
-        attention = AttentionPass(mask_BC, prefix)
-        place_BC = torch.full(mask_BC.shape, self._first_position + 1, device=mask_BC.device)
+        attention = AttentionPass(mask_BC, prefix, query_slot=query_slot)
+        place_BC = self._label_places(mask_BC)
         type_BC = torch.full_like(place_BC, self._slot_type)
         hidden_BCD = self._run(attention, inputs_embeds=slots_BCI, position_ids=place_BC, token_type_ids=type_BC)
         return hidden_BCD, attention.as_prefix()
+
+    def _label_places(self, mask_BC: Tensor) -> Tensor:
+        return torch.full(mask_BC.shape, self._first_position + 1, device=mask_BC.device)
 
     def read_joint(self, embeddings_BSI: Tensor, mask_BS: Tensor, labels: int) -> Tensor:
         """Encode one sequence of `labels` label tokens and a text behind them; returns hidden states [B, S, D]."""

@@ -40,11 +40,11 @@ class ModelFlops:
     def of(cls, model: Model, config: Config, num_labels: int) -> "ModelFlops":
         """Look at a model before DeepSpeed takes its parameters apart; costs a forward pass of one token."""
         position, layers = _encoder(model.encoder)
-        query = None if isinstance(model, JointModel) else model.query
+        query, context = (None, None) if isinstance(model, JointModel) else (model.query, model.context)
         return cls(
             position=position,
             pair=2 * layers * model.encoder.width,
-            record=_weights(query) + num_labels * query.project.out_features if query else 0,
+            record=(_weights(query) + num_labels * query.project.out_features if query else 0) + _weights(context),
             slot=_weights(model.slots) + _weights(model.readout),
             masked_token=_weights(model.mlm),
             chunk=None if isinstance(model, JointModel) else config.cloze.chunk,

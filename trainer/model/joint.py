@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from .encoder import TextEncoder
 from .heads import MlmHead
 from .label_mask import Clock
-from .proposal import Losses, Normaliser, Proposal, Propose, Question
+from .proposal import LabelPort, Losses, Normaliser, Proposal, Question
 from .slots import SlotEmbedding, SlotReadout, Slots
 
 LEAST_TEXT = 32  # tokens; what is shorter is hardly read
@@ -36,7 +36,8 @@ class UnreadText:
 class JointModel(nn.Module):
     """Every dense parameter of a run with joint attention; it answers as LabelMaskModel does."""
 
-    has_cloze = True
+    has_slots = True
+    reads_context = False
 
     def __init__(self, encoder: TextEncoder, model: ModelSection, cloze: ClozeSection, mlm: MlmSection) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class JointModel(nn.Module):
         self.readout = SlotReadout(encoder.width, label_width, silent=False)
         self._mlm_weight, self._tokens = mlm.weight, cloze.label_tokens
 
-    def read(self, batch: TextBatch) -> UnreadText:
+    def read(self, batch: TextBatch, _revealed: Slots | None = None) -> UnreadText:
         """Wait for the labels."""
         return UnreadText(batch)
 
@@ -56,12 +57,12 @@ class JointModel(nn.Module):
         return self._answer(text.batch, masked, revealed)[0]
 
     def forward(
-        self, batch: TextBatch, propose: Propose, normaliser: Normaliser, clock: Clock
+        self, batch: TextBatch, labels: LabelPort, normaliser: Normaliser, clock: Clock
     ) -> tuple[Losses, Proposal]:
         """Run one micro-step up to its losses."""
         query_BE = self.read(batch).query_BE
         with clock("scan"):
-            proposal = propose(query_BE)
+            proposal = labels.propose(query_BE)
         with clock("cloze"):
             logits_BL, hidden_BTD = self._answer(batch, proposal.masked, proposal.revealed)
             cloze = Question.of(proposal, batch.weights_B).loss(logits_BL)

@@ -11,10 +11,11 @@ from ..config import ClozeSection, MlmSection, ModelSection
 from ..data import TextBatch
 from ..losses import checkpointed_sum, fused_sum
 from ..telemetry import Phase
+from .context import LabelContext
 from .encoder import TextEncoder
 from .heads import MlmHead, QueryHead
 from .prefix import Prefix
-from .proposal import Losses, Normaliser, Proposal, Propose, Question
+from .proposal import LabelPort, Losses, Normaliser, Proposal, Question
 from .slots import SlotEmbedding, SlotReadout, Slots
 
 Clock = Callable[[Phase], AbstractContextManager[None]]
@@ -22,7 +23,10 @@ Clock = Callable[[Phase], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Text:
-    """Encoded texts: hidden states [B, T, D], the prefix for label slots, and a query each [B, E] for the scan."""
+    """Encoded texts: hidden states [B, T, D], the prefix for label slots, and a query each [B, E] for the scan.
+
+    Where revealed labels were read with the text, prefix and query have seen them.
+    """
 
     hidden_BTD: Tensor
     prefix: Prefix
@@ -41,23 +45,48 @@ class LabelMaskModel(nn.Module):
         super().__init__()
         label_width = model.label_width or encoder.width
         self.encoder = encoder
-        self.query = QueryHead(encoder.width, label_width, model.pooling) if cloze.slots == "shortlist" else None
+        self.query = QueryHead(encoder.width, label_width, model.pooling) if cloze.scans else None
         self.mlm = MlmHead(encoder.width, encoder.word_embeddings) if mlm.weight > 0 else None
-        self.slots = SlotEmbedding(label_width, encoder.embedding_width) if cloze.enabled else None
-        self.readout = SlotReadout(encoder.width, label_width, silent=self.query is not None) if cloze.enabled else None
+        self.context = LabelContext(encoder.width, label_width, encoder.embedding_width) if cloze.reads_context else None
+        self.slots = SlotEmbedding(label_width, encoder.embedding_width) if cloze.has_slots else None
+        silent = self.query is not None
+        self.readout = SlotReadout(encoder.width, label_width, silent=silent) if cloze.has_slots else None
+        self._joint_context = cloze.context == "joint"
         self._chunk, self._fused = cloze.chunk, fused
         self._own_pass, self._mlm_weight = mlm.own_pass, mlm.weight
 
     @property
-    def has_cloze(self) -> bool:
-        """Whether there are label slots; without them this is a plain one-vs-all head."""
+    def has_slots(self) -> bool:
+        """Whether labels have slots of their own; without slots and context this is a plain one-vs-all head."""
         return self.readout is not None
 
-    def read(self, batch: TextBatch) -> Text:
-        """Encode a batch of texts once, for the scan, for every chunk of slots and for MLM."""
+    @property
+    def reads_context(self) -> bool:
+        """Whether known labels are read before the scan."""
+        return self.context is not None
+
+    def read(self, batch: TextBatch, revealed: Slots | None = None) -> Text:
+        """Encode a batch of texts once, for the scan, for every chunk of slots and for MLM.
+
+        revealed: known labels that are read with the texts, or None. A record that reveals nothing is read as it is
+        alone, whatever others of the batch reveal.
+        """
         ids_BT = batch.originals_BT if self._own_pass else batch.ids_BT
-        hidden_BTD, prefix = self.encoder.read(ids_BT, batch.mask_BT)
-        query_BE = self.query(hidden_BTD, batch.mask_BT) if self.query else hidden_BTD.new_empty(len(ids_BT), 0)
+        if self.query is None:
+            hidden_BTD, prefix = self.encoder.read(ids_BT, batch.mask_BT)
+            return Text(hidden_BTD, prefix, hidden_BTD.new_empty(len(ids_BT), 0))
+        if self.context is None or revealed is None or not revealed.ids_BC.shape[1]:
+            hidden_BTD, prefix = self.encoder.read(ids_BT, batch.mask_BT)
+            return Text(hidden_BTD, prefix, self.query(hidden_BTD, batch.mask_BT))
+        labels_BCI, mask_BC = self.context.embed(revealed)
+        if self._joint_context:
+            hidden_BSD, prefix = self.encoder.read_with(ids_BT, batch.mask_BT, labels_BCI, mask_BC)
+            hidden_BTD, slot_BD = hidden_BSD[:, : ids_BT.shape[1]], hidden_BSD[:, -1]
+        else:
+            hidden_BTD, prefix = self.encoder.read(ids_BT, batch.mask_BT)
+            hidden_BCD, prefix = self.encoder.extend(prefix, labels_BCI, mask_BC, query_slot=True)
+            slot_BD = hidden_BCD[:, -1]
+        query_BE = self.query(hidden_BTD, batch.mask_BT) + self.context.read_out(slot_BD, revealed)
         return Text(hidden_BTD, prefix, query_BE)
 
     def fill(self, text: Text, masked: Slots, revealed: Slots) -> Tensor:
@@ -66,13 +95,13 @@ class LabelMaskModel(nn.Module):
         return torch.cat([self._logits(prefix, chunk) for chunk in masked.chunks(self._chunk)], dim=1)
 
     def forward(
-        self, batch: TextBatch, propose: Propose, normaliser: Normaliser, clock: Clock
+        self, batch: TextBatch, labels: LabelPort, normaliser: Normaliser, clock: Clock
     ) -> tuple[Losses, Proposal]:
         """Run one micro-step up to its losses."""
         with clock("text"):
-            text = self.read(batch)
+            text = self.read(batch, labels.lend(batch) if self.reads_context else None)
         with clock("scan"):
-            proposal = propose(text.query_BE.detach())
+            proposal = labels.propose(text.query_BE.detach())
         with clock("cloze"):
             cloze = self._cloze_loss(text, proposal, batch.weights_B)
         with clock("text"):
@@ -80,8 +109,8 @@ class LabelMaskModel(nn.Module):
         return Losses.of(text.query_BE, proposal, cloze, mlm, self._mlm_weight, normaliser), proposal
 
     def _context(self, text: Text, revealed: Slots) -> Prefix:
-        """Lengthen the text's prefix by the revealed slots, if there are any."""
-        if not revealed.ids_BC.shape[1]:
+        """Lengthen the text's prefix by the revealed slots, if there are any and it has not read them already."""
+        if self.reads_context or not revealed.ids_BC.shape[1]:
             return text.prefix
         return self._extend(text.prefix, revealed)[1]
 

@@ -40,10 +40,16 @@ class Prefix:
 
 @dataclass
 class AttentionPass:
-    """One forward pass of the encoder; layers meet it in the order in which they run."""
+    """One forward pass of the encoder; layers meet it in the order in which they run.
+
+    text: how many of its tokens, the first, are a text before label tokens; None: it has one kind of tokens. Labels see
+    all and are seen by all, whatever window a layer has. query_slot: the last token sees all, and only itself sees it.
+    """
 
     mask_BC: Tensor
     prefix: Prefix | None = None
+    text: int | None = None
+    query_slot: bool = False
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
 
@@ -57,8 +63,22 @@ class AttentionPass:
         self.values.append(value)
         return key, value
 
+    def visible(self, given: Tensor | None) -> Tensor | None:
+        """Name the keys that each query may see: bool [B, 1, 1 or C, P + C]; `given`: the layer's own mask."""
+        if self.prefix is None and self.text is None:
+            return given
+        visible_B1CP = self.visible_B11P()
+        if self.text is not None and given is not None:
+            visible_B1CP = visible_B1CP.repeat(1, 1, self.mask_BC.shape[1], 1)
+            visible_B1CP[..., : self.text, : self.text] = given[..., : self.text, : self.text]
+        if self.query_slot:
+            column_P = torch.arange(visible_B1CP.shape[-1], device=visible_B1CP.device)
+            row_C1 = torch.arange(self.mask_BC.shape[1], device=visible_B1CP.device)[:, None]
+            visible_B1CP = visible_B1CP & ((column_P + 1 < len(column_P)) | (row_C1 + 1 == len(row_C1)))
+        return visible_B1CP
+
     def visible_B11P(self) -> Tensor:
-        """Name the keys that every query of this pass may see: the real ones of the prefix and of the pass itself."""
+        """Name the real keys: those of the prefix and of the pass itself."""
         return self.seen_BP()[:, None, None, :]
 
     def seen_BP(self) -> Tensor:
@@ -66,8 +86,11 @@ class AttentionPass:
         return self.mask_BC if self.prefix is None else torch.cat([self.prefix.mask_BP, self.mask_BC], dim=1)
 
     def as_prefix(self) -> Prefix:
-        """Everything this pass saw, for the next pass to look at."""
-        return Prefix(tuple(self.keys), tuple(self.values), self.seen_BP())
+        """Everything this pass saw, for the next pass to look at; a query slot is not looked at."""
+        seen_BP = self.seen_BP()
+        if self.query_slot:
+            seen_BP = torch.cat([seen_BP[:, :-1], torch.zeros_like(seen_BP[:, -1:])], dim=1)
+        return Prefix(tuple(self.keys), tuple(self.values), seen_BP)
 
 
 def kernel(
@@ -95,8 +118,7 @@ def _attend(
     """Attend to the prefix too; a pass that has one makes its own mask, as a local window must not hide the text."""
     if attention_pass is not None:
         key, value = attention_pass.meet(key, value)
-        if attention_pass.prefix is not None:
-            attention_mask = attention_pass.visible_B11P()
+        attention_mask = attention_pass.visible(attention_mask)
     return kernel(module, query, key, value, attention_mask, **options)
 
 

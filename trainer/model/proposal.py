@@ -1,10 +1,11 @@
 """What passes between the model and the label side in a micro-step: candidates one way, losses the other."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from torch import Tensor
 
+from ..data import TextBatch
 from ..losses import slot_loss
 from .slots import Slots
 
@@ -30,8 +31,29 @@ class Proposal:
     weights_BK: Tensor | None = None
 
 
-# Scans all labels for the queries it is given; the queries of a model without a scan are [B, 0].
-Propose = Callable[[Tensor], Proposal]
+    def first(self, k: int) -> "Proposal":
+        """Keep the first k candidates; what was learnt on the way stays."""
+        if self.scores_BK.shape[1] <= k:
+            return self
+        return replace(
+            self,
+            masked=self.masked.first(k),
+            scores_BK=self.scores_BK[:, :k],
+            targets_BK=self.targets_BK[:, :k],
+            weights_BK=None if self.weights_BK is None else self.weights_BK[:, :k],
+        )
+
+
+class LabelPort(Protocol):
+    """What a model asks of the label side in a micro-step."""
+
+    def lend(self, batch: TextBatch) -> Slots:
+        """Bring the rows of the labels that a batch reveals. A collective."""
+        ...
+
+    def propose(self, query_BE: Tensor) -> Proposal:
+        """Scan all labels for these queries, which are [B, 0] in a model without a scan. A collective."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ class Slots:
         """The labels' bias in the cloze."""
         return self.rows_BCX[..., -1]
 
+    def first(self, k: int) -> "Slots":
+        """Keep the first k slots."""
+        return Slots(self.ids_BC[:, :k], self.rows_BCX[:, :k], self.states_BC[:, :k])
+
     def chunks(self, size: int) -> "list[Slots]":
         """Cut along the slots; the last chunk may be shorter."""
         parts = (tensor.split(size, dim=1) for tensor in (self.ids_BC, self.rows_BCX, self.states_BC))

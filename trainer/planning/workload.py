@@ -63,7 +63,7 @@ class Workload:
     @property
     def scans(self) -> bool:
         """Whether there is a scan; else all labels have slots."""
-        return self.config.cloze.slots == "shortlist"
+        return self.config.cloze.scans
 
     @property
     def is_joint(self) -> bool:

@@ -83,12 +83,12 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
         (["data.train_split=dev"], "data.train_split: label counts are those of the split 'train': leave it out"),
         (
             ["cloze.slots=all", "cloze.inject=2"],
-            "cloze.inject = 2: with cloze.slots = 'all' every label has a slot: use 0",
+            "cloze.inject = 2: adds to the slots of a shortlist: set cloze.slots = 'shortlist' or use 0",
         ),
         (["cloze.label_tokens=3"], "cloze.label_tokens = 3: only joint attention has room for them"),
         (
             ["cloze.slots=all", "cloze.enabled=false"],
-            "cloze.slots = 'all': without a cloze the scan must find the labels: use 'shortlist'",
+            "cloze.slots = 'all': cloze.enabled = false is a plain head over a scan: leave it out",
         ),
         (
             ["cloze.driver=fused", "train.zero_stage=3"],

@@ -58,20 +58,25 @@ def train_plainly(config: Config) -> Result:
 def _losses(
     model: Model, rows_LX: Tensor, trained_L: Tensor, all_slots: Sequence[int], batch: TextBatch, config: Config
 ) -> dict[str, Tensor]:
+    revealed = _slots(batch.revealed_BV, rows_LX, batch.revealed_states_BV)
     with _precision(config):
-        text = model.read(batch)
+        text = model.read(batch, revealed if config.cloze.reads_context else None)
     targets_BL = torch.zeros(len(batch.weights_B), len(rows_LX))
     targets_BL[batch.label_records(), batch.labels] = 1
-    if config.cloze.slots == "shortlist":
+    if config.cloze.scans:
         logits_BL = text.query_BE.float() @ rows_LX[:, :-2].T + rows_LX[:, -2]
         scan_BL = binary_cross_entropy_with_logits(logits_BL, targets_BL, reduction="none") * trained_L
+        if config.cloze.reads_context:
+            scan_BL = scan_BL * ~_is_revealed(batch, len(rows_LX))
         ids_BK = _shortlists(logits_BL, batch.revealed_BV, config.cloze.shortlist)
     else:
         logits_BL = scan_BL = torch.zeros_like(targets_BL)
         ids_BK = _all_but(batch.revealed_BV, all_slots)
     with _precision(config):
-        cloze_BK = model.fill(text, _slots(ids_BK, rows_LX, 0), _slots(batch.revealed_BV, rows_LX, 1))
         mlm = _mlm_loss(model, text.hidden_BTD, batch)
+        if not config.cloze.has_slots:
+            return {"scan": scan_BL.sum() / len(ids_BK), "cloze": torch.zeros(()), "mlm": mlm}
+        cloze_BK = model.fill(text, _slots(ids_BK, rows_LX, torch.zeros_like(ids_BK)), revealed)
     logits_BK, targets_BK = (tensor_BL.detach().gather(1, ids_BK.clamp(min=0)) for tensor_BL in (logits_BL, targets_BL))
     cloze_BK = binary_cross_entropy_with_logits(logits_BK + cloze_BK, targets_BK, reduction="none") * (ids_BK >= 0)
     return {"scan": scan_BL.sum() / len(ids_BK), "cloze": cloze_BK.sum() / len(ids_BK), "mlm": mlm}
@@ -101,8 +106,13 @@ def _all_but(revealed_BV: Tensor, all_slots: Sequence[int]) -> Tensor:
     )
 
 
-def _slots(ids_BC: Tensor, rows_LX: Tensor, state: int) -> Slots:
-    return Slots(ids_BC, rows_LX[ids_BC], torch.full_like(ids_BC, state))
+def _is_revealed(batch: TextBatch, num_labels: int) -> Tensor:
+    known_BL = torch.zeros(len(batch.weights_B), num_labels + 1, dtype=torch.bool)
+    return known_BL.scatter(1, batch.revealed_BV % (num_labels + 1), value=True)[:, :-1]  # -1 is behind the last
+
+
+def _slots(ids_BC: Tensor, rows_LX: Tensor, states_BC: Tensor) -> Slots:
+    return Slots(ids_BC, rows_LX[ids_BC], states_BC)
 
 
 def _whole_batches(config: Config, dataset: Dataset) -> Iterator[TextBatch]:

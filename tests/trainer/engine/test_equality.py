@@ -26,6 +26,13 @@ ROUNDING = 3 * 2**-24
 
 pytestmark = pytest.mark.ranks
 
+CONTEXT = {"slots": "none", "shown_no": 1.0, "nearly_all": 0.3, "without_text": 0.3, "flip": 0.1}
+FORMS = {
+    "joint": CONTEXT | {"context": "joint"},
+    "prefix": CONTEXT | {"context": "prefix"},
+    "joint and slots": CONTEXT | {"context": "joint", "slots": "shortlist"},
+}
+
 
 def train(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     parts = Parts.build(config, ranks)
@@ -116,6 +123,8 @@ def test_three_steps_are_those_of_one_plain_graph(
     [
         pytest.param({"labels": {"buffer_gradients": False}}, id="fused row updates"),
         pytest.param({"cloze": {"enabled": False}}, id="scan and MLM alone"),
+        pytest.param({"cloze": CONTEXT | {"denied": 0.5, "context": "joint"}}, id="denied labels"),
+        pytest.param({"cloze": CONTEXT | {"denied": 0.5, "context": "prefix"}}, id="denied labels behind the text"),
         pytest.param({"mlm": {"weight": 0.0}}, id="no MLM"),
         pytest.param({"mlm": {"own_pass": True}}, id="MLM in a pass of its own"),
         pytest.param({"mlm": {"until": 0.4}}, id="MLM for one step of three"),
@@ -133,6 +142,41 @@ def test_two_ranks_train_as_one_does_in_every_form(
     ((alone, _),) = on_ranks(train, 1, tiny_config(tiny_dataset, tiny_encoder, **sections))
     for together, _ in on_ranks(train, 2, tiny_config(tiny_dataset, tiny_encoder, train={"zero_stage": 2}, **sections)):
         assert_equal_training(together, alone, before)
+
+
+@pytest.mark.parametrize(
+    ("form", "stage", "world_size", "accumulation", "driver"),
+    [
+        ("joint", 0, 1, 1, "fused"),
+        ("joint", 1, 2, 1, "fused"),
+        ("joint", 2, 2, 2, "fused"),
+        ("joint", 3, 2, 2, "checkpointed"),
+        ("prefix", 0, 2, 1, "fused"),
+        ("prefix", 1, 1, 2, "fused"),
+        ("prefix", 2, 2, 1, "fused"),
+        ("prefix", 3, 2, 1, "checkpointed"),
+        ("joint and slots", 2, 2, 1, "fused"),
+        ("joint and slots", 3, 1, 2, "checkpointed"),
+    ],
+)
+def test_three_steps_with_context_are_those_of_one_plain_graph(
+    on_ranks: OnRanks,
+    tiny_dataset: Path,
+    tiny_encoder: Path,
+    form: str,
+    stage: int,
+    world_size: int,
+    accumulation: int,
+    driver: str,
+) -> None:
+    train_section = {"zero_stage": stage, "micro_batch": 16 // world_size // accumulation}
+    sections: dict[str, Any] = {"cloze": FORMS[form] | {"driver": driver}, "train": train_section}
+    config = tiny_config(tiny_dataset, tiny_encoder, **sections)
+    wanted = train_plainly(config)
+    for after, losses in on_ranks(train, world_size, config):
+        assert_equal_training(after, wanted.after, wanted.before)
+        for step, terms in zip(losses, wanted.losses, strict=True):
+            assert step == pytest.approx(terms | {"total": step["total"]}, rel=1e-5)
 
 
 def train_with_budget(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[StepReport], list[list[int]]]:

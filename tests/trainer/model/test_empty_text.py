@@ -64,4 +64,4 @@ def test_an_empty_text_is_read_alike_in_any_batch(tmp_path: Path, family: str, p
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 def test_an_encoder_with_real_weights_reads_an_empty_text(tokenizer_folder: Path, pooling: Pooling) -> None:
     settings = ModelSection(encoder=tokenizer_folder, pooling=pooling, label_width=12)
-    check(LabelMaskModel(load_encoder(settings), settings, ClozeSection(), MlmSection(weight=0.5)))
+    check(LabelMaskModel(load_encoder(settings), settings, ClozeSection(slots="shortlist"), MlmSection(weight=0.5)))

@@ -56,9 +56,8 @@ def tiny_model(
     """Save a tiny encoder to `folder` and build the dense part of a run from there."""
     tiny_encoder(family).save_pretrained(folder)
     settings = ModelSection.model_validate({"encoder": folder, "label_width": LABEL_WIDTH} | model)
-    return LabelMaskModel(
-        load_encoder(settings), settings, ClozeSection.model_validate(cloze or {}), MlmSection(weight=mlm)
-    )
+    chosen = ClozeSection.model_validate({"slots": "shortlist", "context": "none"} | (cloze or {}))
+    return LabelMaskModel(load_encoder(settings), settings, chosen, MlmSection(weight=mlm))
 
 
 def some_texts() -> TextBatch:

@@ -52,7 +52,7 @@ def run_config(**sections: dict[str, Any]) -> Config:
     plain: dict[str, dict[str, Any]] = {
         "model": {"max_tokens": 128, "label_width": None},
         "labels": {"chunk": 8192, "buffer_gradients": False, "optimizer": "adam"},
-        "cloze": {"shortlist": 32, "chunk": 64},
+        "cloze": {"slots": "shortlist", "context": "none", "shortlist": 32, "chunk": 64},
         "mlm": {"probability": 0.15},
         "train": {"global_batch": 1024, "micro_batch": 256, "zero_stage": 1},
     }
