@@ -2,9 +2,13 @@
 
 from .answers import Answers as Answers
 from .answers import ask as ask
+from .channels import CHANNELS as CHANNELS
+from .channels import Channels as Channels
 from .evaluator import Evaluator as Evaluator
 from .evaluator import Ranked as Ranked
 from .evaluator import Ranker as Ranker
+from .fusion import ChannelWeights as ChannelWeights
+from .fusion import Fusion as Fusion
 from .judgement import Judge as Judge
 from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
