@@ -9,6 +9,8 @@ from .evaluator import Ranked as Ranked
 from .evaluator import Ranker as Ranker
 from .fusion import ChannelWeights as ChannelWeights
 from .fusion import Fusion as Fusion
+from .fusion_fit import FusionFit as FusionFit
+from .fusion_fit import fit_fusion as fit_fusion
 from .judgement import Judge as Judge
 from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
