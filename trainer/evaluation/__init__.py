@@ -11,6 +11,9 @@ from .fusion import ChannelWeights as ChannelWeights
 from .fusion import Fusion as Fusion
 from .fusion_fit import FusionFit as FusionFit
 from .fusion_fit import fit_fusion as fit_fusion
+from .given import best_false as best_false
+from .given import drawn_labels as drawn_labels
+from .given import rest_of as rest_of
 from .judgement import Judge as Judge
 from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
