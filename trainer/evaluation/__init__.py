@@ -2,9 +2,18 @@
 
 from .answers import Answers as Answers
 from .answers import ask as ask
+from .channels import CHANNELS as CHANNELS
+from .channels import Channels as Channels
 from .evaluator import Evaluator as Evaluator
 from .evaluator import Ranked as Ranked
 from .evaluator import Ranker as Ranker
+from .fusion import ChannelWeights as ChannelWeights
+from .fusion import Fusion as Fusion
+from .fusion_fit import FusionFit as FusionFit
+from .fusion_fit import fit_fusion as fit_fusion
+from .given import best_false as best_false
+from .given import drawn_labels as drawn_labels
+from .given import rest_of as rest_of
 from .judgement import Judge as Judge
 from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
