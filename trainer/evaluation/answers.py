@@ -1,12 +1,14 @@
 """What a ranker answers for records, beside what is true of them: the form in which answers are judged."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sharding import LabelFilter, RecordBatch
 
-from .evaluator import Ranker
+from .evaluator import Ranked
 from .ranking import Bools, Ints, candidate_hits, record_of_value
 
 
@@ -36,10 +38,18 @@ class Answers:
         found_N = (chosen_NK & self.hits_NK(num_labels)).sum(axis=1)
         return (found_N == np.diff(self.offsets)) & (found_N == chosen_NK.sum(axis=1))
 
-    def among(self, chosen_L: Bools) -> "Answers":
+    def take(self, places: Ints) -> "Answers":
+        """Choose records by their places."""
+        counts_N = np.diff(self.offsets)
+        labels = [self.labels[self.offsets[place] : self.offsets[place + 1]] for place in places.tolist()]
+        chosen = np.concatenate([self.labels[:0], *labels])
+        return Answers(self.ids_NK[places], self.scores_NK[places], chosen, _offsets(counts_N[places]))
+
+    def among(self, chosen_L: Bools, *, all_records: bool = False) -> "Answers":
         """Answer the same in a smaller label space: other labels are neither truth nor candidates.
 
-        What stands behind a candidate that leaves moves up. Records that are left without a true label leave too.
+        What stands behind a candidate that leaves moves up. Records that are left without a true label leave too,
+        unless `all_records` are wanted.
         """
         is_true = chosen_L[self.labels]
         counts_N = np.bincount(record_of_value(self.offsets)[is_true], minlength=len(self.ids_NK))
@@ -47,20 +57,35 @@ class Answers:
         order_NK = np.argsort(~stays_NK, axis=1, kind="stable")
         ids_NK = np.take_along_axis(np.where(stays_NK, self.ids_NK, -1), order_NK, axis=1)
         scores_NK = np.take_along_axis(self.scores_NK, order_NK, axis=1)
-        kept_N = counts_N > 0
+        kept_N = (counts_N > 0) | all_records
         return Answers(ids_NK[kept_N], scores_NK[kept_N], self.labels[is_true], _offsets(counts_N[kept_N]))
 
 
-def ask(ranker: Ranker, records: RecordBatch) -> dict[str, Answers]:
+class Answering(Protocol):
+    """Whatever ranks the labels of records: a model's own ranker, or one that fuses channels."""
+
+    @property
+    def barred(self) -> LabelFilter | None:
+        """Labels that are no candidates of a record."""
+        ...
+
+    def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
+        """Rank one batch; the last ranking is the answer. A collective."""
+        ...
+
+
+def ask(
+    ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()
+) -> dict[str, Answers]:
     """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective.
 
-    What the ranker bars from a record is not true of it either.
+    given: see Ranker. What the ranker bars from a record is not true of it either.
     """
     real = int(records.weights.sum())
     truth = _truth(records.slice(0, real), ranker.barred)
     return {
         name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], *truth)
-        for name, ranked in ranker.rank(records).items()
+        for name, ranked in ranker.rank(records, given).items()
     }
 
 

@@ -1,7 +1,8 @@
 """Rank the labels of records with the model as it is: read, scan, and perhaps ask again."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -17,6 +18,7 @@ from ..data import State, TextBatch
 from ..distributed import Ranks
 from ..errors import ConfigError
 from ..labels import Labels
+from ..labels.table import SCAN_BIAS
 from ..model import Model, Proposal, Slots
 from .ranking import RankingSums, ranking_sums
 from .refinement import mask_predict, reread
@@ -58,6 +60,12 @@ class Ranker:
         the others and never candidates. Raises ConfigError if that, or `refine`, is asked of a model that reads no
         labels, or if more are given than are read with a text.
         """
+        with self.asking(records, given) as batch:
+            return self._rank(batch)
+
+    @contextmanager
+    def asking(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> Iterator[TextBatch]:
+        """Lend a batch on the device, with what is given and barred, and the model without dropout and gradients."""
         self._check(given)
         batch = self.collate(records)
         if any(given):
@@ -66,10 +74,11 @@ class Ranker:
             batch = batch.barring(self.barred.of(records.table["id"].to_pylist()))
         was_training = self.model.training
         self.model.eval()
-        with torch.no_grad():
-            rankings = self._rank(batch.to(self.device))
-        self.model.train(was_training)
-        return rankings
+        try:
+            with torch.no_grad():
+                yield batch.to(self.device)
+        finally:
+            self.model.train(was_training)
 
     def _check(self, given: Sequence[Mapping[int, bool]]) -> None:
         if (any(given) or self.refine) and not self.reads_labels:
@@ -84,20 +93,29 @@ class Ranker:
         return self.model.reads_context or self.model.has_slots
 
     def _rank(self, batch: TextBatch) -> dict[str, Ranked]:
-        text, proposal = self._propose(batch)
+        text, proposal = self.propose(batch)
         ids_BK, rankings = proposal.masked.ids_BC, {}
         if self.labels.scans:
             rankings["scan"] = ids_BK, proposal.scores_BK
         if self.refine and self.model.reads_context:
-            rankings["refined"] = reread(
-                partial(self._answer, batch), (ids_BK, proposal.scores_BK), self.refine, self.threshold, self._room(batch)
-            )
+            rankings["refined"] = self.refined(batch, proposal)
         if self.model.has_slots:
             name = "scan+cloze" if self.labels.scans else "cloze"
             rankings[name] = ids_BK, self._slot_scores(text, proposal)
         return {name: self._best(*answer) for name, answer in rankings.items()}
 
-    def _propose(self, batch: TextBatch) -> tuple[Any, Proposal]:
+    def refined(self, batch: TextBatch, proposal: Proposal) -> tuple[Tensor, Tensor]:
+        """Read again with the surest answers shown, and scan again: ids and scores [B, K], best first."""
+        first, room = (proposal.masked.ids_BC, proposal.scores_BK), max(self.max_context - batch.revealed_BV.shape[1], 0)
+        return reread(partial(self._answer, batch), first, self.refine, self.threshold, room)
+
+    def logits(self, query_BE: Tensor, ids_BK: Tensor) -> Tensor:
+        """Score chosen labels as the scan does: logits [B, K], -inf for -1. A collective."""
+        rows_BKX = self.labels.lend(ids_BK).rows
+        logits_BK = torch.einsum("be,bke->bk", query_BE.to(rows_BKX), rows_BKX[..., :-2]) + rows_BKX[..., SCAN_BIAS - 2]
+        return logits_BK.masked_fill(ids_BK < 0, -torch.inf)
+
+    def propose(self, batch: TextBatch) -> tuple[Any, Proposal]:
         """Read texts with what is revealed, and scan; what one form of the model reads, only that form can fill."""
         revealed = None
         if self.model.reads_context:
@@ -108,11 +126,8 @@ class Ranker:
 
     def _answer(self, batch: TextBatch, shown_BN: Tensor) -> tuple[Tensor, Tensor]:
         """Scan again with further labels shown as YES: ids and scores [B, K]."""
-        proposal = self._propose(batch.revealing_too(shown_BN, State.YES))[1]
+        proposal = self.propose(batch.revealing_too(shown_BN, State.YES))[1]
         return proposal.masked.ids_BC, proposal.scores_BK
-
-    def _room(self, batch: TextBatch) -> int:
-        return max(self.max_context - batch.revealed_BV.shape[1], 0)
 
     def _slot_scores(self, text: Any, proposal: Proposal) -> Tensor:
         """Add what the slots say of the shortlist to the scan's logits; labels behind it keep theirs."""

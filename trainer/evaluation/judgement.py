@@ -12,8 +12,7 @@ import torch
 from sharding import RecordBatch
 
 from ..distributed import Ranks
-from .answers import Answers, ask
-from .evaluator import Ranker
+from .answers import Answering, Answers, ask
 from .label_counts import LabelCounts
 from .ranking import KS, Bools, Floats, Ints, RankingSums, inverse_propensity, ranking_sums
 from .tail import BandRecall, by_band
@@ -37,7 +36,7 @@ class Judge:
     that other labels are neither truth nor candidates, and records without such a label do not count.
     """
 
-    ranker: Ranker
+    ranker: Answering
     training_records_L: Ints
     train_records: int
     ranks: Ranks

@@ -1,0 +1,127 @@
+"""What labels that are known beforehand are worth to a model: the protocols of given.py, run on a split.
+
+Two true labels of each record that has more than two are drawn; none, one or two of them are given, and the others are
+judged. A rejected suggestion: each record's best false label is given as NO, against merely leaving it out.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sharding import RecordBatch
+
+from ..distributed import Ranks
+from .answers import Answers, Answering, ask
+from .given import DRAWN, best_false, drawn_labels, rest_of
+from .judgement import Scored
+from .label_counts import f1
+from .ranking import Bools, Floats
+
+DEPTHS = (5, 64)  # of recall
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How well the labels that were not drawn are found with so many of the drawn ones given, as shares of 1.
+
+    precision: P@1. recalls: R@k for k of DEPTHS, of the k labels at most that so many places can hold. micro_f1: at the threshold that is best on dev with none given.
+    """
+
+    given: int
+    records: int
+    precision: float
+    recalls: tuple[float, ...]
+    micro_f1: float
+
+
+@dataclass(frozen=True)
+class Denial:
+    """P@1 of the next suggestion once the best false one was given as NO, and once it was merely left out."""
+
+    records: int
+    denied: float
+    removed: float
+
+
+@dataclass(frozen=True)
+class PartialAnnotation:
+    """Runs the protocols with a ranker; a draw depends on the seed and a record's id alone.
+
+    Records need their `id`. seen_L: labels with a training record; others are neither truth nor candidate. All ranks
+    take part, each with its share of the records.
+    """
+
+    ranker: Answering
+    seen_L: Bools
+    ranks: Ranks
+    seed: int = 0
+
+    def threshold(self, batches: Iterable[RecordBatch]) -> float:
+        """Tune: the score at which predictions of the labels that were not drawn have the best micro-F1, none given."""
+        scored = Scored()
+        for (answers,) in self._rests(batches, [0]):
+            scored.add(answers, len(self.seen_L))
+        return scored.best_threshold(self.ranks)
+
+    def worth(self, batches: Iterable[RecordBatch], most: int, threshold: float) -> list[Worth]:
+        """Judge with 0 to `most` of the drawn labels given, at most 2. A collective."""
+        numbers = range(min(most, DRAWN) + 1)
+        sums = np.zeros((len(numbers), 5 + len(DEPTHS)))
+        for rests in self._rests(batches, numbers):
+            for row, answers in zip(sums, rests, strict=True):
+                row += self._sums(answers, threshold)
+        totals = self.ranks.sum(torch.from_numpy(sums)).numpy()
+        return [_worth(given, row) for given, row in zip(numbers, totals, strict=True)]
+
+    def denial(self, batches: Iterable[RecordBatch]) -> Denial:
+        """Judge the suggestion behind each record's best false one. A collective."""
+        sums = np.zeros(3)
+        for records in batches:
+            alone = self._ask(records, ())
+            false_N = best_false(alone, len(self.seen_L))
+            denied = self._ask(records, [{int(label): False} if label >= 0 else {} for label in false_N])
+            counted_N = (false_N >= 0) & (np.diff(alone.offsets) > 0)
+            hits = [
+                rest_of(answers, false_N[:, None]).hits_NK(len(self.seen_L))[counted_N, :1].sum()
+                for answers in (denied, alone)
+            ]
+            sums += [counted_N.sum(), *hits]
+        records_, denied_, removed_ = self.ranks.sum(torch.from_numpy(sums)).tolist()
+        return Denial(int(records_), *(hits / max(records_, 1) for hits in (denied_, removed_)))
+
+    def _rests(self, batches: Iterable[RecordBatch], numbers: Sequence[int]) -> Iterator[list[Answers]]:
+        """Answer each batch with so many labels given: about its records with more than two labels, the others' rest."""
+        for records in batches:
+            real = int(records.weights.sum())
+            labels, offsets = records.slice(0, real).ragged("labels")
+            names = records.table["id"].to_pylist()[:real]
+            kept, drawn_N2 = drawn_labels(names, labels, offsets, self.seed, self.seen_L)
+            rests = []
+            for number in numbers:
+                given: list[dict[int, bool]] = [{} for _ in range(real)]
+                for place, drawn in zip(kept, drawn_N2[:, :number].tolist(), strict=True):
+                    given[place] = dict.fromkeys(drawn, True)
+                rests.append(rest_of(self._ask(records, given if number else ()).take(kept), drawn_N2))
+            yield rests
+
+    def _ask(self, records: RecordBatch, given: Sequence[Mapping[int, bool]]) -> Answers:
+        """Take the model's answer, in the space of the labels that training has seen."""
+        padded = [*given, *({} for _ in range(len(records.weights) - len(given)))] if given else given
+        *_, answers = ask(self.ranker, records, padded).values()
+        return answers.among(self.seen_L, all_records=True)
+
+    def _sums(self, answers: Answers, threshold: float) -> Floats:
+        hits_NK, counts_N = answers.hits_NK(len(self.seen_L)), np.diff(answers.offsets)
+        above_NK = answers.above_NK(threshold)
+        recalls = [(hits_NK[:, :k].sum(axis=1) / counts_N.clip(1, k)).sum() for k in DEPTHS]
+        micro = [(above_NK & hits_NK).sum(), above_NK.sum(), counts_N.sum()]
+        return np.array([len(counts_N), hits_NK[:, :1].sum(), *micro, *recalls], dtype=np.float64)
+
+
+def _worth(given: int, row: Floats) -> Worth:
+    records, hits, found, predicted, true, *recalls = row.tolist()
+    total = max(records, 1)
+    micro = float(f1(np.float64(found), np.float64(predicted), np.float64(true)))
+    return Worth(given, int(records), hits / total, tuple(recall / total for recall in recalls), micro)
