@@ -67,6 +67,11 @@ class RunFolder:
         return self.path / "model" / "tokenizer"
 
     @property
+    def tuned(self) -> Path:
+        """What `lmmtc tune` has chosen on dev."""
+        return self.path / "tuned.json"
+
+    @property
     def has_begun(self) -> bool:
         """Whether this is the folder of a run: its configuration is written before its first step."""
         return (self.path / "config.json").is_file()

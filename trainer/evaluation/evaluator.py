@@ -61,7 +61,7 @@ class Ranker:
         labels, or if more are given than are read with a text.
         """
         with self.asking(records, given) as batch:
-            return self._rank(batch)
+            return self.rankings(batch, *self.propose(batch))
 
     @contextmanager
     def asking(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> Iterator[TextBatch]:
@@ -92,8 +92,8 @@ class Ranker:
         """Whether known labels change its answers."""
         return self.model.reads_context or self.model.has_slots
 
-    def _rank(self, batch: TextBatch) -> dict[str, Ranked]:
-        text, proposal = self.propose(batch)
+    def rankings(self, batch: TextBatch, text: Any, proposal: Proposal) -> dict[str, Ranked]:
+        """Order the candidates of a proposal in every way that the model has."""
         ids_BK, rankings = proposal.masked.ids_BC, {}
         if self.labels.scans:
             rankings["scan"] = ids_BK, proposal.scores_BK

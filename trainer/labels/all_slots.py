@@ -55,6 +55,11 @@ class AllSlots:
         """Do the same: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)
 
+    @property
+    def num_labels(self) -> int:
+        """Count all labels."""
+        return len(self.plan)
+
     @cached_property
     def _labels_L(self) -> Tensor:
         """The label of each slot."""
