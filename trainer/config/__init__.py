@@ -7,6 +7,7 @@ from .loading import check_config as check_config
 from .loading import load_config as load_config
 from .loading import read_toml as read_toml
 from .loading import validated as validated
+from .neighbours import NeighboursSection as NeighboursSection
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
 from .schema import CheckpointSection as CheckpointSection
 from .schema import ClozeSection as ClozeSection
@@ -14,4 +15,4 @@ from .schema import Config as Config
 from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection
 from .schema import ModelSection as ModelSection
-from .schema import Section as Section
+from .section import Section as Section

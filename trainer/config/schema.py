@@ -3,24 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sharding import TRAIN, Kind
 
 from .address import bucket_address
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+from .neighbours import NeighboursSection
+from .section import NonNegative, Positive, Rate, Section, Share
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
-
-
-class Section(BaseModel):
-    """A table of the TOML file: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class RunSection(Section):
@@ -284,6 +275,7 @@ class Config(Section):
     train: TrainSection
     checkpoint: CheckpointSection = CheckpointSection()
     evaluation: EvaluationSection = EvaluationSection()
+    neighbours: NeighboursSection = NeighboursSection()
     telemetry: TelemetrySection = TelemetrySection()
 
     @model_validator(mode="after")
