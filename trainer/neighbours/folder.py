@@ -23,6 +23,8 @@ from .meta import META, Block, IndexMeta, remedy
 from .records import SCHEMA
 from .terms import Matrix, matrix_of
 
+_PARTS = ("records-", "dense-", "sparse-", "statistics-")  # with a dot in front while they are written
+
 
 @dataclass(frozen=True)
 class BlockContent:
@@ -82,7 +84,7 @@ class IndexFolder:
     def sweep(self, meta: IndexMeta) -> None:
         """Delete what `meta` does not name: what a change that was killed has left, or what was removed."""
         for path in self.path.iterdir():
-            if path.name not in _names(meta):
+            if path.name.lstrip(".").startswith(_PARTS) and path.name not in _names(meta):
                 path.unlink(missing_ok=True)
         sync(self.path)
 
@@ -144,7 +146,8 @@ class IndexFolder:
     def _rows(self, block: Block) -> pa.RecordBatch:
         name = f"{block.name('records')}.arrow"
         try:
-            rows = pa.ipc.open_file(pa.memory_map(str(self.path / name))).get_batch(0)
+            with pa.memory_map(str(self.path / name)) as file:  # what is mapped needs no open file
+                rows = pa.ipc.open_file(file.read_buffer()).get_batch(0)
             for column in rows.columns:
                 column.validate(full=True)  # an offset out of its column would end the process
         except (OSError, ValueError, pa.ArrowException) as error:

@@ -137,10 +137,13 @@ def test_many_changes_come_to_what_one_would(model: TrainedModel, folder: Path) 
 def test_what_a_killed_change_has_left_goes_with_the_next(model: TrainedModel, folder: Path) -> None:
     before, meta = kept(folder, model), (folder / "meta.json").read_text()
     remove_records(folder, ids_of(folder)[:1])
-    (folder / "records-000009-0000000000-0000000001.arrow").write_bytes(b"half a file")
+    left = [folder / f"{dot}records-000009-0000000000-0000000001.arrow" for dot in ("", ".")]
+    for path in (*left, folder / "notes.txt"):
+        path.write_bytes(b"half a file")
     assert load(folder, model).meta.records == 59
     add_records(folder, model, where(NEW[:1]))
-    assert not (folder / "records-000009-0000000000-0000000001.arrow").exists()
+    assert not any(path.exists() for path in left)
+    assert (folder / "notes.txt").exists()  # nobody's business
     assert meta != (folder / "meta.json").read_text()
     assert len(before.keys() & kept(folder, model).keys()) == 59
 
