@@ -9,6 +9,7 @@ import typer
 
 from .data_cli import app as data
 from .identity import EXIT_CODE, check_identity
+from .index_cli import app as index
 
 app = typer.Typer(
     name="lmmtc",
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data)
+app.add_typer(index)
 checkpoint = typer.Typer(help="Look at what a run has saved.", no_args_is_help=True)
 app.add_typer(checkpoint, name="checkpoint")
 

@@ -30,7 +30,7 @@ A multi-label text classifier with {labels:,} labels, exported by `lmmtc export`
 | `labels.parquet` | `id` (the label's row), `name`, `text`, `training_records` |
 | `heads.safetensors` | query head, slot embedding, read-out and MLM head, as far as the model has them |
 
-{scores}"""
+{scores}{neighbours}"""
 
 SCAN = """## Scores of all labels
 
@@ -61,6 +61,13 @@ NO_SCAN = """## Scores
 This model has no scan: a label is scored in a slot that stands beside the text, which takes `lmmtc predict`.
 """
 
+NEIGHBOURS = """
+## Neighbour index
+
+The run has a neighbour index of its training records, and `lmmtc predict` may use it. It is not here: it would give
+away keys, labels and hashes of the texts of those records.
+"""
+
 
 def export(model: TrainedModel, run: RunFolder, out: Path) -> None:
     """Write the folder `out`, complete or not at all; DataError if there are files in it already."""
@@ -72,7 +79,7 @@ def export(model: TrainedModel, run: RunFolder, out: Path) -> None:
         save_file(heads(dense), folder / "heads.safetensors")
         pq.write_table(label_table(model.vocabulary), folder / "labels.parquet")
         about = folder / "README.md"
-        about.write_text(readme(model, run.path.resolve().name), encoding="utf-8")
+        about.write_text(readme(model, run), encoding="utf-8")
         for file in folder.glob("*.safetensors"):
             shutil.copymode(about, file)  # safetensors lets nobody but the owner read it
 
@@ -102,10 +109,16 @@ def label_table(vocabulary: Vocabulary) -> pa.Table:
     return pa.table(columns | {"training_records": vocabulary.counts})
 
 
-def readme(model: TrainedModel, name: str) -> str:
-    """Say what the files are and, where there is a scan, how to score a text with them."""
+def readme(model: TrainedModel, run: RunFolder) -> str:
+    """Say what the files are, what is not there and, where there is a scan, how to score a text with them."""
     scores = _scan_scores(model.config.model) if model.ranker.labels.scans else NO_SCAN
-    return README.format(name=name, labels=len(model.vocabulary), step=model.step, scores=scores)
+    return README.format(
+        name=run.path.resolve().name,
+        labels=len(model.vocabulary),
+        step=model.step,
+        scores=scores,
+        neighbours=NEIGHBOURS if run.neighbours.is_dir() else "",
+    )
 
 
 def _scan_scores(settings: ModelSection) -> str:

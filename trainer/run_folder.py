@@ -1,7 +1,7 @@
 """What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
 
 RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
-RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/
+RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/  RUN/neighbours/
 """
 
 import filecmp
@@ -41,6 +41,11 @@ class RunFolder:
     def records(self) -> Path:
         """Which records were read, where `run.record_log` asks for that."""
         return self.path / "records"
+
+    @property
+    def neighbours(self) -> Path:
+        """The memory of training records, where `lmmtc index` has built one."""
+        return self.path / "neighbours"
 
     @property
     def success(self) -> Path:
@@ -117,9 +122,11 @@ class RunFolder:
     def copy_to(self, other: "RunFolder", vocabulary: Vocabulary, plan: ChunkPlan | None) -> None:
         """Write into the folder of another run what `create` wrote here, but for labels that were added.
 
-        The other run's checkpoints are in its folder.
+        The other run's checkpoints are in its folder. A neighbour index comes along: labels keep their ids.
         """
         shutil.copytree(self.path / "model", other.path / "model")
+        if self.neighbours.is_dir():
+            shutil.copytree(self.neighbours, other.neighbours)
         config = self.config()
         here = config.checkpoint.model_copy(update={"store": None})
         self._write(

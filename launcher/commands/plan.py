@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "steps_per_epoch": plan.steps_per_epoch,
         "epoch_hours": plan.epoch_hours,
         "epoch_cost": plan.epoch_cost,
+        "neighbours": plan.neighbours and asdict(plan.neighbours),
         "largest_micro_batch": largest_micro_batch(plan),
         "largest_chunk": largest_chunk(plan),
         "advice": [] if plan.fits else [_told(advice) for advice in advise(plan)],
@@ -167,6 +169,11 @@ def verdict(plan: Plan) -> Iterable[str]:
         f"records a second, price {plan.epoch_cost:,.2f}."
     )
     yield f"Largest train.micro_batch: {largest_micro_batch(plan)}; largest labels.chunk: {largest_chunk(plan)}."
+    if index := plan.neighbours:
+        yield (
+            f"Neighbour index of {index.records:,} records, while the run answers: {_gib(index.rank_bytes)} GiB of "
+            f"host memory on each rank, {1000 * index.lookup_seconds:,.3f} ms to look a record up."
+        )
     yield from _refusal(plan) if not plan.fits else ["It fits."]
 
 

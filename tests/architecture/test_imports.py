@@ -19,6 +19,10 @@ def test_only_the_encoder_and_its_attention_know_transformers() -> None:
     assert importers("transformers") == {"trainer/model/encoder.py", "trainer/model/prefix.py"}
 
 
+def test_only_the_terms_of_neighbours_know_scikit_learn() -> None:
+    assert importers("sklearn") == {"trainer/neighbours/terms.py"}
+
+
 def test_the_launcher_takes_torch_only_where_it_starts_training() -> None:
     # `lmmtc --help` and `lmmtc shard` must not wait for it.
     found = {name for name in importers("torch") if name.startswith("launcher/")}

@@ -7,6 +7,7 @@ from .loading import check_config as check_config
 from .loading import load_config as load_config
 from .loading import read_toml as read_toml
 from .loading import validated as validated
+from .neighbours import NeighboursSection as NeighboursSection
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
 from .schema import CheckpointSection as CheckpointSection
 from .cloze import ClozeSection as ClozeSection

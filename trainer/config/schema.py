@@ -9,6 +9,7 @@ from sharding import TRAIN, Kind
 
 from .address import bucket_address
 from .cloze import ClozeSection
+from .neighbours import NeighboursSection
 from .section import NonNegative, Positive, Rate, Section, Share
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
@@ -234,6 +235,7 @@ class Config(Section):
     train: TrainSection
     checkpoint: CheckpointSection = CheckpointSection()
     evaluation: EvaluationSection = EvaluationSection()
+    neighbours: NeighboursSection = NeighboursSection()
     telemetry: TelemetrySection = TelemetrySection()
 
     @model_validator(mode="after")

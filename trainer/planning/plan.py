@@ -7,6 +7,7 @@ from functools import cached_property
 from ..config import Config
 from .cluster import Cluster
 from .memory import Memory, RankMemory, rank_memory
+from .neighbours import IndexPlan, index_plan
 from .shape import EncoderShape
 from .step_time import StepTime, step_time
 from .traffic import Sent, traffic
@@ -53,6 +54,11 @@ class Plan:
     def traffic(self) -> tuple[Sent, ...]:
         """What a rank sends in a step."""
         return traffic(self.work)
+
+    @property
+    def neighbours(self) -> IndexPlan | None:
+        """What the run's neighbour index takes while the run answers, if it has one."""
+        return index_plan(self.work, self.cluster)
 
     @property
     def fits(self) -> bool:

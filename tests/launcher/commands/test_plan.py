@@ -48,6 +48,15 @@ def test_a_plan_says_what_is_kept_how_long_it_takes_and_that_it_fits(config: Pat
     assert "Largest train.micro_batch: 16; largest labels.chunk: 750000." in said
 
 
+def test_an_index_is_planned_where_the_run_has_one(config: Path, cluster: Path) -> None:
+    plan, setting = ("plan", "--config", config, "--cluster", cluster, *KNOWN), "--set=neighbours.records=1000000"
+    assert "Neighbour index" not in finish("lmmtc", *plan).out
+    said = " ".join(finish("lmmtc", *plan, setting).out.split())
+    assert "Neighbour index of 1,000,000 records, while the run answers: " in said
+    assert "GiB of host memory on each rank, " in said
+    assert json.loads(finish("lmmtc", *plan, setting, "--json").out)["neighbours"]["records"] == 1_000_000
+
+
 def test_a_program_gets_the_same_as_json(config: Path, cluster: Path) -> None:
     told = json.loads(finish("lmmtc", "plan", "--config", config, "--cluster", cluster, *KNOWN, "--json").out)
     assert told["fits"]

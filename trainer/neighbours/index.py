@@ -1,0 +1,143 @@
+"""The neighbour index: which training records are nearest to a question, and what their labels vote for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharding import DataError, Vocabulary
+
+from ..config.neighbours import Key
+from ..distributed import ONE_RANK, Ranks
+from ..errors import ConfigError
+from ..labels import RowRange
+from .folder import IndexFolder
+from .meta import IndexMeta, remedy
+from .record_labels import RecordLabels
+from .records import RecordNames
+from .search import DenseKeys, Keys, SparseKeys, search
+from .terms import inverse_frequencies
+from .vote import Neighbours, Votes
+
+
+@dataclass(frozen=True)
+class NeighbourIndex:
+    """An index that is read: keys and labels of this rank's range of records, ids and hashes of all.
+
+    Attributes:
+        meta: what the index says of itself.
+        num_labels: labels of the run's vocabulary.
+        keys: this rank's keys, by kind.
+        labels: the labels of this rank's records.
+        names: ids and hashes of all records.
+        ranks: who shares the records.
+    """
+
+    meta: IndexMeta
+    num_labels: int
+    keys: Mapping[Key, Keys]
+    labels: RecordLabels
+    names: RecordNames
+    ranks: Ranks
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        fingerprint: str,
+        vocabulary: Vocabulary,
+        ranks: Ranks = ONE_RANK,
+        device: torch.device | None = None,
+    ) -> "NeighbourIndex":
+        """Read an index, of the keys this rank's range alone.
+
+        Args:
+            folder: RUN/neighbours.
+            fingerprint: of the model whose queries will ask, see `fingerprint`.
+            vocabulary: the run's labels.
+            ranks: who shares the records.
+            device: where dense keys are kept; None: in host memory, from where chunks are copied to the queries.
+
+        Raises:
+            ConfigError: there is no index, or another encoder or vocabulary has made it.
+            DataError: it is damaged.
+        """
+        files = IndexFolder(folder)
+        meta = IndexMeta.read(folder)
+        meta.check(folder, fingerprint, vocabulary)
+        own = RowRange.of_rank(meta.records, ranks.rank, ranks.world_size)
+        statistics, keys = files.statistics(meta), dict[Key, Keys]()
+        if "dense" in meta.keys:
+            keys["dense"] = DenseKeys(files.dense(meta, own).to(device or "cpu"), statistics.mean_E, own)
+        if "sparse" in meta.keys:
+            idf_V = inverse_frequencies(statistics.frequencies.numpy(), meta.idf_records)
+            keys["sparse"] = SparseKeys(files.sparse(meta, own), idf_V, own)
+        names = RecordNames(files.rows(meta))
+        return cls(meta, len(vocabulary), keys, _labels(names, own, meta, folder), names, ranks)
+
+    def vote(
+        self, kind: Key, questions: Tensor | Sequence[str], k: int | None = None, exclude_BX: Tensor | None = None
+    ) -> Votes:
+        """Find the k nearest records of this rank's questions and let their labels vote. A collective.
+
+        Args and errors as of `find`; k: None is the one that the index was built with.
+        """
+        return self.votes_of(kind, self.find(kind, questions, k, exclude_BX), k)
+
+    def votes_of(self, kind: Key, neighbours: Neighbours, k: int | None = None) -> Votes:
+        """Let the first k of what `find` has found vote, as `vote` does: to try several k, search once."""
+        return neighbours.vote(k or self.meta.settings.k, self.meta.power(kind), self.num_labels)
+
+    def find(
+        self, kind: Key, questions: Tensor | Sequence[str], k: int | None = None, exclude_BX: Tensor | None = None
+    ) -> Neighbours:
+        """Find the k nearest records of this rank's questions, exactly, with their labels. A collective.
+
+        Args:
+            kind: of the keys.
+            questions: for dense keys the model's queries [B, E], nothing revealed; for sparse ones whole texts. The
+                numbers of questions of two ranks may differ, but not their kind.
+            k: how many records; None: as many as the index was built with.
+            exclude_BX: positions that a question must not find (-1: none), its own above all, see `positions`.
+
+        Raises:
+            ConfigError: the index has no keys of this kind.
+        """
+        if kind not in self.keys:
+            raise ConfigError(
+                f"neighbours.keys: this index has no {kind} keys, but {', '.join(self.keys)}: build it again with "
+                f"neighbours.keys = {[*self.keys, kind]}"
+            )
+        if exclude_BX is None:
+            exclude_BX = torch.full((len(questions), 1), -1)
+        if isinstance(questions, Tensor):
+            exclude_BX = exclude_BX.to(questions.device)
+        k = k or self.meta.settings.k
+        found = search(self.keys[kind], questions, exclude_BX, k, self.meta.settings.chunk, self.ranks)
+        cosines_BK, positions_BK = (part.cpu() for part in found)
+        return Neighbours(cosines_BK, positions_BK, *self.labels.fetch(positions_BK, self.meta.records, self.ranks))
+
+    def positions(self, ids: Sequence[str]) -> Tensor:
+        """Find the records of these ids, int64 [B, X], -1: none. So a training record never finds itself."""
+        return self.names.positions(ids)
+
+    def num_duplicates(self, texts: Sequence[str]) -> tuple[int, int]:
+        """Count the texts that a remembered record has too, and those whose title one has; see `RecordNames.known`."""
+        text_B, title_B = self.names.known(texts)
+        return int(text_B.sum()), int(title_B.sum())
+
+
+def _labels(names: RecordNames, own: RowRange, meta: IndexMeta, folder: Path) -> RecordLabels:
+    """Copy the labels of a range of records; DataError for a label that nothing has."""
+    lists = names.rows["labels"].slice(own.start, len(own)).combine_chunks()
+    values = torch.from_numpy(lists.flatten().to_numpy().astype(np.int64))
+    counts = torch.from_numpy(lists.value_lengths().to_numpy().astype(np.int64))
+    if len(values) and int(values.max()) >= meta.labels:
+        raise DataError(
+            f"{folder}: a record has label {int(values.max())}: must be below {meta.labels}: build the index again "
+            f"with {remedy(folder)}"
+        )
+    return RecordLabels(values, torch.cat([counts.new_zeros(1), counts.cumsum(0)]), own)
