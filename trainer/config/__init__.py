@@ -14,4 +14,4 @@ from .schema import Config as Config
 from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection
 from .schema import ModelSection as ModelSection
-from .schema import Section as Section
+from .section import Section as Section
