@@ -80,13 +80,14 @@ def kernel(
     says. A padding token may see nothing; its output must be finite. The price of SDPA: given a mask, never flash.
 
     CPUs compute in fp32 what is given in bf16, under autocast too, and return bf16: the backward of SDPA in bf16 takes
-    four times as long there (`benchmarks/attention.py`). The price: fp32 copies of all three are kept for backward.
+    several times as long there (`benchmarks/attention.py`). The price: fp32 copies of all three, and of what is
+    returned, are kept for backward.
     """
-    tensors = (query, key, value)
-    if query.device.type != "cpu" or all(tensor.dtype is not torch.bfloat16 for tensor in tensors):
-        return sdpa_attention_forward(module, *tensors, visible, **options)
+    if query.device.type != "cpu" or torch.bfloat16 not in {query.dtype, key.dtype, value.dtype}:
+        return sdpa_attention_forward(module, query, key, value, visible, **options)
+    query, key, value = query.float(), key.float(), value.float()
     with torch.autocast("cpu", enabled=False):
-        attended, _ = sdpa_attention_forward(module, *(tensor.float() for tensor in tensors), visible, **options)
+        attended, _ = sdpa_attention_forward(module, query, key, value, visible, **options)
     return attended.to(torch.bfloat16), None
 
 
