@@ -19,6 +19,11 @@ def test_only_the_encoder_and_its_attention_know_transformers() -> None:
     assert importers("transformers") == {"trainer/model/encoder.py", "trainer/model/prefix.py"}
 
 
+def test_only_one_file_asks_what_a_device_multiplies_in() -> None:
+    probes = {"torch.cpu.get_capabilities", "torch.cuda.is_bf16_supported"}
+    assert {name_of(path) for path in FILES if probes & set(called(path))} == {"trainer/precision.py"}
+
+
 def test_the_launcher_takes_torch_only_where_it_starts_training() -> None:
     # `lmmtc --help` and `lmmtc shard` must not wait for it.
     found = {name for name in importers("torch") if name.startswith("launcher/")}

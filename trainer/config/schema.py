@@ -236,6 +236,10 @@ class Config(Section):
     evaluation: EvaluationSection = EvaluationSection()
     telemetry: TelemetrySection = TelemetrySection()
 
+    def in_precision(self, precision: Literal["fp32", "bf16"]) -> "Config":
+        """Set `train.precision`, as what `auto` stands for."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"precision": precision})})
+
     @model_validator(mode="after")
     def _fits(self) -> "Config":
         if self.cloze.driver == "fused" and self.train.zero_stage == 3:

@@ -33,8 +33,10 @@ class TrainSection(Section):
     """Largest norm of the dense gradient; 0 switches clipping off."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
     """DeepSpeed ZeRO: 0 keeps everything everywhere, 1 splits optimizer state, 2 gradients too, 3 parameters too."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32."""
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32. auto is bf16 where
+    the devices of all ranks multiply in it (GPUs since Ampere, CPUs with AMX or AVX-512 BF16), else fp32: the event
+    `start` says which, and a run does not go on where it is the other one. fp32 gives the same numbers everywhere."""
     nonfinite_limit: Positive = 5
     """So many steps in a row without a finite loss and gradient end the run; fewer are skipped and counted."""
 
