@@ -2,6 +2,8 @@
 
 From Q queries it yields the summed binary cross-entropy over all trained labels, the gradients of queries and rows in
 closed form, and each query's best labels. At no time is there a Q x R tensor: memory is O(Q * chunk).
+
+Rows in bf16 are multiplied in fp32, chunk by chunk: a logit of 8 bits would rank many labels alike.
 """
 
 from collections.abc import Callable
