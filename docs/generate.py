@@ -14,7 +14,7 @@ DOCS = Path(__file__).parent
 CONFIGURATION_HEAD = """# Configuration
 
 A run is one TOML file, given as `--config run.toml`; `--set section.key=value` overrides one setting. A key that is not
-on this page is an error. This page is generated from `trainer/config/schema.py`.
+on this page is an error. This page is generated from `trainer/config`.
 """
 METRICS_HEAD = """# Metrics
 

@@ -83,7 +83,9 @@ def _train_together(
     """Train; that the run is done is on the disk of every machine before any rank ends with 0."""
     from trainer.assemble import assemble  # noqa: PLC0415
     from trainer.loop import Outcome  # noqa: PLC0415
+    from trainer.precision import with_precision  # noqa: PLC0415
 
+    config = with_precision(config, ranks)
     folder = RunFolder(config.run.folder)
     hooks = [*_extra_hooks(config, ranks), watchdog]
     run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
@@ -93,7 +95,8 @@ def _train_together(
     if ranks.is_first:
         past = Past.read(folder.events, run.position.step, started)
     telemetry.begin(past, started)
-    events.write("start", step=run.position.step, world_size=ranks.world_size, restarts=past.restarts)
+    facts = {"world_size": ranks.world_size, "precision": config.train.precision}
+    events.write("start", step=run.position.step, restarts=past.restarts, **facts)
     watchdog.moved()
     if run.loop.run(run.position) is Outcome.STOPPED:
         return ExitCode.START_AGAIN

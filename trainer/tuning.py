@@ -126,7 +126,10 @@ def _gathered(
 
     others = {name: gather(values_NK) for name, values_NK in channels.others.items()}
     labels, counts = (gather(part) for part in truth)
-    return Channels(gather(channels.ids_NK), gather(channels.base_NK), others), (labels, np.append(0, np.cumsum(counts)))
+    return Channels(gather(channels.ids_NK), gather(channels.base_NK), others), (
+        labels,
+        np.append(0, np.cumsum(counts)),
+    )
 
 
 def columns_of(kinds: Sequence[str]) -> tuple[str, ...]:

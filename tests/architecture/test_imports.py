@@ -23,6 +23,11 @@ def test_only_the_terms_of_neighbours_know_scikit_learn() -> None:
     assert importers("sklearn") == {"trainer/neighbours/terms.py"}
 
 
+def test_only_one_file_asks_what_a_device_multiplies_in() -> None:
+    probes = {"torch.cpu.get_capabilities", "torch.cuda.is_bf16_supported"}
+    assert {name_of(path) for path in FILES if probes & set(called(path))} == {"trainer/precision.py"}
+
+
 def test_the_launcher_takes_torch_only_where_it_starts_training() -> None:
     # `lmmtc --help` and `lmmtc shard` must not wait for it.
     found = {name for name in importers("torch") if name.startswith("launcher/")}

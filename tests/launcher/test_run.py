@@ -117,6 +117,7 @@ def test_without_a_terminal_the_events_are_what_is_printed(trained: Path) -> Non
     kinds = [event["event"] for event in events]
     assert kinds == ["start", *["step"] * 12, "evaluation", "end", "checkpoint"]
     assert {event["run_id"] for event in events} == {"run"}
+    assert events[0]["precision"] == "fp32"
 
 
 def last_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """The settings of a run: schema, loading, and what DeepSpeed is told."""
 
+from .cloze import ClozeSection as ClozeSection
 from .deepspeed import BUCKET as BUCKET
 from .deepspeed import accumulation_steps as accumulation_steps
 from .deepspeed import deepspeed_config as deepspeed_config
@@ -10,7 +11,6 @@ from .loading import validated as validated
 from .neighbours import NeighboursSection as NeighboursSection
 from .schema import COLLECTIVE_SECONDS as COLLECTIVE_SECONDS
 from .schema import CheckpointSection as CheckpointSection
-from .cloze import ClozeSection as ClozeSection
 from .schema import Config as Config
 from .schema import DataSection as DataSection
 from .schema import MlmSection as MlmSection

@@ -76,10 +76,12 @@ class ClozeSection(Section):
             raise ValueError("cloze.label_tokens = 3: only joint attention has room for them")
         if self.inject and self.slots != "shortlist":
             raise ValueError(
-                f"cloze.inject = {self.inject}: adds to the slots of a shortlist: set cloze.slots = 'shortlist' or use 0"
+                f"cloze.inject = {self.inject}: adds to slots of a shortlist: set cloze.slots = 'shortlist', or use 0"
             )
         if self.reads_context and self.all_masked == 1:
-            raise ValueError(f"cloze.all_masked = 1: nothing is revealed to context = {self.context!r}: use less than 1")
+            raise ValueError(
+                f"cloze.all_masked = 1: nothing is revealed to context = {self.context!r}: use less than 1"
+            )
         if self.denied and not self.reads_context:
             raise ValueError(f"cloze.denied = {self.denied:g}: only a context shows what the scan ranks first: use 0")
         return self

@@ -36,7 +36,11 @@ def _share(micro_batches: int, world_size: int) -> int:
 
 
 def deepspeed_config(config: Config, world_size: int) -> dict[str, Any]:
-    """Every key that matters is written: DeepSpeed's own defaults (clipping at 1.0, say) never act unseen."""
+    """Every key that matters is written: DeepSpeed's own defaults (clipping at 1.0, say) never act unseen.
+
+    `train.precision` must not be `auto` any more: `trainer/precision.py` has put fp32 or bf16 in its place.
+    """
+    assert config.train.precision != "auto"
     steps = accumulation_steps(config, world_size)
     return {
         "train_batch_size": config.train.global_batch,

@@ -11,6 +11,7 @@ from .address import bucket_address
 from .cloze import ClozeSection
 from .neighbours import NeighboursSection
 from .section import NonNegative, Positive, Rate, Section, Share
+from .train import TrainSection
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
 
@@ -139,49 +140,6 @@ class MlmSection(Section):
     """Read the masked text in a pass of its own: labels then see the whole text, at twice the price of a text."""
 
 
-class TrainSection(Section):
-    """The optimizer steps of the dense parameters.
-
-    With micro_tokens, records of like length are read together, as many as fit, and at most micro_batch. A step is then
-    global_batch / micro_batch micro-batches, which must be a whole number and a multiple of the world size: it has
-    fewer records than global_batch where texts are long. An epoch has every record once, those of its end too.
-    """
-
-    steps: Positive
-    """Optimizer steps of the whole run; the learning rate's shape spans them."""
-    global_batch: Positive
-    """Records of one optimizer step, over all ranks and micro-steps: a multiple of the world size."""
-    micro_batch: Positive
-    """Records of one rank at a time, at most; gradients are accumulated as often as that takes."""
-    micro_tokens: Positive | None = None
-    """Text tokens of one rank at a time, padding counted, at most; unset: equally many records, as they come."""
-    lr: Rate = 5e-5
-    """Peak learning rate of encoder and heads (AdamW)."""
-    head_lr_scale: Rate = 1.0
-    """Learning rate of the query and the MLM head, as a multiple of lr; that of what reads labels: cloze.lr_scale."""
-    warmup: Share = 0.1
-    """Share of all steps in which the rate rises; then it falls to zero, linearly."""
-    weight_decay: NonNegative = 0.01
-    """Decay of matrices; biases and norms have none."""
-    clip: NonNegative = 1.0
-    """Largest norm of the dense gradient; 0 switches clipping off."""
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
-    """DeepSpeed ZeRO: 0 keeps everything everywhere, 1 splits optimizer state, 2 gradients too, 3 parameters too."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32."""
-    nonfinite_limit: Positive = 5
-    """So many steps in a row without a finite loss and gradient end the run; fewer are skipped and counted."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> "TrainSection":
-        if self.micro_tokens is not None and self.global_batch % self.micro_batch:
-            raise ValueError(
-                f"train.global_batch = {self.global_batch}: with train.micro_tokens it must be a multiple of "
-                f"train.micro_batch = {self.micro_batch}, because a step is as many micro-batches"
-            )
-        return self
-
-
 class CheckpointSection(Section):
     """How often the state is saved, where, and how many states are kept."""
 
@@ -237,6 +195,10 @@ class Config(Section):
     evaluation: EvaluationSection = EvaluationSection()
     neighbours: NeighboursSection = NeighboursSection()
     telemetry: TelemetrySection = TelemetrySection()
+
+    def in_precision(self, precision: Literal["fp32", "bf16"]) -> "Config":
+        """Set `train.precision`, as what `auto` stands for."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"precision": precision})})
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":

@@ -74,9 +74,7 @@ class Answering(Protocol):
         ...
 
 
-def ask(
-    ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()
-) -> dict[str, Answers]:
+def ask(ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Answers]:
     """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective.
 
     given: see Ranker. What the ranker bars from a record is not true of it either.

@@ -106,7 +106,10 @@ class Ranker:
 
     def refined(self, batch: TextBatch, proposal: Proposal) -> tuple[Tensor, Tensor]:
         """Read again with the surest answers shown, and scan again: ids and scores [B, K], best first."""
-        first, room = (proposal.masked.ids_BC, proposal.scores_BK), max(self.max_context - batch.revealed_BV.shape[1], 0)
+        first, room = (
+            (proposal.masked.ids_BC, proposal.scores_BK),
+            max(self.max_context - batch.revealed_BV.shape[1], 0),
+        )
         return reread(partial(self._answer, batch), first, self.refine, self.threshold, room)
 
     def logits(self, query_BE: Tensor, ids_BK: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from sharding import RecordBatch
 
 from ..distributed import Ranks
-from .answers import Answers, Answering, ask
+from .answers import Answering, Answers, ask
 from .given import DRAWN, best_false, drawn_labels, rest_of
 from .judgement import Scored
 from .label_counts import f1
@@ -26,7 +26,8 @@ DEPTHS = (5, 64)  # of recall
 class Worth:
     """How well the labels that were not drawn are found with so many of the drawn ones given, as shares of 1.
 
-    precision: P@1. recalls: R@k for k of DEPTHS, of the k labels at most that so many places can hold. micro_f1: at the threshold that is best on dev with none given.
+    precision: P@1. recalls: R@k for k of DEPTHS, of the labels that fit into k places. micro_f1: at the threshold that
+    is best on dev with none given.
     """
 
     given: int
@@ -70,8 +71,7 @@ class PartialAnnotation:
         numbers = range(min(most, DRAWN) + 1)
         sums = np.zeros((len(numbers), 5 + len(DEPTHS)))
         for rests in self._rests(batches, numbers):
-            for row, answers in zip(sums, rests, strict=True):
-                row += self._sums(answers, threshold)
+            sums += [self._sums(answers, threshold) for answers in rests]
         totals = self.ranks.sum(torch.from_numpy(sums)).numpy()
         return [_worth(given, row) for given, row in zip(numbers, totals, strict=True)]
 
@@ -92,7 +92,7 @@ class PartialAnnotation:
         return Denial(int(records_), *(hits / max(records_, 1) for hits in (denied_, removed_)))
 
     def _rests(self, batches: Iterable[RecordBatch], numbers: Sequence[int]) -> Iterator[list[Answers]]:
-        """Answer each batch with so many labels given: about its records with more than two labels, the others' rest."""
+        """Answer about the labels that were not drawn, of a batch's records with more than two: once for each number."""
         for records in batches:
             real = int(records.weights.sum())
             labels, offsets = records.slice(0, real).ragged("labels")

@@ -48,7 +48,9 @@ def label_side(
     if config.cloze.scans:
         sampling = Sampling(config.labels.negative_share, config.run.seed)
         shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
-        return LabelSide(table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context)
+        return LabelSide(
+            table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context
+        )
     if num_labels > MOST_LABELS:
         raise ConfigError(
             f"cloze.slots = 'all': the data set has {num_labels} labels, and every step would move all their rows to "

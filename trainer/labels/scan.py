@@ -2,6 +2,8 @@
 
 From Q queries it yields the summed binary cross-entropy over all trained labels, the gradients of queries and rows in
 closed form, and each query's best labels. At no time is there a Q x R tensor: memory is O(Q * chunk).
+
+Rows in bf16 are multiplied in fp32, chunk by chunk: a logit of 8 bits would rank many labels alike.
 """
 
 from collections.abc import Callable
@@ -95,7 +97,9 @@ class _Learning:
         query_N, column_N = self.task.positives.within(labels)
         if scale:
             if self.task.ignored is not None:
-                logits_QC[self.task.ignored.within(labels)] = -torch.inf  # no loss and, as sigmoid(-inf) is 0, no gradient
+                logits_QC[
+                    self.task.ignored.within(labels)
+                ] = -torch.inf  # no loss and, as sigmoid(-inf) is 0, no gradient
             self._learn(rows, vectors_CE, logits_QC, (query_N, column_N), scale)
         elif len(column_N):
             kept, column_N = column_N.unique(return_inverse=True)

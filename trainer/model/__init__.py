@@ -1,10 +1,10 @@
 """The dense part of a run: encoder, slots, heads, and LM-MTC that joins them."""
 
+from .context import LabelContext as LabelContext
 from .encoder import TextEncoder as TextEncoder
 from .encoder import build_encoder as build_encoder
 from .encoder import encoder_config as encoder_config
 from .encoder import load_encoder as load_encoder
-from .context import LabelContext as LabelContext
 from .flops import ModelFlops as ModelFlops
 from .form import Model as Model
 from .form import build_form as build_form

@@ -70,9 +70,7 @@ class TextEncoder(nn.Module):
         hidden_BTD = self._run(attention, input_ids=ids_BT, attention_mask=mask_BT.long())
         return hidden_BTD, attention.as_prefix()
 
-    def read_with(
-        self, ids_BT: Tensor, mask_BT: Tensor, labels_BCI: Tensor, mask_BC: Tensor
-    ) -> tuple[Tensor, Prefix]:
+    def read_with(self, ids_BT: Tensor, mask_BT: Tensor, labels_BCI: Tensor, mask_BC: Tensor) -> tuple[Tensor, Prefix]:
         """Encode texts and labels that see each other; returns hidden states [B, T + C, D] and their prefix.
 
         The last label token is a query slot: it sees all, and nothing sees it. All label tokens stand at one position,

@@ -47,7 +47,9 @@ class LabelMaskModel(nn.Module):
         self.encoder = encoder
         self.query = QueryHead(encoder.width, label_width, model.pooling) if cloze.scans else None
         self.mlm = MlmHead(encoder.width, encoder.word_embeddings) if mlm.weight > 0 else None
-        self.context = LabelContext(encoder.width, label_width, encoder.embedding_width) if cloze.reads_context else None
+        self.context = (
+            LabelContext(encoder.width, label_width, encoder.embedding_width) if cloze.reads_context else None
+        )
         self.slots = SlotEmbedding(label_width, encoder.embedding_width) if cloze.has_slots else None
         silent = self.query is not None
         self.readout = SlotReadout(encoder.width, label_width, silent=silent) if cloze.has_slots else None

@@ -101,8 +101,17 @@ def kernel(
     Takes queries [B, H, C, Dh], keys and values [B, H or fewer, P + C, Dh]; returns [B, C, H, Dh]. `visible`, bool
     [B, 1, 1 or C, P + C] or None for all, decides alone: windows are in it, whatever `sliding_window` in the options
     says. A padding token may see nothing; its output must be finite. The price of SDPA: given a mask, never flash.
+
+    CPUs compute in fp32 what is given in bf16, under autocast too, and return bf16: the backward of SDPA in bf16 takes
+    several times as long there (`benchmarks/attention.py`). The price: fp32 copies of all three, and of what is
+    returned, are kept for backward.
     """
-    return sdpa_attention_forward(module, query, key, value, visible, **options)
+    if query.device.type != "cpu" or torch.bfloat16 not in {query.dtype, key.dtype, value.dtype}:
+        return sdpa_attention_forward(module, query, key, value, visible, **options)
+    query, key, value = query.float(), key.float(), value.float()
+    with torch.autocast("cpu", enabled=False):
+        attended, _ = sdpa_attention_forward(module, query, key, value, visible, **options)
+    return attended.to(torch.bfloat16), None
 
 
 def _attend(

@@ -30,7 +30,6 @@ class Proposal:
     query_gradient_BE: Tensor
     weights_BK: Tensor | None = None
 
-
     def first(self, k: int) -> "Proposal":
         """Keep the first k candidates; what was learnt on the way stays."""
         if self.scores_BK.shape[1] <= k:

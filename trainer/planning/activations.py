@@ -53,13 +53,17 @@ def _kept(shape: EncoderShape, *, bf16: bool, on_gpu: bool) -> _Kept:
     """Say what is kept: inputs of query, key and value, of the output, of both inner products, of both norms.
 
     A norm's input stays fp32 under autocast. Dropout keeps masks: of one byte on a GPU, of the type of what it drops on
-    a CPU. There attention that drops is not fused: it keeps its weights before and after, and scaled copies in fp32.
+    a CPU. There attention computes in fp32, and keeps copies; where it drops it is not fused: it keeps its weights
+    before and after, and scaled copies.
     """
     number = _HALF if bf16 else _FULL
     inner = (4 if shape.gated else 2) * number
     own = 2 * _FULL + (5 if bf16 else 4) * number  # autocast copies the layer's input
     if shape.dropout:
         own += 2 * (1 if on_gpu else number)
-    if on_gpu or not shape.attention_dropout:
+    if on_gpu:
         return _Kept(own, 2 * number, inner, 0)
+    if not shape.attention_dropout:  # under bf16, keys and values are kept for later passes too, as they were
+        copied = _HALF if bf16 else 0
+        return _Kept(own + (_FULL if bf16 else 0) + copied, 2 * (_FULL + copied), inner, 0)
     return _Kept(own + _FULL, 2 * number + _FULL, inner, 3 * _FULL)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ..config import Config
 from ..distributed import Ranks
+from ..precision import with_precision
 from .cluster import Cluster, NetworkSection, NodesSection, ProcessSection, RatesSection
 from .operations import ADAMW_BYTES
 from .rehearsal import Rehearsal, typical
@@ -32,6 +33,7 @@ _LARGE = 2**23  # numbers in a tensor that no cache holds
 
 def calibrate(config: Config, corpus: Corpus, ranks: Ranks) -> Cluster:
     """Measure on all ranks at once; of each rate the slowest rank's counts. A collective, in a joined process group."""
+    config = with_precision(config, ranks)
     few = replace(corpus, labels=min(corpus.labels, _MOST_ROWS * ranks.world_size))
     work = Workload(config, EncoderShape.of(config.model), few, ranks.world_size)
     process, scatter = Rehearsal(work).memory()

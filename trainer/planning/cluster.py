@@ -44,7 +44,7 @@ class RatesSection(Section):
     encoder_tflops_fp32: Amount
     """Of an encoder's passes, everything between the products counted in: 10^12 operations a second."""
     encoder_tflops_bf16: Amount
-    """The same under train.precision = "bf16"."""
+    """The same under train.precision = "bf16"; where it is the higher one, `auto` is planned as bf16."""
     scan_tflops: Amount
     """Of the products of queries and label rows, which are fp32."""
     pointwise_gbs: Amount
@@ -91,6 +91,11 @@ class Cluster(Section):
     def world_size(self) -> int:
         """All ranks."""
         return self.nodes.count * self.nodes.ranks
+
+    @property
+    def faster_precision(self) -> Literal["fp32", "bf16"]:
+        """In which the encoder has the higher rate: fp32 if both are alike."""
+        return "bf16" if self.rates.encoder_tflops_bf16 > self.rates.encoder_tflops_fp32 else "fp32"
 
     @property
     def has_gpus(self) -> bool:

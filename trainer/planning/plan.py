@@ -35,7 +35,12 @@ class Plan:
 
     @classmethod
     def of(cls, config: Config, shape: EncoderShape, corpus: Corpus, cluster: Cluster) -> "Plan":
-        """Plan a run; ConfigError where the ranks of the cluster cannot share its batches."""
+        """Plan a run; ConfigError where the ranks of the cluster cannot share its batches.
+
+        train.precision = "auto" is planned as the faster one by the rates of the cluster: its devices are not here.
+        """
+        if config.train.precision == "auto":
+            config = config.in_precision(cluster.faster_precision)
         plan = cls(Workload(config, shape, corpus, cluster.world_size), cluster)
         plan.work.accumulation  # noqa: B018  # raises here, and not where a number is asked for
         return plan

@@ -83,7 +83,7 @@ def test_an_error_names_key_value_rule_and_file(path: Path, override: str, words
         (["data.train_split=dev"], "data.train_split: label counts are those of the split 'train': leave it out"),
         (
             ["cloze.slots=all", "cloze.inject=2"],
-            "cloze.inject = 2: adds to the slots of a shortlist: set cloze.slots = 'shortlist' or use 0",
+            "cloze.inject = 2: adds to slots of a shortlist: set cloze.slots = 'shortlist', or use 0",
         ),
         (["cloze.label_tokens=3"], "cloze.label_tokens = 3: only joint attention has room for them"),
         (

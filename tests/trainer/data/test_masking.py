@@ -52,9 +52,7 @@ def test_every_epoch_masks_anew() -> None:
 def reveal(all_masked: float = 0.0, flip: float = 0.0, shown_no: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Reveal labels of records that have 5 of 200 each: record b has those from 5 b on, modulo 200."""
     labels = np.arange(RECORDS * POSITIVES) % NUM_LABELS
-    settings = ClozeSection(
-        slots="shortlist", context="none", all_masked=all_masked, flip=flip, shown_no=shown_no
-    )
+    settings = ClozeSection(slots="shortlist", context="none", all_masked=all_masked, flip=flip, shown_no=shown_no)
     return reveal_labels(labels, np.arange(RECORDS + 1) * POSITIVES, keys(RECORDS), NUM_LABELS, settings)
 
 

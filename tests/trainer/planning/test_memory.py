@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModel
 
 from tests.trainer.memory import PeakBytes
 from tests.trainer.planning.cases import CORPUS, a_plan, cluster, run_config
@@ -19,7 +20,7 @@ from trainer.labels.pairs import LabelPairs
 from trainer.labels.scan import ScanTask, scan
 from trainer.model import load_encoder
 from trainer.planning import EncoderShape, Plan
-from trainer.planning.activations import pass_bytes
+from trainer.planning.activations import cast_bytes, pass_bytes
 from trainer.planning.counting import Counting
 from trainer.planning.memory import Moving
 from trainer.planning.workload import Pass, Workload
@@ -104,6 +105,31 @@ def test_slots_keep_the_activations_that_are_counted(tokenizer_folder: Path) -> 
     assert len(kept) == 2
     counted = pass_bytes(work, Pass(records, slots, tokens + slots), on_gpu=False)
     assert counted == pytest.approx(memory.peak, rel=0.06)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_layer_whose_attention_is_fused_keeps_what_is_counted_on_a_cpu(tmp_path: Path, precision: str) -> None:
+    shape = {"vocab_size": 50, "hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512}
+    without_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = AutoConfig.for_model("bert", num_hidden_layers=3, **shape, **without_dropout)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    records, tokens = 4, 64
+    measured, counted = [], []
+    for layers in (1, 3):
+        section = ModelSection(encoder=tmp_path, layers=layers)
+        encoder = load_encoder(section).train()
+        with (
+            torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"),
+            PeakBytes(*encoder.parameters()) as peak,
+        ):
+            kept = encoder.read(torch.ones(records, tokens, dtype=torch.long), torch.ones(records, tokens) > 0)
+        assert len(kept) == 2
+        work = Workload(run_config(train={"precision": precision}), EncoderShape.of(section), CORPUS, 1)
+        measured.append(peak.peak)
+        counted.append(pass_bytes(work, Pass(records, tokens, tokens), on_gpu=False) + cast_bytes(work))
+    # Statistics of norms and softmax are not counted; of autocast's copies of a layer's input, one of BERT's three is.
+    tolerance = {"fp32": 0.05, "bf16": 0.08}[precision]
+    assert counted[1] - counted[0] == pytest.approx(measured[1] - measured[0], rel=tolerance)
 
 
 RANKS = st.sampled_from([1, 2, 4, 8, 16])

@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainer.planning.cases import TREE, a_plan, cluster
+from tests.trainer.planning.cases import CORPUS, SHAPE, TREE, a_plan, cluster, run_config
 from trainer.planning import Plan
 from trainer.planning.cluster import Cluster
 
@@ -35,6 +36,16 @@ def test_ranks_share_the_scan_of_a_batch() -> None:
     ]
     for one, twice in pairwise(plan.time.computing["scan"] for plan in scans):
         assert twice < 0.55 * one
+
+
+@pytest.mark.parametrize(("rate", "planned"), [(100, "bf16"), (10, "fp32"), (3, "fp32")])
+def test_auto_is_planned_in_the_precision_that_is_faster_on_the_cluster(rate: float, planned: str) -> None:
+    there = Cluster.model_validate(TREE | {"rates": TREE["rates"] | {"encoder_tflops_bf16": rate}})
+    auto, named = (
+        Plan.of(run_config(train={"precision": precision}), SHAPE, CORPUS, there) for precision in ("auto", planned)
+    )
+    assert auto.work.config == named.work.config
+    assert auto.time == named.time
 
 
 def test_chunks_that_run_twice_are_paid_for_in_backward() -> None:
