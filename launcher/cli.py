@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from .answer_cli import app as answers
 from .data_cli import app as data
 from .identity import EXIT_CODE, check_identity
-from .index_cli import app as index
 
 app = typer.Typer(
     name="lmmtc",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data)
-app.add_typer(index)
+app.add_typer(answers)
 checkpoint = typer.Typer(help="Look at what a run has saved.", no_args_is_help=True)
 app.add_typer(checkpoint, name="checkpoint")
 
@@ -32,11 +32,14 @@ _USAGE = 2  # what typer ends with while it handles an error of its own: the wor
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
 Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
 Refine = Annotated[
-    int,
+    int | None,
     typer.Option(
-        min=0, help="Passes after the first: the model is shown its surest labels and scores the others again."
+        min=0,
+        help="Passes after the first: the model is shown its surest labels and ranks the others again; default: as "
+        "`lmmtc tune` has chosen.",
     ),
 ]
+Untuned = Annotated[bool, typer.Option("--untuned", help="Answer without what `lmmtc tune` has chosen.")]
 PriorWeight = Annotated[
     float,
     typer.Option(
@@ -64,11 +67,21 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
             "default: what the source of the data set named.",
         ),
     ] = None,
-    refine: Refine = 0,
+    depth: Annotated[
+        int | None, typer.Option(min=5, help="Labels ranked of each record; default: cloze.shortlist.")
+    ] = None,
+    given: Annotated[
+        int,
+        typer.Option(
+            min=0, max=2, help="Also judge what 1, or 1 and 2, of two drawn labels of a record tell of the rest."
+        ),
+    ] = 0,
+    refine: Refine = None,
     prior_weight: PriorWeight = 1,
+    untuned: Untuned = False,
     batch: Batch = 32,
 ) -> None:
-    """Measure a run: P, R, nDCG, PSP at k, recall of the shortlist, F1, the long tail; writes RUN/evaluation.json."""
+    """Measure a run: P, R, nDCG, PSP at k, recall, F1, the long tail, given labels; writes RUN/evaluation.json."""
     _choose_accelerator()
     from .commands import evaluate as command  # noqa: PLC0415
 
@@ -82,6 +95,9 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
         prior_weight=prior_weight,
         labels=labels,
         label_filter=label_filter,
+        depth=depth,
+        given=given,
+        tuned=not untuned,
     )
 
 
@@ -111,8 +127,12 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
-    refine: Refine = 0,
+    drop_surplus: Annotated[
+        bool, typer.Option("--drop-surplus", help="Of more given labels than the run reads, use the first.")
+    ] = False,
+    refine: Refine = None,
     prior_weight: PriorWeight = 1,
+    untuned: Untuned = False,
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
@@ -130,6 +150,8 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
         refine=refine,
         batch=batch,
         prior_weight=prior_weight,
+        tuned=not untuned,
+        drop_surplus=drop_surplus,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from sharding import Record, RecordBatch, publish
 
 from .distributed import Ranks
+from .evaluation import Answering
 from .trained import TrainedModel
 
 SCHEMA = pa.schema([("id", pa.string()), ("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))])
@@ -27,15 +28,19 @@ class Prediction:
     scores: tuple[float, ...]
 
 
-def predict(model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32) -> Iterator[Prediction]:
-    """Rank the labels of each record that are not given, so many a rank at a time; `top` is at most the shortlist.
+def predict(
+    model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32, ranker: Answering | None = None
+) -> Iterator[Prediction]:
+    """Rank the labels of each record that are not given, so many a rank at a time.
+
+    `top` is at most what the ranker ranks; ranker: as which the model answers, see `answering`; None: its own.
 
     A collective: every rank is given all records and ranks its share of them; the first rank yields what all have
     found, in order, and the others nothing. Raises UnknownLabelError for a given label that is none of the model's.
     """
     source, world_size = iter(records), model.ranker.labels.ranks.world_size
     while part := list(islice(source, batch * world_size)):
-        yield from _predict_part(model, part, top)
+        yield from _predict_part(model, ranker or model.ranker, part, top)
 
 
 def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int = 4096) -> int:
@@ -50,11 +55,11 @@ def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int =
     return count
 
 
-def _predict_part(model: TrainedModel, records: Sequence[Record], top: int) -> Iterator[Prediction]:
+def _predict_part(model: TrainedModel, ranker: Answering, records: Sequence[Record], top: int) -> Iterator[Prediction]:
     ranks = model.ranker.labels.ranks
     own = _share(records, ranks)
     given = [{model.vocabulary.id_of(name): true for name, true in record.given} for record in own]
-    *_, answer = model.ranker.rank(_as_batch(model, own), given).values()
+    *_, answer = ranker.rank(_as_batch(model, own), given).values()
     ids_NK, scores_NK = (
         ranks.gather_on_first(torch.from_numpy(part)).numpy() for part in (answer.ids_BK, answer.scores_BK)
     )
@@ -76,6 +81,7 @@ def _as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:
     columns = {
         "tokens": pa.array(tokens, pa.list_(pa.uint32())),
         "id": pa.array([record.id for record in records], pa.string()),
+        "text": pa.array([record.text for record in records], pa.string()),
         "labels": pa.array([[]] * len(records), pa.list_(pa.uint32())),
     }
     size = len(records)

@@ -2,16 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from sharding import DataError, Dataset, LabelFilter, RecordBatch, publish, sequential
+from sharding import TRAIN, DataError, Dataset, LabelFilter, RecordBatch, publish, sequential
+from trainer.answering import FusedRanker, answering
 from trainer.data import columns, open_dataset
-from trainer.evaluation import KS, BandRecall, Judge, Verdict
+from trainer.distributed import Ranks
+from trainer.evaluation import DEPTHS, KS, Answering, BandRecall, Denial, Judge, PartialAnnotation, Verdict, Worth
+from trainer.neighbours import NeighbourIndex
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
@@ -36,41 +42,83 @@ def run(
     split: str,
     records: int | None,
     *,
-    refine: int,
+    refine: int | None,
     batch: int,
     prior_weight: float = 1,
     labels: Labels = "all",
     label_filter: Path | None = None,
+    depth: int | None = None,
+    given: int = 0,
+    tuned: bool = True,
 ) -> None:
     """Judge, print two tables, and write RUN/evaluation.json. Several ranks share labels and records."""
+    folder, found = RunFolder(path), Found()
     with met() as ranks:
-        model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
+        model = TrainedModel.load(path, depth=depth, ranks=ranks).weighing_prior(prior_weight)
         if ranks.is_first:
             check_output(path / RESULT, f"{path / RESULT}, where the result is written")
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
-        _check_labels(dataset, RunFolder(path))
+        _check_labels(dataset, folder)
         if label_filter:
             model = model.barring(_read_filter(label_filter, model, dataset))
         elif dataset.label_filter:
             model = model.barring(LabelFilter.read(dataset.label_filter, model.vocabulary))
+        ranker = answering(model, folder, refine=refine, tuned=tuned)
+        if isinstance(ranker, FusedRanker):
+            ranker = replace(ranker, of_training_records=split == TRAIN)
         counts = model.vocabulary.counts
-        judge = Judge(model.ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
-        thresholds = judge.thresholds(_batches(model, dataset, model.config.data.dev_split, records, batch))
-        verdicts = judge.verdicts(_batches(model, dataset, split, records, batch), thresholds)
+        judge = Judge(ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
+        wanted = _columns(model, ranker, given)
+        dev = partial(_batches, ranks, dataset, model.config.data.dev_split, records, batch, wanted)
+        asked = partial(_batches, ranks, dataset, split, records, batch, wanted)
+        verdicts = judge.verdicts(asked(), judge.thresholds(dev()))
+        if given:
+            found = _partial_annotation(model, ranker, dev, asked, given)
+        if isinstance(ranker, FusedRanker) and ranker.index is not None:
+            found = replace(found, duplicates=_duplicates(ranker.index, asked(), ranks))
     if not ranks.is_first:
         return
-    judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": refine}
+    passes = ranker.tuning.refine if isinstance(ranker, FusedRanker) and refine is None else refine or 0
+    judged = {"step": model.step, "split": split, "records": _first(verdicts).records, "refine": passes}
     judged |= {"prior weight": prior_weight, "labels": labels, "filter": _name(label_filter or dataset.label_filter)}
-    judged |= {"by training records": _by_training_records(verdicts)}
+    judged |= {"by training records": _by_training_records(verdicts)} | found.as_json()
     with publish(path / RESULT) as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
-    Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts))
+    Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts), *found.tables())
+
+
+def _columns(model: TrainedModel, ranker: Answering, given: int) -> tuple[str, ...]:
+    """Name what is read of a record: its id where something depends on it, its text where texts are compared."""
+    is_compared = isinstance(ranker, FusedRanker) and ranker.index is not None
+    read = columns(model.config.data, ids=model.ranker.barred is not None or given > 0 or is_compared)
+    return (*read, "text") if is_compared else read
+
+
+def _partial_annotation(
+    model: TrainedModel,
+    ranker: Answering,
+    dev: Callable[[], Iterable[RecordBatch]],
+    asked: Callable[[], Iterable[RecordBatch]],
+    given: int,
+) -> "Found":
+    """Judge what labels that are known beforehand are worth."""
+    judge = PartialAnnotation(ranker, model.vocabulary.counts > 0, model.ranker.labels.ranks, model.config.run.seed)
+    return Found(judge.worth(asked(), given, judge.threshold(dev())), judge.denial(asked()))
+
+
+def _duplicates(index: NeighbourIndex, batches: Iterable[RecordBatch], ranks: Ranks) -> tuple[int, int]:
+    """Count the records whose text, and whose title, stands in the index."""
+    counts = [
+        index.num_duplicates(records.table["text"].to_pylist()[: int(records.weights.sum())]) for records in batches
+    ]
+    texts, titles = ranks.sum(torch.tensor(counts or [[0, 0]]).sum(dim=0)).tolist()
+    return texts, titles
 
 
 def _batches(
-    model: TrainedModel, dataset: Dataset, split: str, records: int | None, batch: int
+    ranks: Ranks, dataset: Dataset, split: str, records: int | None, batch: int, wanted: tuple[str, ...]
 ) -> Iterable[RecordBatch]:
-    chosen, ranks = dataset.split(split), model.ranker.labels.ranks
+    chosen = dataset.split(split)
     total = min(chosen.num_records, records or chosen.num_records)
     batches = sequential(
         chosen,
@@ -78,9 +126,49 @@ def _batches(
         world_size=ranks.world_size,
         rank=ranks.rank,
         limit=records,
-        columns=columns(model.config.data, ids=model.ranker.barred is not None),
+        columns=wanted,
     )
     return followed(batches, f"ranking {split}", -(-total // (batch * ranks.world_size)), shown=ranks.is_first)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is judged beside the rankings, where it was asked for: see PartialAnnotation and `_duplicates`."""
+
+    worth: Sequence[Worth] = ()
+    denial: Denial | None = None
+    duplicates: tuple[int, int] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Lay it out for evaluation.json."""
+        found: dict[str, Any] = {}
+        if self.worth:
+            found["given"] = [asdict(each) for each in self.worth]
+        if self.denial:
+            found["denied"] = asdict(self.denial)
+        if self.duplicates:
+            found["in the neighbour index"] = dict(zip(("texts", "titles"), self.duplicates, strict=True))
+        return found
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay it out for the screen."""
+        if self.worth and self.denial:
+            title = (
+                f"{self.worth[0].records:,} records with more than two labels: the others, with two drawn, in percent"
+            )
+            table = Table(title=title)
+            for heading in ("given", "P@1", *(f"R@{k}" for k in DEPTHS), "micro-F1"):
+                table.add_column(heading, justify="right")
+            for each in self.worth:
+                figures = (each.precision, *each.recalls, each.micro_f1)
+                table.add_row(str(each.given), *(f"{100 * share:.1f}" for share in figures))
+            yield table
+            yield (
+                f"P@1 behind the best false label: {100 * self.denial.denied:.1f} once it is given as NO, "
+                f"{100 * self.denial.removed:.1f} once it is left out ({self.denial.records:,} records)"
+            )
+        if self.duplicates:
+            yield f"texts that stand in the neighbour index: {self.duplicates[0]:,}; titles: {self.duplicates[1]:,}"
 
 
 def _check_labels(dataset: Dataset, folder: RunFolder) -> None:

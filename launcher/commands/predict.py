@@ -4,15 +4,19 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from sharding import LabelFilter, Record, UnknownLabelError, read_records
+from trainer.answering import answering
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
+from trainer.evaluation.evaluator import NO_CONTEXT
 from trainer.predict import Prediction, predict, write_predictions
+from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..environment import placement
@@ -31,9 +35,11 @@ def run(
     given: Sequence[str],
     label_filter: Path | None = None,
     top: int,
-    refine: int,
+    refine: int | None,
     batch: int,
     prior_weight: float = 1,
+    tuned: bool = True,
+    drop_surplus: bool = False,
 ) -> None:
     """Label the texts, or the file."""
     if bool(texts) == bool(source) or bool(source) != bool(output):
@@ -43,25 +49,26 @@ def run(
     if label_filter and texts:
         raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
     known = tuple(map(_known, given))
+    _check_once(known)
     if output and placement(os.environ).rank == 0:  # the others write nothing, and perhaps could not
         _make_folder_of(output)
         check_output(output, f"--output {output}")
     with met() as ranks:
-        model = TrainedModel.load(path, refine=refine, ranks=ranks).weighing_prior(prior_weight)
-        if top > model.config.cloze.shortlist:
-            raise ConfigError(
-                f"--top {top}: this run ranks only {model.config.cloze.shortlist} labels (cloze.shortlist)"
-            )
+        model = TrainedModel.load(path, depth=top, ranks=ranks).weighing_prior(prior_weight)
+        if top > len(model.vocabulary):
+            raise ConfigError(f"--top {top}: this run has only {len(model.vocabulary)} labels")
+        if drop_surplus:
+            model = replace(model, ranker=replace(model.ranker, drops_surplus=True))
         if source and output:
             if label_filter:
                 model = model.barring(_read_filter(label_filter, model, source))
-            records = _records_of(source, model)
-            _label_file(
-                followed(predict(model, records, top, batch), "predicting", shown=ranks.is_first), output, ranks
-            )
+            ranker = answering(model, RunFolder(path), refine=refine, tuned=tuned)
+            found = predict(model, _records_of(source, model), top, batch, ranker)
+            _label_file(followed(found, "predicting", shown=ranks.is_first), output, ranks)
         else:
+            ranker = answering(model, RunFolder(path), refine=refine, tuned=tuned)
             records = (Record(id="", text=text, labels=(), given=known) for text in texts)
-            for text, prediction in zip(texts, predict(model, records, top, batch), strict=ranks.is_first):
+            for text, prediction in zip(texts, predict(model, records, top, batch, ranker), strict=ranks.is_first):
                 Console().print(_table(model, text, prediction))
 
 
@@ -90,6 +97,14 @@ def _known(word: str) -> tuple[str, bool]:
     return label, answer == "yes"
 
 
+def _check_once(known: Sequence[tuple[str, bool]]) -> None:
+    """Refuse a label that is given twice with different answers."""
+    answers: dict[str, bool] = {}
+    for label, answer in known:
+        if answers.setdefault(label, answer) != answer:
+            raise ConfigError(f"--given {label!r}: is given as yes and as no: give it once")
+
+
 def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
     """Read the file, and say where a label is given that is unknown, or that nothing could be made of.
 
@@ -97,7 +112,7 @@ def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
     """
     for where, record in read_records(source, labelled=False):
         if record.given and not model.ranker.reads_labels:
-            raise ConfigError(f"{where}: 'given': cloze.enabled = false: without label slots, no label can be given")
+            raise ConfigError(f"{where}: 'given': {NO_CONTEXT}: no label can be given")
         try:
             for label, _ in record.given:
                 model.vocabulary.id_of(label)

@@ -1,5 +1,6 @@
 """How good predictions are: ranking metrics as additive sums, F1 and subset accuracy at one threshold, and the tail."""
 
+from .answers import Answering as Answering
 from .answers import Answers as Answers
 from .answers import ask as ask
 from .channels import CHANNELS as CHANNELS
@@ -18,6 +19,10 @@ from .judgement import Judge as Judge
 from .judgement import Tally as Tally
 from .judgement import Verdict as Verdict
 from .label_counts import LabelCounts as LabelCounts
+from .partial_annotation import DEPTHS as DEPTHS
+from .partial_annotation import Denial as Denial
+from .partial_annotation import PartialAnnotation as PartialAnnotation
+from .partial_annotation import Worth as Worth
 from .ranking import KS as KS
 from .ranking import RankingSums as RankingSums
 from .ranking import candidate_hits as candidate_hits

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import islice
 from operator import add
 from typing import Any
 
@@ -40,7 +41,8 @@ class Ranker:
 
     `refine` is the number of passes behind the first, `threshold` the probability above which a context then shows the
     model's own answers. `barred` names labels that are no candidates of a record, which then needs its id. `depth`:
-    how many labels are ranked; None: a shortlist.
+    how many labels are ranked; None: a shortlist. `drops_surplus`: of more labels than `max_context` that are given with
+    a text, all but the first are left out; otherwise they are refused.
     """
 
     model: Model
@@ -50,6 +52,7 @@ class Ranker:
     refine: int = 0
     threshold: float = 0.5
     max_context: int = 64
+    drops_surplus: bool = False
     barred: LabelFilter | None = None
     depth: int | None = None
 
@@ -66,6 +69,8 @@ class Ranker:
     @contextmanager
     def asking(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> Iterator[TextBatch]:
         """Lend a batch on the device, with what is given and barred, and the model without dropout and gradients."""
+        if self.drops_surplus and self.model.reads_context:
+            given = [dict(islice(known.items(), self.max_context)) for known in given]
         self._check(given)
         batch = self.collate(records)
         if any(given):
@@ -84,8 +89,13 @@ class Ranker:
         if (any(given) or self.refine) and not self.reads_labels:
             raise ConfigError(f"{NO_CONTEXT}: no label can be given and no answer refined")
         most = max(map(len, given), default=0)
+        if most >= self.labels.num_labels:
+            raise ConfigError(f"all {most} labels are given with one text: there is none to rank")
         if self.model.reads_context and most > self.max_context:
-            raise ConfigError(f"{most} labels are given with one text: at most {self.max_context} (cloze.max_context)")
+            raise ConfigError(
+                f"{most} labels are given with one text: at most {self.max_context} (cloze.max_context); give fewer, "
+                "or let the surplus be left out with --drop-surplus"
+            )
 
     @property
     def reads_labels(self) -> bool:
