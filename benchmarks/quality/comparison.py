@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from . import unseen
 from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
-from .peer import NAME, live_metrics
+from .peers.standing import PEERS, standing
 from .runs import Run
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
 from .variants import CONTROL, Benchmark, Variant
@@ -90,14 +90,20 @@ class Comparison:
 
     def _figures(self) -> str:
         metrics = self.benchmark.metrics
-        rows = [known_row([self.benchmark.peer, "", ""], self.benchmark.linear, metrics)]
-        if self.benchmark.labels == "seen" and (
-            live := live_metrics(self.dataset, self.folder, self.benchmark.shortlist)
-        ):
-            rows.append(known_row([NAME, "", ""], {name: 100 * value for name, value in live.items()}, metrics))
+        rows = [known_row([name, "", ""], percents, metrics) for name, percents in self._others()]
         for variant in self.benchmark.variants:
             rows += self._rows(variant)
         return markdown(["", "steps", "TFLOP", *metrics], rows)
+
+    def _others(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """Give the figures of other models: of a peer whose Python is named, those of a run beside ours."""
+        peers = {peer.name: peer for peer in PEERS}
+        for name, known in self.benchmark.known.items():
+            if name in peers:
+                place = (self.dataset, self.folder, self.benchmark.shortlist)
+                yield standing(peers[name], known, *place, seen_only=self.benchmark.labels == "seen")
+            else:
+                yield name, known
 
     def _rows(self, variant: Variant) -> Iterator[list[str]]:
         steps, runs = self.steps_of(variant), self._tuned(variant)
