@@ -120,4 +120,16 @@ DEBIAN_DEPENDS = Benchmark(
     labels="seen",
 )
 
-BENCHMARKS = {"reuters21578": REUTERS, "debtags": DEBTAGS, "debian_depends": DEBIAN_DEPENDS}
+TIBKAT_EN = Benchmark(
+    variants=(Variant(CONTROL), Variant(PREFIX)),
+    shortlist=64,
+    known={
+        XR_LINEAR.name: _many(43.6, 27.8, 20.4, 20.8, 24.8, 28.8, 42.6, 45.0),
+        BONSAI.name: _many(45.3, 28.7, 21.2, 22.0, 26.0, 30.6, 44.3, 47.0),
+    },
+    metrics=MANY_LABELS,
+    recipe="_tibkat_en",
+    labels="seen",
+)
+
+BENCHMARKS = {"reuters21578": REUTERS, "debtags": DEBTAGS, "debian_depends": DEBIAN_DEPENDS, "tibkat_en": TIBKAT_EN}
