@@ -12,11 +12,10 @@ from trainer.evaluation import KS
 from trainer.trained import TrainedModel
 
 from . import unseen
-from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
 from .peers.standing import PEERS, standing
-from .runs import Run
+from .runs import Run, places
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
 from .variants import CONTROL, Benchmark, Variant
 
@@ -68,11 +67,8 @@ class Comparison:
         """Name a run, and the folder that is its own."""
         name = re.sub(r"[^a-z0-9.]+", "-", f"{variant.name.lower()} {steps} steps lr {lr} seed {seed}")
         shared = (
-            f"run.folder={self.folder / 'runs' / name}",
+            *places(self.folder, name, self.dataset),
             f"run.seed={seed}",
-            f"data.dataset={self.dataset.path}",
-            f"model.encoder={encoder_folder()}",
-            f"labels.text_cache={self.folder / 'label-texts'}",
             f"cloze.shortlist={self.benchmark.shortlist}",
             f"cloze.chunk={self.benchmark.shortlist}",  # all slots see each other
             f"train.steps={steps}",
