@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,10 @@ from trainer.evaluation import KS
 from trainer.trained import TrainedModel
 
 from . import unseen
-from .corpus import encoder_folder
 from .flops import step_flops
 from .given import Worth, measure
-from .peer import NAME, live_metrics
-from .runs import Run
+from .peers.standing import PEERS, standing
+from .runs import Run, places
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
 from .variants import CONTROL, Benchmark, Variant
 
@@ -68,11 +67,8 @@ class Comparison:
         """Name a run, and the folder that is its own."""
         name = re.sub(r"[^a-z0-9.]+", "-", f"{variant.name.lower()} {steps} steps lr {lr} seed {seed}")
         shared = (
-            f"run.folder={self.folder / 'runs' / name}",
+            *places(self.folder, name, self.dataset),
             f"run.seed={seed}",
-            f"data.dataset={self.dataset.path}",
-            f"model.encoder={encoder_folder()}",
-            f"labels.text_cache={self.folder / 'label-texts'}",
             f"cloze.shortlist={self.benchmark.shortlist}",
             f"cloze.chunk={self.benchmark.shortlist}",  # all slots see each other
             f"train.steps={steps}",
@@ -90,14 +86,20 @@ class Comparison:
 
     def _figures(self) -> str:
         metrics = self.benchmark.metrics
-        rows = [known_row([self.benchmark.peer, "", ""], self.benchmark.linear, metrics)]
-        if self.benchmark.labels == "seen" and (
-            live := live_metrics(self.dataset, self.folder, self.benchmark.shortlist)
-        ):
-            rows.append(known_row([NAME, "", ""], {name: 100 * value for name, value in live.items()}, metrics))
+        rows = [known_row([name, "", ""], percents, metrics) for name, percents in self._others()]
         for variant in self.benchmark.variants:
             rows += self._rows(variant)
         return markdown(["", "steps", "TFLOP", *metrics], rows)
+
+    def _others(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """Give the figures of other models: of a peer whose Python is named, those of a run beside ours."""
+        peers = {peer.name: peer for peer in PEERS}
+        for name, known in self.benchmark.known.items():
+            if name in peers:
+                place = (self.dataset, self.folder, self.benchmark.shortlist)
+                yield standing(peers[name], known, *place, seen_only=self.benchmark.labels == "seen")
+            else:
+                yield name, known
 
     def _rows(self, variant: Variant) -> Iterator[list[str]]:
         steps, runs = self.steps_of(variant), self._tuned(variant)

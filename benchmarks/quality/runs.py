@@ -13,8 +13,11 @@ from time import perf_counter
 from typing import Any, Literal
 
 from launcher.commands import evaluate
+from sharding import Dataset
 from trainer.config import Config, load_config
 from trainer.run_folder import RunFolder
+
+from .corpus import encoder_folder
 
 STARTER = Path(__file__).parents[2] / "launcher" / "run.py"
 BATCH = 64
@@ -66,3 +69,13 @@ class Run:
         with (self.folder / "training.log").open("a", encoding="utf-8") as log:
             subprocess.run(command, check=True, stdout=log)  # noqa: S603  # this very project
         print(f"trained in {perf_counter() - started:.0f} s", flush=True)
+
+
+def places(folder: Path, name: str, dataset: Dataset) -> tuple[str, ...]:
+    """Set where a run of a name keeps its files, in a folder that others share, and what it reads."""
+    return (
+        f"run.folder={folder / 'runs' / name}",
+        f"data.dataset={dataset.path}",
+        f"model.encoder={encoder_folder()}",
+        f"labels.text_cache={folder / 'label-texts'}",
+    )
