@@ -14,20 +14,20 @@ def compare(dataset: Dataset, folder: Path, recipe: Path) -> tuple[Contender, Co
     """Train what is missing and measure; returns the control, the model, and the counted baseline."""
     task = product.Task(dataset, folder, recipe)
     return (
-        _trained(task, "control", product.CONTROL, (0,)),
-        _trained(task, "model", product.MODEL, (0, 1, 2)),
+        _trained(task, "control", product.CONTROL, 0),
+        _trained(task, "model", product.MODEL, 2),
         _counted(dataset, folder),
     )
 
 
-def _trained(task: product.Task, name: str, form: tuple[str, ...], given: tuple[int, ...]) -> Contender:
+def _trained(task: product.Task, name: str, form: tuple[str, ...], most: int) -> Contender:
     run = task.run(name, form)
-    return Contender(name, product.text_percents(run), product.rest_quality(run, task.dataset, given))
+    return Contender(name, product.text_percents(run), product.rest_quality(run, most))
 
 
 def _counted(dataset: Dataset, folder: Path) -> Contender:
     train, dev, test = (read_texts(folder, dataset, split) for split in ("train", "dev", "test"))
     baseline = CooccurrenceBaseline.fit(train, len(dataset.vocabulary))
     text = {name: 100 * share for name, share in baseline.precision(test).items()}
-    rest = baseline.measure(product.draw(dataset, dev, "dev"), product.draw(dataset, test, "test"))
+    rest = baseline.measure(product.draw(dataset, dev), product.draw(dataset, test))
     return Contender("linear + counted co-occurrence", text, rest)

@@ -1,19 +1,17 @@
 """The comparison on one data set: learning rates are chosen on dev, then every variant is judged on test."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sharding import Dataset, publish
-from trainer.evaluation import KS
+from sharding import Dataset
+from trainer.evaluation import DEPTHS, KS
 from trainer.trained import TrainedModel
 
 from . import unseen
 from .flops import step_flops
-from .given import Worth, measure
 from .peers.standing import PEERS, standing
 from .runs import Run, places
 from .tables import answer, band_rows, known_row, markdown, verdict_rows, worth_row
@@ -132,16 +130,9 @@ class Comparison:
         )
 
     def _given(self, variant: Variant) -> str:
-        rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in self._worth(run)]
-        return markdown(["seed", "labels given", "micro-F1 of the others", "gain"], rows)
-
-    def _worth(self, run: Run) -> list[Worth]:
-        path = run.folder / "given.json"
-        if not path.exists():
-            found = measure(TrainedModel.load(run.folder).ranker, self.dataset)
-            with publish(path) as temporary:
-                temporary.write_text(json.dumps([asdict(worth) for worth in found]), encoding="utf-8")
-        return [Worth(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]
+        rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in run.worth()]
+        head = ["seed", "labels given", "P@1 of the others", *(f"R@{k}" for k in DEPTHS), "micro-F1"]
+        return markdown(head, rows)
 
 
 def _ndcg_on_dev(run: Run, prior_weight: float) -> float:

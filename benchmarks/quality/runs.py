@@ -6,21 +6,27 @@ What has been judged is not done again; what was cut off goes on from its last c
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 from launcher.commands import evaluate
-from sharding import Dataset
+from sharding import COLUMNS, Dataset, RecordBatch, publish, sequential
 from trainer.config import Config, load_config
+from trainer.data import open_dataset
+from trainer.distributed import ONE_RANK
+from trainer.evaluation import DEPTHS, PartialAnnotation, Worth
 from trainer.run_folder import RunFolder
+from trainer.trained import TrainedModel
 
 from .corpus import encoder_folder
 
 STARTER = Path(__file__).parents[2] / "launcher" / "run.py"
 BATCH = 64
+SEED = 0  # of the labels that are drawn
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,26 @@ class Run:
             )
             (self.folder / "evaluation.json").rename(verdict)
         return json.loads(verdict.read_text(encoding="utf-8"))
+
+    def worth(self, most: int = 2) -> list[Worth]:
+        """Return what one and two given labels are worth on the test split, once this very run is trained."""
+        path = self.folder / f"judged-by-{most}-given.json"
+        if not self._is_trained:
+            self._train()
+        if not path.exists():
+            found = self._judge_given(most)
+            with publish(path) as temporary:
+                temporary.write_text(json.dumps([asdict(each) for each in found]), encoding="utf-8")
+        return [Worth(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+
+    def _judge_given(self, most: int) -> list[Worth]:
+        model, dataset = TrainedModel.load(self.folder, depth=max(DEPTHS)), open_dataset(self.config.data)
+
+        def records(split: str) -> Iterator[RecordBatch]:
+            return sequential(dataset.split(split), batch=BATCH, columns=(*COLUMNS, "id"))
+
+        judge = PartialAnnotation(model.ranker, model.vocabulary.counts > 0, ONE_RANK, SEED)
+        return judge.worth(records("test"), most, judge.threshold(records("dev")))
 
     @property
     def _is_trained(self) -> bool:

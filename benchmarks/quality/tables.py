@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from .given import Worth
+from trainer.evaluation import Worth
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -48,9 +48,8 @@ def known_row(lead: Sequence[str], percents: Mapping[str, float], metrics: Seque
 
 def worth_row(seed: int, worth: Worth) -> list[str]:
     """Show what given labels are worth to one run."""
-    f1 = f"{100 * worth.f1:.1f} ± {100 * worth.f1_error:.1f}"
-    gain = f"{100 * worth.gain:+.1f} ± {100 * worth.gain_error:.1f}" if worth.given else ""
-    return [str(seed), str(worth.given), f1, gain]
+    figures = (worth.precision, *worth.recalls, worth.micro_f1)
+    return [str(seed), str(worth.given), *(f"{100 * share:.1f}" for share in figures)]
 
 
 def spread(values: Sequence[float]) -> str:

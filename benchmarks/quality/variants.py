@@ -10,12 +10,13 @@ FEW_LABELS = ("P@1", "P@3", "P@5", "micro-F1", "macro-F1", "subset accuracy")
 MANY_LABELS = ("P@1", "P@3", "P@5", "PSP@1", "PSP@3", "PSP@5", "nDCG@5", "R@5", "recall@K")
 
 SVM = "TF-IDF + linear SVM"
-CONTROL, PREFIX, JOINT = "control", "prefix (scan + cloze)", "joint"
+CONTROL, CONTEXT, PREFIX, JOINT = "control", "context (joint)", "prefix (scan + slots)", "joint"
 RANDOM_ROWS = "control, rows at random"
 FORMS = {
     CONTROL: ("cloze.enabled=false",),
     RANDOM_ROWS: ("cloze.enabled=false", "labels.start=random"),
-    PREFIX: (),
+    CONTEXT: ("cloze.context=joint", "cloze.slots=none"),
+    PREFIX: ("cloze.context=none", "cloze.slots=shortlist"),
     JOINT: ("cloze.slots=all", "cloze.attention=joint"),
 }
 
@@ -83,6 +84,7 @@ REUTERS = Benchmark(
     variants=(
         Variant(CONTROL),
         Variant(CONTROL, mlm=True),
+        Variant(CONTEXT),
         Variant(PREFIX),
         Variant(PREFIX, mlm=True),
         Variant(JOINT, mlm=True),
@@ -94,14 +96,14 @@ REUTERS = Benchmark(
 )
 
 DEBTAGS = Benchmark(
-    variants=(Variant(CONTROL, mlm=True), Variant(PREFIX, mlm=True)),
+    variants=(Variant(CONTROL), Variant(CONTEXT), Variant(CONTROL, mlm=True), Variant(PREFIX, mlm=True)),
     shortlist=64,
     known={
         SVM: {"P@1": 82.4, "P@3": 61.4, "P@5": 46.2, "micro-F1": 63.5, "macro-F1": 19.2},
         XR_LINEAR.name: {"P@1": 82.2, "P@3": 61.3, "P@5": 46.0},
         BONSAI.name: {"P@1": 83.1, "P@3": 61.4, "P@5": 46.8},
     },
-    asked=Variant(PREFIX, mlm=True),
+    asked=Variant(CONTEXT),
 )
 
 DEBIAN_DEPENDS = Benchmark(
@@ -109,11 +111,13 @@ DEBIAN_DEPENDS = Benchmark(
         Variant(RANDOM_ROWS),
         Variant(CONTROL),
         Variant(CONTROL, mlm=True),
+        Variant(CONTEXT),
         Variant(PREFIX),
         Variant(PREFIX, mlm=True),
         Variant(CONTROL, cost_of=PREFIX),
     ),
     shortlist=64,
+    asked=Variant(CONTEXT),
     known={XR_LINEAR.name: _many(68.0, 46.9, 35.9, 15.8, 20.5, 23.1)},
     metrics=MANY_LABELS,
     recipe="_extreme",
@@ -121,7 +125,8 @@ DEBIAN_DEPENDS = Benchmark(
 )
 
 TIBKAT_EN = Benchmark(
-    variants=(Variant(CONTROL), Variant(PREFIX)),
+    variants=(Variant(CONTROL), Variant(CONTEXT)),
+    asked=Variant(CONTEXT),
     shortlist=64,
     known={
         XR_LINEAR.name: _many(43.6, 27.8, 20.4, 20.8, 24.8, 28.8, 42.6, 45.0),

@@ -1,8 +1,8 @@
 """Results as Markdown."""
 
 from benchmarks.quality import tables
-from benchmarks.quality.given import Worth
 from benchmarks.quality.variants import FEW_LABELS
+from trainer.evaluation import Worth
 
 FIGURES = {"P@1": 0.9, "P@3": 0.5, "P@5": 0.25, "micro-F1": 0.8, "macro-F1": 0.1, "subset accuracy": 0.75, "nDCG@1": 0}
 
@@ -50,6 +50,6 @@ def test_what_nobody_measured_stays_empty() -> None:
     ]
 
 
-def test_the_gain_of_given_labels_has_a_sign() -> None:
-    assert tables.worth_row(2, Worth(1, 0.5, 0.01, -0.002, 0.003)) == ["2", "1", "50.0 ± 1.0", "-0.2 ± 0.3"]
-    assert tables.worth_row(2, Worth(0, 0.5, 0.01, 0, 0)) == ["2", "0", "50.0 ± 1.0", ""]
+def test_what_given_labels_are_worth_is_in_percent() -> None:
+    worth = Worth(given=1, records=9, precision=0.5, recalls=(0.25, 0.75), micro_f1=0.125)
+    assert tables.worth_row(2, worth) == ["2", "1", "50.0", "25.0", "75.0", "12.5"]
