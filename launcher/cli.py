@@ -78,7 +78,7 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
     ] = 0,
     refine: Refine = None,
     prior_weight: PriorWeight = 1,
-    untuned: Untuned = False,
+    untuned: Untuned = False,  # noqa: FBT002
     batch: Batch = 32,
 ) -> None:
     """Measure a run: P, R, nDCG, PSP at k, recall, F1, the long tail, given labels; writes RUN/evaluation.json."""
@@ -132,7 +132,7 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
     ] = False,
     refine: Refine = None,
     prior_weight: PriorWeight = 1,
-    untuned: Untuned = False,
+    untuned: Untuned = False,  # noqa: FBT002
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""

@@ -102,7 +102,8 @@ class FusedRanker:
             text, proposal = ranker.propose(batch)
             rankings = ranker.rankings(batch, text, proposal)
             votes = self._votes(records, text.query_BE if not any(given) else None, names, k)
-            excluded = tuple(part.cpu().numpy() for part in batch.excluded())
+            record_N, label_N = batch.excluded()
+            excluded = record_N.cpu().numpy(), label_N.cpu().numpy()
             sources = {
                 "scan": Source(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),
                 **{name: Source(found.ids_BM.numpy(), found.scores_BM.numpy()) for name, found in votes.items()},

@@ -16,7 +16,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The labels that any source proposes, by id: [B, U], -1 behind the last; values by source, NaN where it has none."""
+    """Labels that any source proposes: [B, U], by id, -1 behind the last; values by source, NaN where it has none."""
 
     ids_BU: np.ndarray
     values: dict[str, np.ndarray]
@@ -47,5 +47,5 @@ def join_candidates(
 
 def _keys(ids_BK: np.ndarray, num_labels: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Name pairs (record, label) by one number each, and say where they stand."""
-    places = (ids_BK >= 0).nonzero()
-    return places[0] * num_labels + ids_BK[places], places
+    record_N, column_N = (ids_BK >= 0).nonzero()
+    return record_N * num_labels + ids_BK[record_N, column_N], (record_N, column_N)

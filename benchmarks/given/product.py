@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sharding import Dataset
 from trainer.evaluation import drawn_labels
 
@@ -40,7 +42,8 @@ def text_percents(run: Run) -> dict[str, float]:
 def draw(dataset: Dataset, texts: LabelledTexts) -> Drawn:
     """Draw the labels that the protocol gives, of a split whose texts are read."""
     seen_L = dataset.vocabulary.counts > 0
-    return Drawn.of(texts, *drawn_labels(texts.ids, texts.labels, texts.offsets, SEED, seen_L))
+    kept, drawn = drawn_labels(texts.ids, texts.labels, texts.offsets, SEED, seen_L)
+    return Drawn.of(texts, kept.astype(np.int64), drawn.astype(np.int64))
 
 
 def rest_quality(run: Run, most: int) -> list[RestQuality]:

@@ -46,7 +46,7 @@ class ClozeSection(Section):
     without_text: Share = 0.0
     """Share of the training records with revealed labels whose text is cut to at most 7 tokens."""
     lr_scale: Rate = 1.0
-    """Learning rate of context, slots and their read-out, as a multiple of train.lr: they are new, the encoder is not."""
+    """Learning rate of context, slots and read-outs, as a multiple of train.lr: they are new, the encoder is not."""
     inject: Annotated[int, Field(ge=0)] = 0
     """True labels of a training record with a slot even if the scan misses them, each with 4 false ones as frequent."""
 

@@ -39,7 +39,7 @@ class Collator:
         labels = labels.astype(np.int64)
         keys = RecordKeys(self.seed, records.epoch, records.positions)
         revealed_BV, states_BV = self._reveal(labels, label_offsets, keys)
-        text = self._cut(*records.ragged("tokens"), (revealed_BV >= 0).any(axis=1), keys)
+        text = self._cut(*records.ragged("tokens"), revealed_BV.max(axis=1, initial=-1) >= 0, keys)
         ids_BT, mask_BT, maskable_BT = pad_texts(*text, self.spec, self.max_tokens)
         maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
         corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)

@@ -40,9 +40,9 @@ class Ranker:
     """Answers with the rankings that a model has: by the scan, refined, and with slots added.
 
     `refine` is the number of passes behind the first, `threshold` the probability above which a context then shows the
-    model's own answers. `barred` names labels that are no candidates of a record, which then needs its id. `depth`:
-    how many labels are ranked; None: a shortlist. `drops_surplus`: of more labels than `max_context` that are given with
-    a text, all but the first are left out; otherwise they are refused.
+    model's own answers. `max_context`: labels that may be given with a text; `drops_surplus`: of more that are given,
+    all but the first are left out; otherwise they are refused. `barred` names labels that are no candidates of a
+    record, which then needs its id. `depth`: how many labels are ranked; None: a shortlist.
     """
 
     model: Model

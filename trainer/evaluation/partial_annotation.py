@@ -16,7 +16,6 @@ from ..distributed import Ranks
 from .answers import Answering, Answers, ask
 from .given import DRAWN, best_false, drawn_labels, rest_of
 from .judgement import Scored
-from .label_counts import f1
 from .ranking import Bools, Floats
 
 DEPTHS = (5, 64)  # of recall
@@ -92,7 +91,7 @@ class PartialAnnotation:
         return Denial(int(records_), *(hits / max(records_, 1) for hits in (denied_, removed_)))
 
     def _rests(self, batches: Iterable[RecordBatch], numbers: Sequence[int]) -> Iterator[list[Answers]]:
-        """Answer about the labels that were not drawn, of a batch's records with more than two: once for each number."""
+        """Answer about the labels that were not drawn, of each batch's records with more than two: once a number."""
         for records in batches:
             real = int(records.weights.sum())
             labels, offsets = records.slice(0, real).ragged("labels")
@@ -123,5 +122,5 @@ class PartialAnnotation:
 def _worth(given: int, row: Floats) -> Worth:
     records, hits, found, predicted, true, *recalls = row.tolist()
     total = max(records, 1)
-    micro = float(f1(np.float64(found), np.float64(predicted), np.float64(true)))
-    return Worth(given, int(records), hits / total, tuple(recall / total for recall in recalls), micro)
+    micro_f1 = 2 * found / max(predicted + true, 1)
+    return Worth(given, int(records), hits / total, tuple(recall / total for recall in recalls), micro_f1)
