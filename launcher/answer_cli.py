@@ -8,6 +8,10 @@ import typer
 
 app = typer.Typer()
 
+LosePsp = Annotated[
+    bool, typer.Option("--lose-psp", help="Let PSP@k fall where P@k gains: labels of the head then gain most.")
+]
+
 
 @app.command()
 def index(
@@ -40,9 +44,7 @@ def tune(
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
     records: Annotated[int | None, typer.Option(min=1, help="Only the first so many dev records.")] = None,
     refine: Annotated[int, typer.Option(min=0, help="Passes of refinement that are tried, against none.")] = 1,
-    lose_psp: Annotated[
-        bool, typer.Option("--lose-psp", help="Let PSP@k fall where P@k gains: labels of the head then gain most.")
-    ] = False,
+    lose_psp: LosePsp = False,  # noqa: FBT002
     batch: Annotated[int, typer.Option(min=1, help="Records at a time.")] = 64,
 ) -> None:
     """Choose on dev how a trained run answers: refinement, and the weights of its channels; writes RUN/tuned.json."""

@@ -39,6 +39,9 @@ Refine = Annotated[
         "`lmmtc tune` has chosen.",
     ),
 ]
+DropSurplus = Annotated[
+    bool, typer.Option("--drop-surplus", help="Of more given labels than the run reads, use the first.")
+]
 Untuned = Annotated[bool, typer.Option("--untuned", help="Answer without what `lmmtc tune` has chosen.")]
 PriorWeight = Annotated[
     float,
@@ -127,9 +130,7 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels for each text.")] = 5,
-    drop_surplus: Annotated[
-        bool, typer.Option("--drop-surplus", help="Of more given labels than the run reads, use the first.")
-    ] = False,
+    drop_surplus: DropSurplus = False,  # noqa: FBT002
     refine: Refine = None,
     prior_weight: PriorWeight = 1,
     untuned: Untuned = False,  # noqa: FBT002
