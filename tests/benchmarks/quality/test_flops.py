@@ -1,13 +1,13 @@
 """The cost of a step, against the operations that torch sees in one of a tiny model."""
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,8 +16,8 @@ from tests.trainer.parts import tiny_config
 from trainer.config import Config
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK
-from trainer.labels import RowRange, ScanGradient, label_side, new_table
-from trainer.model import Normaliser, Proposal
+from trainer.labels import RowRange, ScanGradient, StepPort, label_side, new_table
+from trainer.model import Normaliser
 from trainer.parts import build_model
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
@@ -51,14 +51,14 @@ def counted(config: Config) -> int:
     labels = label_side(config, table, LABELS, ONE_RANK)
     by = Normaliser(1, 1, 1)
 
-    def propose(query_BE: Tensor) -> Proposal:
-        return labels.learn(texts(), query_BE, by, lambda _, gradient: use(gradient), 1)[0]
+    learn = partial(labels.learn, normaliser=by, sink=lambda _, gradient: use(gradient), step=1)
+    port = StepPort(labels, learn, texts())
 
     with (
         FlopCounterMode(display=False, custom_mapping=BOOKS) as counter,
         sdpa_kernel(SDPBackend.MATH),
     ):
-        losses, _ = model(texts(), propose, by, lambda _: nullcontext())
+        losses, _ = model(texts(), port, by, lambda _: nullcontext())
         losses.total.backward()
     return counter.get_total_flops()
 

@@ -33,7 +33,7 @@ def test_the_dense_parameters_are_those_of_the_model(tiny_encoder: Path, section
     work = Workload(config, EncoderShape.of(config.model), replace(CORPUS, labels=48), 1)
     model = build_model(config)
     assert work.parameters == sum(each.numel() for each in model.parameters())
-    if model.has_cloze and not work.is_joint:
+    if model.has_slots and not work.is_joint:
         used = [each for each in (model.encoder, model.slots, model.readout) if each is not None]
         numbers = sum(parameter.numel() for part in used for parameter in part.parameters())
         assert work.slot_parameters == numbers - work.shape.word_parameters
