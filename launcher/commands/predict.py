@@ -112,7 +112,7 @@ def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
     """
     for where, record in read_records(source, labelled=False):
         if record.given and not model.ranker.reads_labels:
-            raise ConfigError(f"{where}: 'given': {NO_CONTEXT}: no label can be given")
+            raise ConfigError(f"{where}: 'given': {NO_CONTEXT}, no label can be given")
         try:
             for label, _ in record.given:
                 model.vocabulary.id_of(label)

@@ -258,7 +258,7 @@ def test_a_run_without_a_cloze_cannot_be_refined(lmmtc: Lmmtc, without_cloze: Pa
     said = lmmtc("evaluate", without_cloze, "--dataset", judged, "--refine", 1)
     assert (said.code, said.err) == (
         78,
-        "ConfigError: cloze.enabled = false: without label slots, no label can be given and no answer refined\n",
+        "ConfigError: cloze.enabled = false: without context and slots, no label can be given and no answer refined\n",
     )
 
 
