@@ -111,7 +111,7 @@ class TrainingStep:
 
 
 @dataclass
-class _Port:
+class MicroStepPort:
     """Answers a model's questions in one micro-step, and keeps what it lent: gradients of rows must return."""
 
     labels: Labels
@@ -120,11 +120,13 @@ class _Port:
     lent: list[Fetched] = field(default_factory=list)
 
     def lend(self, batch: TextBatch) -> Slots:
+        """Bring the rows of the labels that a batch reveals. A collective."""
         fetched = self.labels.lend(batch.revealed_BV)
         self.lent.append(fetched)
         return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)
 
     def propose(self, query_BE: Tensor) -> Proposal:
+        """Scan all labels for these queries, and learn. A collective."""
         proposal, fetched = self.learn(self.batch, query_BE)
         self.lent.append(fetched)
         return proposal
@@ -150,7 +152,9 @@ class _MicroStep:
             with clock("scan"):
                 batch = self._denying(batch)
         sink = self.parts.updates.sink(self.rows_lr, self.step)
-        port = _Port(labels, batch, partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step))
+        port = MicroStepPort(
+            labels, batch, partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step)
+        )
         losses, proposal = self.parts.engine.forward(batch, port, self.normaliser, clock)
         with clock("backward"):
             self.parts.engine.backward(losses.total)

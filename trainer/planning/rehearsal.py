@@ -5,6 +5,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -19,8 +20,9 @@ from ..data import State, TextBatch
 from ..distributed import ONE_RANK
 from ..engine import Engine
 from ..labels import RowRange, RowUpdates, label_side, new_table, row_optimizer
-from ..model import Normaliser, Proposal
+from ..model import Normaliser
 from ..parts import build_model, build_optimizer
+from ..step import MicroStepPort
 from .memory import moving, standing
 from .operations import Operations
 from .workload import Workload
@@ -85,11 +87,9 @@ class Rehearsal:
     def _total_of(self, forward: Callable[..., Any]) -> Tensor:
         """Run a micro-step up to its loss."""
         normaliser = Normaliser(len(self._batch.weights_B), max(self.work.masked_tokens, 1), 1)
-
-        def propose(query_BE: Tensor) -> Proposal:
-            return self._labels.learn(self._batch, query_BE, normaliser, self._updates.sink(1e-4, 1), 1)[0]
-
-        losses, _ = forward(self._batch, propose, normaliser, self._clock)
+        learn = partial(self._labels.learn, normaliser=normaliser, sink=self._updates.sink(1e-4, 1), step=1)
+        port = MicroStepPort(self._labels, self._batch, learn)
+        losses, _ = forward(self._batch, port, normaliser, self._clock)
         return losses.total
 
     @contextmanager
