@@ -319,8 +319,8 @@ def test_what_cannot_be_given_is_refused_before_anything_is_judged(
     assert (said.code, said.err) == (
         78,
         (
-            "ConfigError: --given 1: cloze.enabled = false: a model without context and slots reads no labels: no label "
-            "can be given\n"
+            "ConfigError: --given 1: cloze.enabled = false: a model without context and slots reads no labels: no "
+            "label can be given\n"
         ),
     )
     one = copy_with(context_run, tmp_path / "one", "cloze", "max_context", value=1)
