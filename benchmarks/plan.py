@@ -43,6 +43,8 @@ SETTINGS: dict[str, Any] = {
     "train.micro_batch": 16,
     "evaluation.records": RANKS,
     "labels.start": "random",
+    "cloze.slots": "shortlist",  # what a run has most parts with
+    "cloze.context": "none",
     "checkpoint.background": False,  # so short a run would only copy: nothing else is at work while it saves
 }
 

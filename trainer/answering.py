@@ -4,7 +4,7 @@ What the fusion weighs was chosen on dev by `lmmtc tune` and is kept in RUN/tune
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 from sharding import LabelFilter, RecordBatch, publish
 
 from .candidates import Source, join_candidates
+from .distributed import Ranks
 from .errors import ConfigError
 from .evaluation import Channels, Fusion, Ranked, Ranker
 from .neighbours import NeighbourIndex, Votes, fingerprint
@@ -204,3 +205,13 @@ def load_index(model: TrainedModel, run: RunFolder) -> NeighbourIndex:
     return NeighbourIndex.load(
         run.neighbours, fingerprint(model), model.vocabulary, labels.ranks, labels.table.vectors_RE.device
     )
+
+
+def count_duplicates(index: NeighbourIndex, batches: Iterable[RecordBatch], ranks: Ranks) -> tuple[int, int]:
+    """Count the records, which have their text, whose text and whose title stands in the index. A collective."""
+    found = torch.zeros(2, dtype=torch.long)
+    for records in batches:
+        texts = records.table["text"].to_pylist()[: int(records.weights.sum())]
+        found += torch.tensor(index.num_duplicates(texts))
+    texts, titles = ranks.sum(found).tolist()
+    return texts, titles

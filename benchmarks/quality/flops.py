@@ -3,7 +3,9 @@
 A product of a weight costs 6 operations for each token or slot that meets it: a multiplication and an addition forward,
 and twice as many backward. So a record costs 6 x (non-embedding encoder parameters x (tokens + slots) + attention +
 heads). A text counts as model.max_tokens; where no gradient reaches (without scan and MLM, most of the text's last
-layer), it is counted all the same. Left out: revealed slots (one or two a record), and what is no matrix product.
+layer), it is counted all the same. Where known labels are read before the scan, a record counts one of them and its
+query slot, which are there even where nothing is revealed. Left out: further known labels, whose number only the data
+knows, all of them where slots read them, and what is no matrix product.
 """
 
 import json
@@ -45,30 +47,38 @@ def step_flops(config: Config, num_labels: int) -> float:
     slots = _slots(config, num_labels)
     heads = (
         _scan(config, shape, num_labels),
+        3 * shape.width**2 * config.cloze.reads_context,  # a label's way in, and the read-out of the query slot
         2 * shape.width**2 * slots,  # the read-out
         _mlm(config, shape),
     )
-    encoder = shape.encode(config.model.max_tokens + slots, _pairs(config, slots))
+    encoder = shape.encode(config.model.max_tokens + _context(config) + slots, _pairs(config, slots))
     return 6 * config.train.global_batch * (encoder + sum(heads))
 
 
 def _slots(config: Config, num_labels: int) -> int:
-    if not config.cloze.enabled:
+    if not config.cloze.has_slots:
         return 0
     return num_labels if config.cloze.slots == "all" else config.cloze.shortlist
 
 
+def _context(config: Config) -> int:
+    """Count a known label and the query slot."""
+    return 2 if config.cloze.reads_context else 0
+
+
 def _pairs(config: Config, slots: int) -> int:
     """Count who sees whom: all see all, or the text sees itself and a slot sees the text and its own chunk."""
-    tokens, chunk = config.model.max_tokens, config.cloze.chunk
+    tokens, context, chunk = config.model.max_tokens, _context(config), config.cloze.chunk
     if config.cloze.attention == "joint":
         return (tokens + slots) ** 2
+    seen = tokens + context
+    read = seen**2 if config.cloze.context == "joint" else tokens**2 + context * seen
     chunks = [min(chunk, slots - start) for start in range(0, slots, chunk)]
-    return tokens**2 + sum(size * (tokens + size) for size in chunks)
+    return read + sum(size * (seen + size) for size in chunks)
 
 
 def _scan(config: Config, shape: Shape, num_labels: int) -> int:
-    return shape.width * (shape.width + num_labels) if config.cloze.slots == "shortlist" else 0
+    return shape.width * (shape.width + num_labels) if config.cloze.scans else 0
 
 
 def _mlm(config: Config, shape: Shape) -> float:

@@ -24,7 +24,7 @@ from ..model import Model, Proposal, Slots
 from .ranking import RankingSums, ranking_sums
 from .refinement import mask_predict, reread
 
-NO_CONTEXT = "cloze.enabled = false: a model without context and slots reads no labels"
+NO_CONTEXT = "cloze.enabled = false: without context and slots"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Ranker:
 
     def _check(self, given: Sequence[Mapping[int, bool]]) -> None:
         if (any(given) or self.refine) and not self.reads_labels:
-            raise ConfigError(f"{NO_CONTEXT}: no label can be given and no answer refined")
+            raise ConfigError(f"{NO_CONTEXT}, no label can be given and no answer refined")
         self.check_given(max(map(len, given), default=0))
 
     def check_given(self, number: int) -> None:

@@ -2,8 +2,9 @@
 
 A product of a weight costs 6 operations for each token, slot or record that meets it: a multiplication and an addition
 forward, and twice as many backward. Counted is what the model needs, not what is done: no padding, nothing that a
-driver runs twice. Lengths enter as their mean; a local window counts as if all saw all; revealed slots, one or two a
-record, are left out; negatives that a scan leaves out are counted.
+driver runs twice. Lengths enter as their mean; a local window counts as if all saw all; negatives that a scan leaves
+out are counted. Where known labels are read before the scan, a record's query slot counts. The known labels themselves,
+whose mean is not known here, are left out, in slots too, and so is the pass that finds what is denied.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class ModelFlops:
     masked_token: int
     chunk: int | None
     slot_positions: int
+    query_slots: int
     passes: int
 
     @classmethod
@@ -41,14 +43,16 @@ class ModelFlops:
         """Look at a model before DeepSpeed takes its parameters apart; costs a forward pass of one token."""
         position, layers = _encoder(model.encoder)
         query, context = (None, None) if isinstance(model, JointModel) else (model.query, model.context)
+        scan = num_labels * query.project.out_features if query else 0
         return cls(
             position=position,
             pair=2 * layers * model.encoder.width,
-            record=(_weights(query) + num_labels * query.project.out_features if query else 0) + _weights(context),
+            record=_weights(query) + scan + (_weights(context.transform) + _weights(context.output) if context else 0),
             slot=_weights(model.slots) + _weights(model.readout),
             masked_token=_weights(model.mlm),
             chunk=None if isinstance(model, JointModel) else config.cloze.chunk,
             slot_positions=config.cloze.label_tokens,
+            query_slots=int(context is not None),
             passes=2 if model.mlm and config.mlm.own_pass else 1,
         )
 
@@ -57,7 +61,7 @@ class ModelFlops:
         if not records:
             return 0.0
         length, width = tokens / records, self.slot_positions * slots / records
-        positions = self.passes * tokens + self.slot_positions * slots
+        positions = self.passes * tokens + self.slot_positions * slots + self.query_slots * records
         products = (
             self.position * positions,
             self.pair * records * self._pairs(length, width),
@@ -68,11 +72,12 @@ class ModelFlops:
         return 6.0 * sum(products)
 
     def _pairs(self, length: float, width: float) -> float:
-        """Count who sees whom in a record: a text sees itself, a slot the text and its own chunk."""
+        """Count who sees whom in a record: a text sees itself, its query slot both, a slot the text and its chunk."""
         if self.chunk is None:
             return (length + width) ** 2
         whole, rest = divmod(width, self.chunk)
-        return self.passes * length**2 + width * length + whole * self.chunk**2 + rest**2
+        asked = self.query_slots * (length + 1)
+        return self.passes * length**2 + asked + width * length + whole * self.chunk**2 + rest**2
 
 
 def _encoder(encoder: TextEncoder) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """How many bytes the passes of an encoder keep for their backward.
 
 Of each layer: the inputs of its products, what its norms, its activation and its attention save. Counted by tensors of
-n x D, n x inner, m x key width and heads x n x m numbers, for n tokens that see m.
+n x D, n x inner, m x key width and heads x n x m numbers, for n tokens that see m, and n x m where it keeps a mask.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ class _Kept:
     seen: float
     inner: float
     scores: float
+    masks: float
 
 
 def pass_bytes(work: Workload, one: Pass, *, layers: int | None = None, on_gpu: bool) -> int:
@@ -32,7 +33,7 @@ def pass_bytes(work: Workload, one: Pass, *, layers: int | None = None, on_gpu: 
         kept.own * one.own * shape.width
         + kept.seen * one.seen * shape.key_width
         + kept.inner * one.own * shape.inner
-        + kept.scores * one.own * one.seen * shape.heads
+        + (kept.scores * shape.heads + kept.masks * one.masked) * one.own * one.seen
     )
     embeddings = 3 * _FULL * one.own * shape.width  # the sum, its norm, and dropout's
     return round(one.records * (layer * (layers or shape.layers) + embeddings))
@@ -54,7 +55,7 @@ def _kept(shape: EncoderShape, *, bf16: bool, on_gpu: bool) -> _Kept:
 
     A norm's input stays fp32 under autocast. Dropout keeps masks: of one byte on a GPU, of the type of what it drops on
     a CPU. There attention computes in fp32, and keeps copies; where it drops it is not fused: it keeps its weights
-    before and after, and scaled copies.
+    before and after, and scaled copies. Fused, it keeps its mask, which it makes numbers of its own type.
     """
     number = _HALF if bf16 else _FULL
     inner = (4 if shape.gated else 2) * number
@@ -62,8 +63,8 @@ def _kept(shape: EncoderShape, *, bf16: bool, on_gpu: bool) -> _Kept:
     if shape.dropout:
         own += 2 * (1 if on_gpu else number)
     if on_gpu:
-        return _Kept(own, 2 * number, inner, 0)
+        return _Kept(own, 2 * number, inner, 0, number)
     if not shape.attention_dropout:  # under bf16, keys and values are kept for later passes too, as they were
         copied = _HALF if bf16 else 0
-        return _Kept(own + (_FULL if bf16 else 0) + copied, 2 * (_FULL + copied), inner, 0)
-    return _Kept(own + _FULL, 2 * number + _FULL, inner, 3 * _FULL)
+        return _Kept(own + (_FULL if bf16 else 0) + copied, 2 * (_FULL + copied), inner, 0, _FULL)
+    return _Kept(own + _FULL, 2 * number + _FULL, inner, 3 * _FULL, 0)

@@ -78,9 +78,9 @@ class Counting:
     def moments(self) -> dict[str, Parts]:
         """Count what comes and goes, at each moment of a micro-step."""
         whole, text = self._accumulated(), self._text()
-        sums = self._sums()
+        sums, reads = self._sums(), self.work.config.cloze.reads_context
         return {
-            "scan": whole | {"activations": text["activations"], "scan": self.scan()},
+            "scan": whole | text | {"scan": self.scan()} | self._lent(self.work.revealed if reads else 0),
             "cloze": whole | self._cloze(sums),
             "MLM": whole | text | {"gradients": sums, "MLM logits": self._mlm()} | self._borrowed(),
             "backward": whole | self._backward(sums),
@@ -111,9 +111,10 @@ class Counting:
         return {"accumulated gradients": _FULL * self.work.parameters if keeps else 0}
 
     def _text(self) -> dict[str, int]:
-        passes = (self.work.text_pass, self.work.own_pass, self.work.revealed_pass)
-        kept = sum(pass_bytes(self.work, one, on_gpu=self.on_gpu) for one in passes)
-        return {"activations": kept + cast_bytes(self.work)}
+        work = self.work
+        passes = (work.text_pass, work.context_pass, work.own_pass, work.revealed_pass)
+        kept = sum(pass_bytes(work, one, on_gpu=self.on_gpu) for one in passes)
+        return {"activations": kept + cast_bytes(work)}
 
     def _sums(self) -> int:
         """Count what the fused driver keeps until backward: gradients of what chunks share."""
@@ -130,9 +131,12 @@ class Counting:
         return self._text() | {"slots": max(chunk, sums), "gradients": held} | self._borrowed()
 
     def _borrowed(self) -> dict[str, int]:
-        """Count rows of other ranks, their gradient, and what stands beside each slot."""
+        """Count the rows of slots and of revealed labels."""
+        return self._lent(self.work.slots + self.work.revealed)
+
+    def _lent(self, shown: int) -> dict[str, int]:
+        """Count rows of other ranks for so many labels of each record, their gradient, and what stands beside each."""
         records, width = self.work.records, self.work.row_width + 2
-        shown = self.work.slots + self.work.revealed
         rows = shown * (records if self.work.scans else 1)
         return {"borrowed rows": 3 * _FULL * rows * width + 25 * records * shown}
 

@@ -22,11 +22,16 @@ _ROUNDING_BYTES = 100  # of integers that are mixed, to round stochastically
 
 @dataclass(frozen=True)
 class Operations:
-    """Of a micro-step: operations of the encoder and its heads by phase; how many passes; bytes of summed gradients."""
+    """Of a micro-step: operations of the encoder and its heads by phase; how many passes; bytes of summed gradients.
+
+    denying: of the pass without gradients that finds which labels are denied; training counts it as scanning.
+    """
 
     text: float
+    denying: float
     cloze: float
     backward: float
+    text_passes: int
     cloze_passes: float
     backward_passes: float
     summed_bytes: float
@@ -34,31 +39,35 @@ class Operations:
     @classmethod
     def of(cls, work: Workload) -> "Operations":
         """Count as the code orders it: fused chunks are undone in the phase `cloze`, all else in `backward`."""
-        texts = _pass(work, work.text_pass) + _pass(work, work.own_pass)
+        read = (work.text_pass, work.context_pass, work.own_pass)
+        texts = sum(_pass(work, one) for one in read) + _context(work)
         shown, chunks, mlm = _pass(work, work.revealed_pass), _chunks(work), _mlm(work)
         once = chunks * (1 + _BACK) if work.is_fused else chunks
         again = 0 if work.is_fused else chunks * (1 + _BACK)
         passes = work.chunks * (1 + _BACK) if work.is_fused else work.chunks
+        both = sum(one.own > 0 for one in (*read, work.revealed_pass))
         return cls(
             text=mlm if work.is_joint else texts + mlm,
+            denying=_pass(work, work.denying_pass),
             cloze=texts + once if work.is_joint else shown + once,
             backward=_BACK * (texts + shown + mlm) + again,
-            cloze_passes=passes + 1,
-            backward_passes=2 * _BACK + (0 if work.is_fused else work.chunks * (1 + _BACK)),
+            text_passes=0 if work.is_joint else sum(one.own > 0 for one in read),
+            cloze_passes=passes + (work.is_joint or work.revealed_pass.own > 0),
+            backward_passes=both * _BACK + (0 if work.is_fused else work.chunks * (1 + _BACK)),
             summed_bytes=_FULL * work.slot_parameters * (3 * work.chunks + 1) if work.is_fused and work.chunks else 0,
         )
 
     @property
     def total(self) -> float:
-        """Operations of all phases."""
+        """Operations of all phases but the scan, to which training counts `denying`."""
         return self.text + self.cloze + self.backward
 
 
 def scan_work(work: Workload) -> tuple[float, float]:
     """Count the operations of the scan's products, and the bytes of what is done to its logits."""
-    pairs = work.queries * work.rows
+    pairs, denied = work.queries * work.rows, work.config.cloze.denied
     share = work.config.labels.negative_share
-    return 2 * pairs * work.row_width * (1 + _SCAN_BACK * share), pairs * _LOGIT_BYTES
+    return 2 * pairs * work.row_width * (1 + denied + _SCAN_BACK * share), pairs * (1 + denied) * _LOGIT_BYTES
 
 
 def row_bytes(work: Workload) -> float:
@@ -70,6 +79,14 @@ def row_bytes(work: Workload) -> float:
 def _pass(work: Workload, one: Pass) -> float:
     each = 2 * work.shape.layer_matrices * one.own + 4 * work.shape.width * one.own * one.seen
     return one.records * work.shape.layers * each
+
+
+def _context(work: Workload) -> float:
+    """Count the projection of the revealed labels' rows, and the read-out of the query slot."""
+    if not work.context_tokens:
+        return 0.0
+    width, label_width = work.shape.width, work.label_width
+    return 2 * work.records * (work.revealed * label_width * work.shape.word_width + width * (width + label_width))
 
 
 def _chunks(work: Workload) -> float:

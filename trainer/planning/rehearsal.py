@@ -5,6 +5,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -18,8 +19,8 @@ from ..config import deepspeed_config
 from ..data import State, TextBatch
 from ..distributed import ONE_RANK
 from ..engine import Engine
-from ..labels import RowRange, RowUpdates, label_side, new_table, row_optimizer
-from ..model import Normaliser, Proposal
+from ..labels import RowRange, RowUpdates, StepPort, label_side, new_table, row_optimizer
+from ..model import Normaliser
 from ..parts import build_model, build_optimizer
 from .memory import moving, standing
 from .operations import Operations
@@ -86,10 +87,8 @@ class Rehearsal:
         """Run a micro-step up to its loss."""
         normaliser = Normaliser(len(self._batch.weights_B), max(self.work.masked_tokens, 1), 1)
 
-        def propose(query_BE: Tensor) -> Proposal:
-            return self._labels.learn(self._batch, query_BE, normaliser, self._updates.sink(1e-4, 1), 1)[0]
-
-        losses, _ = forward(self._batch, propose, normaliser, self._clock)
+        learn = partial(self._labels.learn, normaliser=normaliser, sink=self._updates.sink(1e-4, 1), step=1)
+        losses, _ = forward(self._batch, StepPort(self._labels, learn, self._batch), normaliser, self._clock)
         return losses.total
 
     @contextmanager

@@ -32,8 +32,8 @@ def step_time(work: Workload, cluster: Cluster) -> StepTime:
     clock, operations = _Clock(work, cluster), Operations.of(work)
     sums = clock.stream(operations.summed_bytes)
     micro = {
-        "text": clock.encode(operations.text, 1),
-        "scan": clock.scan(),
+        "text": clock.encode(operations.text, operations.text_passes),
+        "scan": clock.scan() + (clock.encode(operations.denying, 1) if operations.denying else 0.0),
         "cloze": clock.encode(operations.cloze, operations.cloze_passes) + sums,
         "backward": clock.encode(operations.backward, operations.backward_passes)
         + clock.stream(ZERO_BYTES * work.parameters),

@@ -45,6 +45,7 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
     ranks, records = work.world_size, work.records
     others = ranks - 1
     if work.scans:
+        records *= 1 + work.config.cloze.denied  # some are scanned for twice
         width, most = work.label_width, work.config.cloze.shortlist
         pairs = 2 * _ID * records * work.corpus.positives * (1 + bool(work.config.cloze.inject))
         yield Sent("queries", "scan", others * records * (width * _FULL + _FULL), 3)
@@ -53,9 +54,10 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
         yield Sent("query gradients", "scan", others * records * width * _FULL, 1, to_all=True)
     wanted = _wanted(work) * others / ranks
     rows = wanted * (work.row_width + 2) * _FULL
-    yield Sent("row ids", "scan", wanted * _ID, 2, to_all=True)
-    yield Sent("rows", "scan", rows, 1, to_all=True)
-    yield Sent("row gradients", "backward", rows, 1, to_all=True)
+    lent = 1 + work.config.cloze.reads_context  # rows of what is revealed travel before those of the shortlist
+    yield Sent("row ids", "scan", wanted * _ID, 2 * lent, to_all=True)
+    yield Sent("rows", "scan", rows, lent, to_all=True)
+    yield Sent("row gradients", "backward", rows, lent, to_all=True)
     if work.config.train.zero_stage == 3:
         whole = _FULL * work.parameters * others / ranks
         yield Sent("parameters, before they are used", "backward", 2 * whole, 2 * work.shape.layers)
@@ -81,7 +83,7 @@ def _gradients(work: Workload) -> Iterator[Sent]:
     yield Sent("dense gradients", "backward", sent, 1)
 
 
-def _wanted(work: Workload) -> int:
+def _wanted(work: Workload) -> float:
     """Count the distinct rows that a rank's records ask for: at most all."""
-    shown = work.slots + work.revealed if work.scans else work.corpus.labels
+    shown = work.slots + work.mean_revealed if work.scans else work.corpus.labels
     return min(work.records * shown if work.scans else shown, work.corpus.labels)

@@ -22,11 +22,15 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass of the encoder: so many records, own tokens of each, and tokens that each of these sees."""
+    """A pass of the encoder: so many records, own tokens of each, and tokens that each of these sees.
 
-    records: int
+    masked: whether who sees whom is a matrix of its own for each record.
+    """
+
+    records: float
     own: int
     seen: int
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ class Workload:
 
     @property
     def slots(self) -> int:
-        """K: of a record; 0 without a cloze."""
+        """K: of a record; 0 where labels have none."""
         cloze = self.config.cloze
-        if not cloze.enabled:
+        if not cloze.has_slots:
             return 0
         return cloze.shortlist + _ASKED * cloze.inject if self.scans else self.corpus.labels
 
@@ -108,9 +112,23 @@ class Workload:
     def revealed(self) -> int:
         """V: some record of a batch shows nearly all of its labels; records with more than the mean are not known."""
         cloze = self.config.cloze
-        if not cloze.enabled or cloze.all_masked == 1:
+        if not cloze.reveals:
             return 0
-        return max(round((self.corpus.positives - 1) * (1 + cloze.shown_no)), 1)
+        return max(round(self._all_but_one * (1 + cloze.shown_no)), 1) + bool(cloze.denied)
+
+    @property
+    def mean_revealed(self) -> float:
+        """Labels that a record reveals on average: some reveal none, and of the others most reveal 0 to P-1 of P."""
+        cloze = self.config.cloze
+        if not cloze.reveals:
+            return 0.0
+        yes = (1 - cloze.all_masked) * (0.5 + 0.5 * cloze.nearly_all) * self._all_but_one
+        return yes * (1 + cloze.shown_no) + cloze.denied
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of the revealed labels and of the query slot, where they are read before the scan."""
+        return self.revealed + 1 if self.config.cloze.reads_context else 0
 
     @property
     def masked_tokens(self) -> int:
@@ -120,9 +138,22 @@ class Workload:
 
     @property
     def text_pass(self) -> Pass:
-        """The pass that reads the texts, under joint attention with all labels before them."""
+        """The pass that reads the texts, with revealed labels, or under joint attention with all labels beside them."""
         labels = self.slots * self.config.cloze.label_tokens if self.is_joint else 0
-        return Pass(self.records, self.tokens + labels, self.tokens + labels)
+        context = self.context_tokens if self.config.cloze.context == "joint" else 0
+        size = self.tokens + labels + context
+        return Pass(self.records, size, size, masked=context > 0)
+
+    @property
+    def context_pass(self) -> Pass:
+        """The pass that reads revealed labels behind the text, which does not see them, or an empty one."""
+        own = self.context_tokens if self.config.cloze.context == "prefix" else 0
+        return Pass(self.records, own, self.tokens + own, masked=True)
+
+    @property
+    def denying_pass(self) -> Pass:
+        """The pass, without gradients, of the texts whose best false label is revealed as NO, or an empty one."""
+        return Pass(self.records * self.config.cloze.denied, self.tokens, self.tokens)
 
     @property
     def own_pass(self) -> Pass:
@@ -132,15 +163,15 @@ class Workload:
 
     @property
     def revealed_pass(self) -> Pass:
-        """The pass that puts revealed slots behind the text."""
-        shown = 0 if self.is_joint else self.revealed
+        """The pass that puts revealed slots behind the text, where they are not read before the scan."""
+        shown = 0 if self.is_joint or self.context_tokens else self.revealed
         return Pass(self.records, shown, self.tokens + shown)
 
     @property
     def chunk_pass(self) -> Pass:
         """The pass over one chunk of masked slots."""
         size = 0 if self.is_joint else min(self.config.cloze.chunk, self.slots)
-        return Pass(self.records, size, self.tokens + self.revealed + size)
+        return Pass(self.records, size, self.tokens + (self.context_tokens or self.revealed) + size)
 
     @property
     def chunks(self) -> float:
@@ -149,11 +180,11 @@ class Workload:
 
     @property
     def parameters(self) -> int:
-        """Count the dense part: encoder, query, MLM head, slots and read-out."""
+        """Count the dense part: encoder, query, MLM head, context, slots and their read-outs."""
         shape, width, words = self.shape, self.label_width, self.shape.word_width
         query = (shape.width + 1) * width if self.scans else 0
         mlm = (shape.width + 3) * words + shape.words if self.config.mlm.weight else 0
-        return shape.parameters + query + mlm + self._slot_heads
+        return shape.parameters + query + mlm + self._context_heads + self._slot_heads
 
     @property
     def slot_parameters(self) -> int:
@@ -162,12 +193,27 @@ class Workload:
 
     @property
     def _slot_heads(self) -> int:
-        """Count projection and states of slots, transform and output of the read-out."""
-        shape, width, words = self.shape, self.label_width, self.shape.word_width
-        if not self.config.cloze.enabled:
+        """Count projection and states of slots, and their read-out."""
+        width, words = self.label_width, self.shape.word_width
+        if not self.slots:
             return 0
-        projection = 0 if width == words else width * words
-        return projection + 3 * words + (shape.width + 3) * shape.width + (shape.width + 1) * width
+        return (0 if width == words else width * words) + 3 * words + self._readout
+
+    @property
+    def _context_heads(self) -> int:
+        """Count projection, with its bias, and states of the context, and its read-out."""
+        width, words = self.label_width, self.shape.word_width
+        return (width + 1) * words + 3 * words + self._readout if self.context_tokens else 0
+
+    @property
+    def _readout(self) -> int:
+        """Count the transform of a hidden state, with its norm, and the output."""
+        return (self.shape.width + 3) * self.shape.width + (self.shape.width + 1) * self.label_width
+
+    @property
+    def _all_but_one(self) -> float:
+        """Labels of a record but one, as many as may be revealed."""
+        return min(max(self.corpus.positives - 1, 0.0), self.config.cloze.max_context)
 
     @property
     def buffers_gradients(self) -> bool:

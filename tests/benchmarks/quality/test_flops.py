@@ -1,32 +1,32 @@
 """The cost of a step, against the operations that torch sees in one of a tiny model."""
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.quality.flops import step_flops
 from tests.trainer.parts import tiny_config
 from trainer.config import Config
-from trainer.data import TextBatch
+from trainer.data import State, TextBatch
 from trainer.distributed import ONE_RANK
-from trainer.labels import RowRange, ScanGradient, label_side, new_table
-from trainer.model import Normaliser, Proposal
+from trainer.labels import RowRange, ScanGradient, StepPort, label_side, new_table
+from trainer.model import Normaliser
 from trainer.parts import build_model
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
 
 
-def texts() -> TextBatch:
-    """Two full texts, a quarter of them masked, with a label each."""
+def texts(revealed: int) -> TextBatch:
+    """Two full texts, a quarter of them masked, with a label each, and so many places for labels that are revealed."""
     ids_BT = torch.full((RECORDS, TOKENS), 7)
-    nothing = torch.empty(RECORDS, 0, dtype=torch.long)
+    nothing = torch.full((RECORDS, revealed), -1)
     return TextBatch(
         ids_BT=ids_BT,
         originals_BT=ids_BT,
@@ -36,7 +36,7 @@ def texts() -> TextBatch:
         labels=torch.tensor([3, 5]),
         label_offsets=torch.tensor([0, 1, 2]),
         revealed_BV=nothing,
-        revealed_states_BV=nothing,
+        revealed_states_BV=torch.full_like(nothing, State.MASK),
         barred_BN=torch.full((RECORDS, 1), -1),
     )
 
@@ -49,16 +49,14 @@ def counted(config: Config) -> int:
     model = build_model(config)
     table = new_table(config, np.ones(LABELS), RECORDS, model.encoder.width, RowRange(0, LABELS))
     labels = label_side(config, table, LABELS, ONE_RANK)
-    by = Normaliser(1, 1, 1)
-
-    def propose(query_BE: Tensor) -> Proposal:
-        return labels.learn(texts(), query_BE, by, lambda _, gradient: use(gradient), 1)[0]
+    by, batch = Normaliser(1, 1, 1), texts(int(config.cloze.reads_context))
+    learn = partial(labels.learn, normaliser=by, sink=lambda _, gradient: use(gradient), step=1)
 
     with (
         FlopCounterMode(display=False, custom_mapping=BOOKS) as counter,
         sdpa_kernel(SDPBackend.MATH),
     ):
-        losses, _ = model(texts(), propose, by, lambda _: nullcontext())
+        losses, _ = model(batch, StepPort(labels, learn, batch), by, lambda _: nullcontext())
         losses.total.backward()
     return counter.get_total_flops()
 
@@ -74,11 +72,16 @@ def products_of_addmm(_sum: object, left: torch.Size, right: torch.Size, **_: ob
 BOOKS = {torch.ops.aten.addmm_: products_of_addmm}
 CONTROL, SHORTLIST = {"enabled": False}, {"shortlist": 9, "chunk": 4}
 ALL_SLOTS, JOINT = {"slots": "all", "chunk": 4}, {"slots": "all", "attention": "joint"}
+CONTEXT, BEHIND = {"slots": "none", "context": "joint"}, {"slots": "none", "context": "prefix"}
+BOTH = SHORTLIST | {"context": "joint"}
 
 
 @pytest.mark.parametrize(
     ("cloze", "mlm"),
-    [(CONTROL, 0), (CONTROL, 0.5), (SHORTLIST, 0), (SHORTLIST, 0.5), (ALL_SLOTS, 0.5), (JOINT, 0), (JOINT, 0.5)],
+    [
+        *((CONTROL, 0), (CONTROL, 0.5), (SHORTLIST, 0), (SHORTLIST, 0.5), (ALL_SLOTS, 0.5), (JOINT, 0), (JOINT, 0.5)),
+        *((CONTEXT, 0), (CONTEXT, 0.5), (BEHIND, 0), (BEHIND, 0.5), (BOTH, 0.5)),
+    ],
 )
 def test_a_step_costs_the_products_that_it_makes(tiny_encoder: Path, cloze: dict[str, Any], mlm: float) -> None:
     config = tiny_config(

@@ -321,10 +321,7 @@ def test_a_run_without_a_cloze_refuses_given_labels_and_refinement(
     said = lmmtc("predict", without_cloze, "--text", "a", *options)
     assert (said.code, said.err) == (
         78,
-        (
-            "ConfigError: cloze.enabled = false: a model without context and slots reads no labels: no label can be "
-            "given and no answer refined\n"
-        ),
+        "ConfigError: cloze.enabled = false: without context and slots, no label can be given and no answer refined\n",
     )
 
 

@@ -108,8 +108,7 @@ def test_without_a_cloze_no_label_is_given_and_no_answer_refined(
     with pytest.raises(ConfigError) as refused:
         replace(ranker, refine=refine).rank(RECORDS, given)
     assert str(refused.value) == (
-        "cloze.enabled = false: a model without context and slots reads no labels: no label can be given and no "
-        "answer refined"
+        "cloze.enabled = false: without context and slots, no label can be given and no answer refined"
     )
     assert list(ranker.rank(RECORDS, [{}, {}, {}])) == ["scan"]
 

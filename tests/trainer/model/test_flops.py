@@ -20,7 +20,7 @@ def config(encoder: Path, **sections: dict[str, Any]) -> Config:
         "data": {"dataset": "unused"},
         "model": {"encoder": encoder, "label_width": LABEL_WIDTH, "max_tokens": 20},
         "train": {"steps": 1, "global_batch": 1, "micro_batch": 1},
-        "cloze": {"chunk": 4},
+        "cloze": {"chunk": 4, "slots": "shortlist", "context": "none"},
     }
     for name, values in sections.items():
         tree[name] = tree.get(name, {}) | values
@@ -46,6 +46,21 @@ def test_a_step_costs_what_its_sum_by_hand_says(tmp_path: Path) -> None:
         + (WIDTH * WIDTH + WIDTH * VOCABULARY) * masked
     )
     assert flops.of_step(records, tokens, masked, slots) == pytest.approx(6 * by_hand)
+
+
+@pytest.mark.parametrize("context", ["joint", "prefix"])
+def test_a_context_costs_a_query_slot_that_sees_its_text(tmp_path: Path, context: str) -> None:
+    cloze = {"context": context, "slots": "none"}
+    flops = ModelFlops.of(*built(tmp_path, cloze=cloze, mlm={"own_pass": True}), LABELS)
+    records, tokens, masked = 3, 30, 5
+    weights = 4 * WIDTH**2 + 2 * WIDTH * INNER
+    by_hand = (
+        LAYERS * weights * (2 * tokens + records)
+        + LAYERS * 2 * WIDTH * (2 * 10**2 + 10 + 1) * records
+        + (WIDTH * LABEL_WIDTH + LABEL_WIDTH * LABELS + WIDTH * WIDTH + WIDTH * LABEL_WIDTH) * records
+        + (WIDTH * WIDTH + WIDTH * VOCABULARY) * masked
+    )
+    assert flops.of_step(records, tokens, masked, 0) == pytest.approx(6 * by_hand)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

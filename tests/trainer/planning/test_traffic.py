@@ -48,10 +48,13 @@ def bytes_of_a_step(ranks: Ranks, config: Config) -> int:
 
 
 @pytest.mark.ranks
+@pytest.mark.parametrize(
+    "cloze", [{}, {"context": "joint", "all_masked": 0.05, "shortlist": 8}, {"slots": "none", "context": "prefix"}]
+)
 def test_two_ranks_send_what_is_counted(
-    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path
+    on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, cloze: dict[str, Any]
 ) -> None:
-    config = tiny_config(tiny_dataset, tiny_encoder, train={"global_batch": 32}, cloze={"shortlist": 40})
+    config = tiny_config(tiny_dataset, tiny_encoder, train={"global_batch": 32}, cloze={"shortlist": 40} | cloze)
     dataset = Dataset.open(tiny_dataset)
     counts = dataset.vocabulary.counts
     corpus = Corpus(len(counts), 160, float(counts.sum()) / 160, 24)
