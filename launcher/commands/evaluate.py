@@ -15,7 +15,9 @@ from sharding import TRAIN, DataError, Dataset, LabelFilter, RecordBatch, publis
 from trainer.answering import FusedRanker, answering, count_duplicates
 from trainer.data import columns, open_dataset
 from trainer.distributed import Ranks
+from trainer.errors import ConfigError
 from trainer.evaluation import KS, Answering, BandRecall, Judge, PartialAnnotation, Verdict
+from trainer.evaluation.evaluator import NO_CONTEXT
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
@@ -54,6 +56,8 @@ def run(
     folder, found = RunFolder(path), Found()
     with met() as ranks:
         model = TrainedModel.load(path, depth=depth, ranks=ranks).weighing_prior(prior_weight)
+        if given:
+            _check_given(model, given)
         if ranks.is_first:
             check_output(path / RESULT, f"{path / RESULT}, where the result is written")
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
@@ -84,6 +88,13 @@ def run(
     with publish(path / RESULT) as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
     Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts), *found.tables())
+
+
+def _check_given(model: TrainedModel, given: int) -> None:
+    """Refuse before anything is judged what could only be refused at the end."""
+    if not model.ranker.reads_labels:
+        raise ConfigError(f"--given {given}: {NO_CONTEXT}, no label can be given")
+    model.ranker.check_given(given)
 
 
 def _columns(model: TrainedModel, ranker: Answering, given: int) -> tuple[str, ...]:

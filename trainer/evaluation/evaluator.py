@@ -88,12 +88,17 @@ class Ranker:
     def _check(self, given: Sequence[Mapping[int, bool]]) -> None:
         if (any(given) or self.refine) and not self.reads_labels:
             raise ConfigError(f"{NO_CONTEXT}, no label can be given and no answer refined")
-        most = max(map(len, given), default=0)
-        if most >= self.labels.num_labels:
-            raise ConfigError(f"all {most} labels are given with one text: there is none to rank")
-        if self.model.reads_context and most > self.max_context:
+        self.check_given(max(map(len, given), default=0))
+
+    def check_given(self, number: int) -> None:
+        """Raise ConfigError if so many labels cannot be given with one text."""
+        if self.drops_surplus and self.model.reads_context:
+            number = min(number, self.max_context)
+        if number >= self.labels.num_labels:
+            raise ConfigError(f"all {number} labels are given with one text: there is none to rank")
+        if self.model.reads_context and number > self.max_context:
             raise ConfigError(
-                f"{most} labels are given with one text: at most {self.max_context} (cloze.max_context); give fewer, "
+                f"{number} labels are given with one text: at most {self.max_context} (cloze.max_context); give fewer, "
                 "or let the surplus be left out with --drop-surplus"
             )
 
