@@ -1,4 +1,4 @@
-"""Shows a finished run: its test figures beside known ones as a table, and its course as a picture."""
+"""Shows a finished run: its test figures beside known ones, what a known label is worth, and its course as a picture."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 METRICS = ("P@1", "P@3", "P@5", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K")
-RANKINGS = {"scan": "scan alone", "scan+cloze": "scan + cloze"}
+RANKINGS = {"scan": "text alone", "refined": "refined", "scan+cloze": "with slots", "fused": "fused"}
 TERMS = ("total", "scan", "cloze", "mlm")
 
 # Percent, measured once on the test split; XR-Linear is libpecos 1.2.8.
@@ -23,7 +23,8 @@ XR_LINEAR = {"P@1": 98.3, "P@3": 96.4, "P@5": 87.9, "PSP@1": 18.4, "PSP@3": 38.6
 CEILING = {"P@5": 90.7}  # many codes have fewer than five labels
 
 # Wong's palette: readable with every common kind of colour blindness.
-COLOURS = {"total": "#000000", "scan": "#0072B2", "cloze": "#D55E00", "mlm": "#009E73", "scan+cloze": "#D55E00"}
+COLOURS = {"total": "#000000", "scan": "#0072B2", "cloze": "#D55E00", "mlm": "#009E73"}
+COLOURS |= {"refined": "#CC79A7", "scan+cloze": "#D55E00", "fused": "#E69F00"}
 
 Event = dict[str, Any]
 
@@ -67,11 +68,32 @@ def table(evaluation: Mapping[str, Any]) -> Table:
     return result
 
 
+def given_table(evaluation: Mapping[str, Any]) -> Table | None:
+    """Say what known labels tell of a record's others, in percent; None where that was not judged."""
+    judged: list[Mapping[str, Any]] = evaluation.get("given", [])
+    if not judged:
+        return None
+    result = Table(
+        title=f"What a known label tells of the others: {judged[0]['records']:,} records, percent",
+        caption="Two labels of each record are drawn, and known or not; judged are the others.",
+        min_width=78,
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for heading in ("labels known", "P@1", "R@5", "micro-F1"):
+        result.add_column(heading, justify="right")
+    for worth in judged:
+        figures = (worth["precision"], worth["recalls"][0], worth["micro_f1"])
+        result.add_row(str(worth["given"]), *(f"{100 * share:.1f}" for share in figures))
+    return result
+
+
 def draw_losses(axes: Axes, events: list[Event]) -> None:
-    """Draw each term of the loss over the steps."""
+    """Draw each term of the loss over the steps, but none that a run does not have: those are zero."""
     for term in TERMS:
         steps, losses = series(events, "step", "loss", term)
-        if steps:
+        if any(losses):
             axes.plot(steps, losses, label=term, color=COLOURS[term], linewidth=1)
     axes.set(title="Training loss", ylabel="loss (log scale)", yscale="log")
     axes.set_yticks([4, 6, 10, 20, 40], labels=["4", "6", "10", "20", "40"])
@@ -80,7 +102,7 @@ def draw_losses(axes: Axes, events: list[Event]) -> None:
 
 
 def draw_precision(axes: Axes, events: list[Event]) -> None:
-    """Draw P@5 of both rankings over the steps, under its ceiling."""
+    """Draw P@5 of the rankings over the steps, under its ceiling."""
     for ranking, title in RANKINGS.items():
         steps, shares = series(events, "evaluation", ranking, "P@5")
         if steps:
@@ -110,7 +132,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="run folder, with events.jsonl and evaluation.json")
     folder = parser.parse_args().folder
-    Console().print(table(json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))))
+    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    for each in (table(evaluation), given_table(evaluation)):
+        if each is not None:
+            Console().print(each)
     draw(read_events(folder / "events.jsonl"), folder / "report.png")
     print(folder / "report.png")
 

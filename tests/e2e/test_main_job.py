@@ -1,4 +1,4 @@
-"""The main job as a user does it: shard, train on two ranks under `deepspeed`, watch, evaluate, predict."""
+"""The main job as a user does it: shard, train on two ranks under `deepspeed`, watch, evaluate, predict, tune."""
 
 import json
 import shutil
@@ -105,13 +105,25 @@ def test_promtool_finds_nothing_to_say_about_a_live_rank(job: Job, rank: int) ->
 
 
 def test_the_run_can_be_evaluated(job: Job) -> None:
-    said = finish(PROGRAMS / "lmmtc", "evaluate", job.folder, "--split", "dev", "--records", 20, timeout=120)
+    wanted = ("--split", "dev", "--records", 20, "--given", 1)
+    said = finish(PROGRAMS / "lmmtc", "evaluate", job.folder, *wanted, timeout=120)
     assert " ".join(said.out.split()).startswith("20 records of dev, step 8, in percent")
     judged = json.loads((job.folder / "evaluation.json").read_text())
-    assert 0 < judged["scan"]["recall@K"] == judged["scan+cloze"]["recall@K"] <= 1
+    assert 0 < judged["scan"]["recall@K"] <= 1
+    assert [worth["given"] for worth in judged["given"]] == [0, 1]
 
 
 def test_the_run_can_label_a_file(job: Job, tmp_path: Path) -> None:
     answers = tmp_path / "answers.parquet"
     finish(PROGRAMS / "lmmtc", "predict", job.folder, "--input", job.corpus, "--output", answers, timeout=120)
     assert pq.read_table(answers)["id"].to_pylist() == [str(number) for number in range(200)]
+
+
+def test_the_run_can_be_tuned_and_then_answers_so(job: Job, tmp_path: Path) -> None:
+    tuned = shutil.copytree(job.folder, tmp_path / "tuned")
+    finish(PROGRAMS / "lmmtc", "tune", tuned, "--records", 20, timeout=120)
+    evaluate = (PROGRAMS / "lmmtc", "evaluate", tuned, "--split", "dev", "--records", 10)
+    finish(*evaluate, timeout=120)
+    assert {"scan", "fused"} <= json.loads((tuned / "evaluation.json").read_text()).keys()
+    finish(*evaluate, "--untuned", timeout=120)
+    assert "fused" not in json.loads((tuned / "evaluation.json").read_text())
