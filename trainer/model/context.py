@@ -32,9 +32,9 @@ class LabelContext(nn.Module):
     def embed(self, revealed: Slots) -> tuple[Tensor, Tensor]:
         """Return label tokens and behind them the query slot: inputs [B, V + 1, I], and which are real [B, V + 1]."""
         labels_BVI = self.project(revealed.vectors_BCE) + self.states(revealed.states_BC)
-        slot_1I = self.states.weight[State.MASK].to(labels_BVI.dtype)
-        inputs_BCI = torch.cat([labels_BVI, slot_1I.expand(len(labels_BVI), 1, -1)], dim=1)
-        return inputs_BCI, torch.cat([revealed.mask_BC, revealed.mask_BC.new_ones(len(labels_BVI), 1)], dim=1)
+        mask_B1 = torch.full_like(revealed.states_BC[:, :1], State.MASK)  # by the module: ZeRO-3 has weights in parts
+        inputs_BCI = torch.cat([labels_BVI, self.states(mask_B1).to(labels_BVI)], dim=1)
+        return inputs_BCI, torch.cat([revealed.mask_BC, torch.ones_like(mask_B1, dtype=torch.bool)], dim=1)
 
     def read_out(self, hidden_BD: Tensor, revealed: Slots) -> Tensor:
         """Return what the query slot adds to the query [B, E]: nothing, where a record reveals nothing."""
