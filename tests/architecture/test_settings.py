@@ -22,7 +22,25 @@ def read_attributes() -> set[tuple[str, str]]:
     }
 
 
+def read_by_properties(read: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Find what properties of a section read of it, where they are read themselves: cloze.enabled by cloze.reveals."""
+    nodes = [node for path in FILES if name_of(path).startswith("trainer/config/") for node in ast.walk(tree(path))]
+    return {
+        (section, node.attr)
+        for owner in nodes
+        if isinstance(owner, ast.ClassDef) and owner.name.endswith("Section")
+        for section in [owner.name.removesuffix("Section").lower()]
+        for function in owner.body
+        if isinstance(function, ast.FunctionDef)
+        and [ast.unparse(decorator) for decorator in function.decorator_list] == ["property"]
+        and {(section, function.name), ("settings", function.name)} & read
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
+    }
+
+
 READ = read_attributes()
+READ |= read_by_properties(READ)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)

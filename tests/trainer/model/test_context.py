@@ -271,10 +271,8 @@ def along(loss: Callable[[], Tensor], part: Tensor, gradient: Tensor, step: floa
 @pytest.mark.parametrize("form", FORMS)
 def test_every_parameter_takes_part_also_where_nothing_is_revealed(tmp_path: Path, form: Form) -> None:
     model = tiny_model(tmp_path, cloze={"context": form, "slots": "none"})
-    batch = some_texts()
-    batch = replace(
-        batch, revealed_BV=torch.full((3, 1), -1), revealed_states_BV=torch.full((3, 1), State.YES)
-    )  # as masking.py pads
+    empty = {"revealed_BV": torch.full((3, 1), -1), "revealed_states_BV": torch.full((3, 1), State.YES)}
+    batch = replace(some_texts(), **empty)  # as masking.py pads
     losses, _ = model(batch, _NothingRevealed(), Normaliser(3, 2, 1), lambda _: nullcontext())
     losses.total.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
