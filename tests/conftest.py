@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from sharding import convert
+from tests.programs import ROOT, finish, write_run
 from tests.ranks import ENVIRONMENT, run_ranks
 from tests.s3_server import BUCKET, environment, s3_server
 
@@ -82,6 +84,31 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Pat
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def context_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, tiny_encoder: Path) -> Path:
+    """Train a run that reads known labels and has slots and a neighbour index; to change it, copy the folder."""
+    from sharding import Dataset
+    from trainer.neighbours import build_index
+    from trainer.trained import TrainedModel
+
+    cloze = {"context": "joint", "max_context": 4, "slots": "shortlist", "shortlist": 12, "chunk": 5}
+    path = write_run(
+        tmp_path_factory.mktemp("context"),
+        tiny_dataset,
+        tiny_encoder,
+        labels={"lr": 0.05},
+        cloze=cloze | {"all_masked": 0.3, "shown_no": 0.5, "denied": 0.2},
+        train={"steps": 20, "global_batch": 32, "micro_batch": 32, "lr": 0.003},
+        evaluation={"every_steps": 20, "records": 8},
+        neighbours={"records": 150, "k": 5, "features": 4096},
+    )
+    finish(sys.executable, ROOT / "launcher" / "run.py", "--config", path, timeout=280)
+    model = TrainedModel.load(path.parent / "run")
+    settings = model.config.neighbours
+    build_index(model, Dataset.open(tiny_dataset), settings, path.parent / "run" / "neighbours")
+    return path.parent / "run"
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ What the fusion weighs was chosen on dev by `lmmtc tune` and is kept in RUN/tune
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 from sharding import LabelFilter, RecordBatch, publish
 
 from .candidates import Source, join_candidates
+from .distributed import Ranks
 from .errors import ConfigError
 from .evaluation import Channels, Fusion, Ranked, Ranker
 from .neighbours import NeighbourIndex, Votes, fingerprint
@@ -48,6 +49,9 @@ class Tuning:
             fusion = tree["fusion"]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}: not what lmmtc tune writes: {error!r}: run lmmtc tune again") from None
+        for name, number in numbers.items():
+            if not _is_sound(name, number):
+                raise ConfigError(f"{path}: {name} = {number!r}: not what lmmtc tune writes: run lmmtc tune again")
         return cls(**numbers, fusion=Fusion.from_json(fusion, str(path)))
 
     def save(self, path: Path, figures: Mapping[str, Any]) -> None:
@@ -61,6 +65,12 @@ class Tuning:
     def uses(self) -> tuple[str, ...]:
         """Name the channels that have any weight."""
         return tuple(each.name for each in self.fusion.used)
+
+
+def _is_sound(name: str, number: Any) -> bool:
+    if name == "threshold":
+        return type(number) in {int, float} and 0 <= number <= 1
+    return type(number) is int and number >= (name == "k")
 
 
 @dataclass(frozen=True)
@@ -91,13 +101,16 @@ class FusedRanker:
         """Rank one batch, whose records have their text where sparse keys vote. A collective."""
         rankings, channels = self.channels(records, given, self.tuning.uses)
         ids_BK, scores_BK = self.tuning.fusion.rank(channels, self.training_records_L, self.depth)
-        return rankings | {"fused": Ranked(ids_BK, scores_BK)}
+        behind = ((0, 0), (0, self.depth - ids_BK.shape[1]))  # all ranks answer in one shape
+        ids_BK = np.pad(ids_BK, behind, constant_values=-1)
+        return rankings | {"fused": Ranked(ids_BK, np.pad(scores_BK, behind, constant_values=-np.inf))}
 
     def channels(
         self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str], k: int | None = None
     ) -> tuple[dict[str, Ranked], Channels]:
         """Return the model's own rankings, and what each channel of `names` says of all that any of them proposes."""
-        ranker = replace(self.ranker, depth=min(max(self.depth, DEEP), self.ranker.labels.num_labels))
+        labels = self.ranker.labels
+        ranker = replace(self.ranker, depth=min(max(self.depth, labels.shortlist, DEEP), labels.num_labels))
         with ranker.asking(records, given) as batch:
             text, proposal = ranker.propose(batch)
             rankings = ranker.rankings(batch, text, proposal)
@@ -165,7 +178,8 @@ def answering(
         tuned: Whether RUN/tuned.json counts, if it is there.
 
     Raises:
-        ConfigError: It was tuned for another checkpoint, or its neighbour index is missing or another model's.
+        ConfigError: It was tuned for another checkpoint, its neighbour index is missing or another model's, or no
+            refinement is wanted of answers that weigh it.
     """
     if not tuned or not run.tuned.is_file():
         return replace(model.ranker, refine=refine or 0)
@@ -176,6 +190,10 @@ def answering(
             "tune again, or answer without it (--untuned)"
         )
     passes = tuning.refine if refine is None else refine
+    if "context" in tuning.uses and not passes:
+        raise ConfigError(
+            f"--refine 0: {run.tuned} weighs what refinement says: refine, or answer without it (--untuned)"
+        )
     ranker = replace(model.ranker, refine=passes, threshold=tuning.threshold)
     index = load_index(model, run) if any(name in VOTES for name in tuning.uses) else None
     return FusedRanker(ranker, tuning, model.vocabulary.counts, index)
@@ -187,3 +205,13 @@ def load_index(model: TrainedModel, run: RunFolder) -> NeighbourIndex:
     return NeighbourIndex.load(
         run.neighbours, fingerprint(model), model.vocabulary, labels.ranks, labels.table.vectors_RE.device
     )
+
+
+def count_duplicates(index: NeighbourIndex, batches: Iterable[RecordBatch], ranks: Ranks) -> tuple[int, int]:
+    """Count the records, which have their text, whose text and whose title stands in the index. A collective."""
+    found = torch.zeros(2, dtype=torch.long)
+    for records in batches:
+        texts = records.table["text"].to_pylist()[: int(records.weights.sum())]
+        found += torch.tensor(index.num_duplicates(texts))
+    texts, titles = ranks.sum(found).tolist()
+    return texts, titles

@@ -4,8 +4,8 @@ Counts of the step -> per micro-step: text, gather queries, scan unless one is n
 -> agree that all losses and gradients are finite -> rows, then dense parameters.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 from .config import Config
 from .data import State, TextBatch
 from .engine import Engine
-from .labels import Fetched, Labels, RowUpdates
-from .model import Clock, Losses, Normaliser, Proposal, Slots
+from .labels import Labels, RowUpdates, StepPort
+from .model import Clock, Losses, Normaliser, Proposal
 from .schedule import schedule
 
 
@@ -110,28 +110,6 @@ class TrainingStep:
             self.engine.end_micro_step()
 
 
-@dataclass
-class MicroStepPort:
-    """Answers a model's questions in one micro-step, and keeps what it lent: gradients of rows must return."""
-
-    labels: Labels
-    batch: TextBatch
-    learn: Callable[[TextBatch, Tensor], tuple[Proposal, Fetched]]
-    lent: list[Fetched] = field(default_factory=list)
-
-    def lend(self, batch: TextBatch) -> Slots:
-        """Bring the rows of the labels that a batch reveals. A collective."""
-        fetched = self.labels.lend(batch.revealed_BV)
-        self.lent.append(fetched)
-        return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)
-
-    def propose(self, query_BE: Tensor) -> Proposal:
-        """Scan all labels for these queries, and learn. A collective."""
-        proposal, fetched = self.learn(self.batch, query_BE)
-        self.lent.append(fetched)
-        return proposal
-
-
 class _MicroStep:
     """The micro-steps of one optimizer step, and what they add up: scan, cloze, mlm, found, positives, slots."""
 
@@ -152,9 +130,8 @@ class _MicroStep:
             with clock("scan"):
                 batch = self._denying(batch)
         sink = self.parts.updates.sink(self.rows_lr, self.step)
-        port = MicroStepPort(
-            labels, batch, partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step)
-        )
+        learn = partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step)
+        port = StepPort(labels, learn, batch)
         losses, proposal = self.parts.engine.forward(batch, port, self.normaliser, clock)
         with clock("backward"):
             self.parts.engine.backward(losses.total)

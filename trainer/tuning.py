@@ -14,7 +14,7 @@ from .answering import VOTES, FusedRanker, Tuning
 from .distributed import Ranks
 from .errors import ConfigError
 from .evaluation import KS, Answers, Channels, Fusion, RankingSums, fit_fusion, inverse_propensity, ranking_sums
-from .evaluation.answers import ask
+from .evaluation.answers import ask, true_labels
 from .neighbours import NeighbourIndex
 from .trained import TrainedModel
 
@@ -94,7 +94,8 @@ class Tuner:
         for records in self.batches(None):
             real = int(records.weights.sum())
             channels = fused.channels(records, (), names)[1].take(np.arange(real))
-            answers = Answers(channels.ids_NK, channels.base_NK, *records.slice(0, real).ragged("labels"))
+            true = true_labels(records.slice(0, real), ranker.barred)
+            answers = Answers(channels.ids_NK, channels.base_NK, *true)
             seen = answers.among(counts_L > 0, all_records=True)
             parts.append(_without_unseen(channels, counts_L))
             labels.append(seen.labels)

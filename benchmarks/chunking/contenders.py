@@ -6,6 +6,7 @@ the text and its chunk, so they compute the same function; in `reencode` the tex
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ def ours(task: Task) -> Tensor:
         loss=torch.zeros(()),
         query_gradient_BE=task.rows_LX.new_empty(len(task.targets_BL), 0),
     )
-    losses, _ = task.model(task.batch, lambda _: proposal, ONE_STEP, lambda _: nullcontext())
+    losses, _ = task.model(task.batch, SimpleNamespace(propose=lambda _: proposal), ONE_STEP, lambda _: nullcontext())
     losses.total.backward()
     return losses.cloze
 

@@ -83,7 +83,13 @@ class Run:
     @property
     def _is_trained(self) -> bool:
         folder = RunFolder(self.folder)
-        return folder.success.exists() and folder.config() == self.config
+        if not folder.success.exists():
+            return False
+        trained = folder.config()
+        wanted = self.config
+        if wanted.train.precision == "auto":  # what it stood for is what the run keeps
+            wanted = wanted.in_precision("bf16" if trained.train.precision == "bf16" else "fp32")
+        return trained == wanted
 
     def _train(self) -> None:
         print(f"training {self.folder}: {self.config.train.steps} steps", flush=True)

@@ -2,22 +2,22 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from sharding import TRAIN, DataError, Dataset, LabelFilter, RecordBatch, publish, sequential
-from trainer.answering import FusedRanker, answering
+from trainer.answering import FusedRanker, answering, count_duplicates
 from trainer.data import columns, open_dataset
 from trainer.distributed import Ranks
-from trainer.evaluation import DEPTHS, KS, Answering, BandRecall, Denial, Judge, PartialAnnotation, Verdict, Worth
-from trainer.neighbours import NeighbourIndex
+from trainer.errors import ConfigError
+from trainer.evaluation import KS, Answering, BandRecall, Judge, PartialAnnotation, Verdict
+from trainer.evaluation.evaluator import NO_CONTEXT
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
@@ -25,6 +25,7 @@ from ..meeting import met
 from ..outputs import check_output
 from ..plain import plain
 from ..progress import followed
+from .found import Found
 
 RESULT = "evaluation.json"
 SHOWN = (
@@ -55,6 +56,8 @@ def run(
     folder, found = RunFolder(path), Found()
     with met() as ranks:
         model = TrainedModel.load(path, depth=depth, ranks=ranks).weighing_prior(prior_weight)
+        if given:
+            _check_given(model, given)
         if ranks.is_first:
             check_output(path / RESULT, f"{path / RESULT}, where the result is written")
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
@@ -75,7 +78,7 @@ def run(
         if given:
             found = _partial_annotation(model, ranker, dev, asked, given)
         if isinstance(ranker, FusedRanker) and ranker.index is not None:
-            found = replace(found, duplicates=_duplicates(ranker.index, asked(), ranks))
+            found = replace(found, duplicates=count_duplicates(ranker.index, asked(), ranks))
     if not ranks.is_first:
         return
     passes = ranker.tuning.refine if isinstance(ranker, FusedRanker) and refine is None else refine or 0
@@ -85,6 +88,13 @@ def run(
     with publish(path / RESULT) as temporary:
         temporary.write_text(json.dumps(judged | _metrics(verdicts), indent=1, allow_nan=False), encoding="utf-8")
     Console().print(_metrics_table(judged, verdicts), _bands_table(verdicts), *found.tables())
+
+
+def _check_given(model: TrainedModel, given: int) -> None:
+    """Refuse before anything is judged what could only be refused at the end."""
+    if not model.ranker.reads_labels:
+        raise ConfigError(f"--given {given}: {NO_CONTEXT}, no label can be given")
+    model.ranker.check_given(given)
 
 
 def _columns(model: TrainedModel, ranker: Answering, given: int) -> tuple[str, ...]:
@@ -106,15 +116,6 @@ def _partial_annotation(
     return Found(judge.worth(asked(), given, judge.threshold(dev())), judge.denial(asked()))
 
 
-def _duplicates(index: NeighbourIndex, batches: Iterable[RecordBatch], ranks: Ranks) -> tuple[int, int]:
-    """Count the records whose text, and whose title, stands in the index."""
-    counts = [
-        index.num_duplicates(records.table["text"].to_pylist()[: int(records.weights.sum())]) for records in batches
-    ]
-    texts, titles = ranks.sum(torch.tensor(counts or [[0, 0]]).sum(dim=0)).tolist()
-    return texts, titles
-
-
 def _batches(
     ranks: Ranks, dataset: Dataset, split: str, records: int | None, batch: int, wanted: tuple[str, ...]
 ) -> Iterable[RecordBatch]:
@@ -129,46 +130,6 @@ def _batches(
         columns=wanted,
     )
     return followed(batches, f"ranking {split}", -(-total // (batch * ranks.world_size)), shown=ranks.is_first)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is judged beside the rankings, where it was asked for: see PartialAnnotation and `_duplicates`."""
-
-    worth: Sequence[Worth] = ()
-    denial: Denial | None = None
-    duplicates: tuple[int, int] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Lay it out for evaluation.json."""
-        found: dict[str, Any] = {}
-        if self.worth:
-            found["given"] = [asdict(each) for each in self.worth]
-        if self.denial:
-            found["denied"] = asdict(self.denial)
-        if self.duplicates:
-            found["in the neighbour index"] = dict(zip(("texts", "titles"), self.duplicates, strict=True))
-        return found
-
-    def tables(self) -> Iterator[Table | str]:
-        """Lay it out for the screen."""
-        if self.worth and self.denial:
-            title = (
-                f"{self.worth[0].records:,} records with more than two labels: the others, with two drawn, in percent"
-            )
-            table = Table(title=title)
-            for heading in ("given", "P@1", *(f"R@{k}" for k in DEPTHS), "micro-F1"):
-                table.add_column(heading, justify="right")
-            for each in self.worth:
-                figures = (each.precision, *each.recalls, each.micro_f1)
-                table.add_row(str(each.given), *(f"{100 * share:.1f}" for share in figures))
-            yield table
-            yield (
-                f"P@1 behind the best false label: {100 * self.denial.denied:.1f} once it is given as NO, "
-                f"{100 * self.denial.removed:.1f} once it is left out ({self.denial.records:,} records)"
-            )
-        if self.duplicates:
-            yield f"texts that stand in the neighbour index: {self.duplicates[0]:,}; titles: {self.duplicates[1]:,}"
 
 
 def _check_labels(dataset: Dataset, folder: RunFolder) -> None:

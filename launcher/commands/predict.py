@@ -106,18 +106,21 @@ def _check_once(known: Sequence[tuple[str, bool]]) -> None:
 
 
 def _records_of(source: Path, model: TrainedModel) -> Iterator[Record]:
-    """Read the file, and say where a label is given that is unknown, or that nothing could be made of.
+    """Read the file, and say where a label is given that is unknown, or more than the model can read.
 
     Each rank reads all of it: all refuse a record together, whichever of them would rank it.
     """
     for where, record in read_records(source, labelled=False):
         if record.given and not model.ranker.reads_labels:
-            raise ConfigError(f"{where}: 'given': {NO_CONTEXT}: no label can be given")
+            raise ConfigError(f"{where}: 'given': {NO_CONTEXT}, no label can be given")
         try:
+            model.ranker.check_given(len(record.given))
             for label, _ in record.given:
                 model.vocabulary.id_of(label)
         except UnknownLabelError as error:
             raise UnknownLabelError(f"{where}: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{where}: 'given': {error}") from None
         yield record
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharding import COLUMNS, Dataset, RecordBatch, sequential
+from sharding import COLUMNS, Dataset, LabelFilter, RecordBatch, sequential
 from trainer.answering import Tuning, load_index
 from trainer.data import open_dataset
 from trainer.errors import ConfigError
@@ -38,6 +38,8 @@ def run(path: Path, dataset_path: Path | None, records: int | None, *, refine: i
             )
         index = load_index(model, folder) if has_index else None
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
+        if dataset.label_filter:
+            model = model.barring(LabelFilter.read(dataset.label_filter, model.vocabulary))
         tuner = Tuner(model, index, partial(_batches, model, dataset, records, batch), ranks, keep_propensity=keep_psp)
         tuning, figures = tuner.tune(refine)
         if ranks.is_first:

@@ -28,7 +28,8 @@ finally:
 def test_the_commands_are_those_of_the_readme() -> None:
     assert set(COMMANDS) == {
         *("shard", "verify", "inspect", "merge", "simulate", "upload"),
-        *("evaluate", "predict", "export", "extend", "index", "checkpoint", "launch", "setup", "doctor", "plan"),
+        *("index", "tune", "evaluate", "predict", "export", "extend", "checkpoint"),
+        *("launch", "setup", "doctor", "plan"),
     }
 
 

@@ -69,7 +69,7 @@ def test_a_record_that_one_rank_would_refuse_is_refused_by_all(without_cloze: Pa
     ask = (PROGRAMS / "lmmtc", "predict", without_cloze, "--batch", 1, "--input", questions, "--output", tmp_path / "a")
     with each_rank(ask) as ranks:
         said = [end_of(rank, code=78, timeout=100).err for rank in ranks]
-    why = "'given': cloze.enabled = false: without label slots, no label can be given"
+    why = "'given': cloze.enabled = false: without context and slots, no label can be given"
     for rank, err in enumerate(said):
         assert err.endswith(f"[rank {rank}] ConfigError: questions.jsonl:4: {why}\n")
 

@@ -46,7 +46,7 @@ class Collator:
         barred_BN = self._barred(records)
         asked_BGA = self._ask(labels, label_offsets, np.concatenate([revealed_BV, barred_BN], axis=1), keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
-        denied_B = deny_first(records.weights, keys, self.cloze.denied if self.cloze else 0.0)
+        denied_B = self._deny(records.weights, revealed_BV, keys)
         label_arrays = (revealed_BV, states_BV, barred_BN, asked_BGA, denied_B)
         return TextBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, *label_arrays)))
 
@@ -73,6 +73,13 @@ class Collator:
             nothing = np.empty((len(offsets) - 1, 0), dtype=np.int64)
             return nothing, nothing
         return reveal_labels(labels, offsets, keys, self.num_labels, self.cloze)
+
+    def _deny(self, weights_B: np.ndarray, revealed_BV: np.ndarray, keys: RecordKeys) -> np.ndarray:
+        """Choose who denies a label, of those that may reveal one more."""
+        if self.cloze is None:
+            return np.zeros(len(weights_B), dtype=bool)
+        has_room_B = (revealed_BV >= 0).sum(axis=1) < self.cloze.max_context
+        return deny_first(weights_B, keys, self.cloze.denied) & has_room_B
 
     def _ask(self, labels: np.ndarray, offsets: np.ndarray, hidden_BV: np.ndarray, keys: RecordKeys) -> np.ndarray:
         if self.injection is None:

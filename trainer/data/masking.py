@@ -63,7 +63,7 @@ def reveal_labels(
     must run the same passes, or their gradients become ready in another order, and ZeRO-2 mixes them up.
     """
     yes_BV = _affirm(labels, offsets, keys, num_labels, settings)
-    no_BV = _deny(yes_BV, labels, offsets, keys, num_labels, settings.shown_no)
+    no_BV = _deny(yes_BV, labels, offsets, keys, num_labels, settings)
     states = [np.full_like(yes_BV, State.YES), np.full_like(no_BV, State.NO)]
     return np.concatenate([yes_BV, no_BV], axis=1), np.concatenate(states, axis=1)
 
@@ -102,13 +102,20 @@ def _flip(
 
 
 def _deny(
-    yes_BV: np.ndarray, labels: np.ndarray, offsets: np.ndarray, keys: RecordKeys, num_labels: int, per_yes: float
+    yes_BV: np.ndarray,
+    labels: np.ndarray,
+    offsets: np.ndarray,
+    keys: RecordKeys,
+    num_labels: int,
+    settings: ClozeSection,
 ) -> np.ndarray:
-    """Draw about `per_yes` false labels for each that is shown as YES; a draw that is taken is left out."""
-    shown_B = (yes_BV >= 0).sum(axis=1)
-    wanted_B = np.floor(per_yes * shown_B + keys.per_record(DENY_COUNT) * (shown_B > 0) * (per_yes > 0)).astype(
-        np.int64
-    )
+    """Draw about `shown_no` false labels for each that is shown as YES; a draw that is taken is left out.
+
+    Together they are never more than `max_context`.
+    """
+    per_yes, shown_B = settings.shown_no, (yes_BV >= 0).sum(axis=1)
+    wanted_B = np.floor(per_yes * shown_B + keys.per_record(DENY_COUNT) * (shown_B > 0) * (per_yes > 0))
+    wanted_B = np.minimum(wanted_B.astype(np.int64), settings.max_context - shown_B)
     columns = np.arange(wanted_B.max(initial=0))
     drawn_BV = (keys.per_column(DENY_WHICH, len(columns)) * num_labels).astype(np.int64)
     first_of_record_B1 = np.arange(len(yes_BV))[:, None] * num_labels

@@ -80,15 +80,15 @@ def ask(ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bo
     given: see Ranker. What the ranker bars from a record is not true of it either.
     """
     real = int(records.weights.sum())
-    truth = _truth(records.slice(0, real), ranker.barred)
+    truth = true_labels(records.slice(0, real), ranker.barred)
     return {
         name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], *truth)
         for name, ranked in ranker.rank(records, given).items()
     }
 
 
-def _truth(records: RecordBatch, barred: LabelFilter | None) -> tuple[Ints, Ints]:
-    """Read true labels and their offsets."""
+def true_labels(records: RecordBatch, barred: LabelFilter | None) -> tuple[Ints, Ints]:
+    """Read true labels, those that are barred left out, and their offsets."""
     labels, offsets = records.ragged("labels")
     labels = labels.astype(np.int64)
     if barred is None:

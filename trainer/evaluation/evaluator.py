@@ -24,7 +24,7 @@ from ..model import Model, Proposal, Slots
 from .ranking import RankingSums, ranking_sums
 from .refinement import mask_predict, reread
 
-NO_CONTEXT = "cloze.enabled = false: a model without context and slots reads no labels"
+NO_CONTEXT = "cloze.enabled = false: without context and slots"
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,18 @@ class Ranker:
 
     def _check(self, given: Sequence[Mapping[int, bool]]) -> None:
         if (any(given) or self.refine) and not self.reads_labels:
-            raise ConfigError(f"{NO_CONTEXT}: no label can be given and no answer refined")
-        most = max(map(len, given), default=0)
-        if most >= self.labels.num_labels:
-            raise ConfigError(f"all {most} labels are given with one text: there is none to rank")
-        if self.model.reads_context and most > self.max_context:
+            raise ConfigError(f"{NO_CONTEXT}, no label can be given and no answer refined")
+        self.check_given(max(map(len, given), default=0))
+
+    def check_given(self, number: int) -> None:
+        """Raise ConfigError if so many labels cannot be given with one text."""
+        if self.drops_surplus and self.model.reads_context:
+            number = min(number, self.max_context)
+        if number >= self.labels.num_labels:
+            raise ConfigError(f"all {number} labels are given with one text: there is none to rank")
+        if self.model.reads_context and number > self.max_context:
             raise ConfigError(
-                f"{most} labels are given with one text: at most {self.max_context} (cloze.max_context); give fewer, "
+                f"{number} labels are given with one text: at most {self.max_context} (cloze.max_context); give fewer, "
                 "or let the surplus be left out with --drop-surplus"
             )
 
@@ -116,11 +121,9 @@ class Ranker:
 
     def refined(self, batch: TextBatch, proposal: Proposal) -> tuple[Tensor, Tensor]:
         """Read again with the surest answers shown, and scan again: ids and scores [B, K], best first."""
-        first, room = (
-            (proposal.masked.ids_BC, proposal.scores_BK),
-            max(self.max_context - batch.revealed_BV.shape[1], 0),
-        )
-        return reread(partial(self._answer, batch), first, self.refine, self.threshold, room)
+        first = proposal.masked.ids_BC, proposal.scores_BK
+        room_B = (self.max_context - (batch.revealed_BV >= 0).sum(dim=1)).clamp(min=0)
+        return reread(partial(self._answer, batch), first, self.refine, self.threshold, room_B)
 
     def logits(self, query_BE: Tensor, ids_BK: Tensor) -> Tensor:
         """Score chosen labels as the scan does: logits [B, K], -inf for -1. A collective."""
@@ -129,13 +132,17 @@ class Ranker:
         return logits_BK.masked_fill(ids_BK < 0, -torch.inf)
 
     def propose(self, batch: TextBatch) -> tuple[Any, Proposal]:
-        """Read texts with what is revealed, and scan; what one form of the model reads, only that form can fill."""
+        """Read texts with what is revealed, and scan; what one form of the model reads, only that form can fill.
+
+        Never less than a shortlist is proposed: what slots and refinement answer does not depend on the depth.
+        """
         revealed = None
         if self.model.reads_context:
             rows_BVX = self.labels.lend(batch.revealed_BV).rows
             revealed = Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV)
         text = self.model.read(batch, revealed)
-        return text, self.labels.rank_labels(batch, text.query_BE, self.depth)[0]
+        depth = None if self.depth is None else max(self.depth, self.labels.shortlist)
+        return text, self.labels.rank_labels(batch, text.query_BE, depth)[0]
 
     def _answer(self, batch: TextBatch, shown_BN: Tensor) -> tuple[Tensor, Tensor]:
         """Scan again with further labels shown as YES: ids and scores [B, K]."""

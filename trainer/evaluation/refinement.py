@@ -35,19 +35,19 @@ def reread(
     first: tuple[Tensor, Tensor],
     steps: int,
     threshold: float,
-    room: int,
+    room_B: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Read the texts again with the model's own surest labels beside them, and scan all labels again, `steps` times.
 
     answer: ids and scores [B, K] of all other labels, best first, once the labels [B, N] (-1: none) are shown as YES;
     first: those of the texts alone. Step t of n shows the best t / n, rounded up, of the labels whose probability
-    reaches the threshold, at most `room` of them. Who is shown is chosen anew in each step; what is shown keeps its
+    reaches the threshold, at most `room_B` of them. Who is shown is chosen anew in each step; what is shown keeps its
     score. Returns ids and scores [B, K], best first.
     """
     (ids_BK, scores_BK), size = first, first[0].shape[1]
     for step in range(1, steps + 1):
         sure_BK = (scores_BK.sigmoid() >= threshold) & (ids_BK >= 0)
-        count_B = ((sure_BK.sum(dim=1) * step + steps - 1) // steps).clamp(max=room)
+        count_B = ((sure_BK.sum(dim=1) * step + steps - 1) // steps).minimum(room_B)
         width = int(count_B.max())
         shown_BN = ids_BK[:, :width].masked_fill(torch.arange(width, device=ids_BK.device) >= count_B[:, None], -1)
         others_BK, other_scores_BK = answer(shown_BN)

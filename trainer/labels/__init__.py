@@ -14,6 +14,7 @@ from .optimizer import RowOptimizer as RowOptimizer
 from .optimizer import Stage as Stage
 from .optimizer import Turn as Turn
 from .optimizer import row_optimizer as row_optimizer
+from .port import StepPort as StepPort
 from .routing import Fetched as Fetched
 from .sampling import Sampling as Sampling
 from .side import LabelSide as LabelSide

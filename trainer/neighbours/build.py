@@ -16,10 +16,10 @@ from sharding import TRAIN, DataError, Dataset, Split, hash64
 from ..config import NeighboursSection
 from ..distributed import ONE_RANK, Ranks
 from ..labels import RowRange
-from ..trained import TrainedModel
 from .encoding import COLUMNS, encode_queries, fingerprint, query_width
 from .folder import BlockContent, IndexFolder, Statistics
 from .meta import META, Block, IndexMeta, names_hash
+from .queries import QueryModel
 from .records import SCHEMA, record_rows
 from .search import dense_keys
 from .terms import Matrix, count_terms, document_frequencies, inverse_frequencies, weigh
@@ -31,7 +31,7 @@ _READ = 4096  # records at a time
 
 
 def build_index(
-    model: TrainedModel,
+    model: QueryModel,
     dataset: Dataset,
     settings: NeighboursSection,
     out: Path,
@@ -121,7 +121,7 @@ class _Share:
     @classmethod
     def read(
         cls,
-        model: TrainedModel,
+        model: QueryModel,
         split: Split,
         positions: NDArray[np.int64],
         settings: NeighboursSection,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sharding import DataError, Record, UnknownLabelError
 
 from ..errors import ConfigError
-from ..trained import TrainedModel
 from .build import keyed, one_batch
 from .encoding import encode_queries, fingerprint, query_width, tokenized
 from .folder import BlockContent, IndexFolder
 from .meta import Block, IndexMeta, names_hash
+from .queries import QueryModel
 from .records import RecordNames, record_rows
 from .terms import count_terms
 
@@ -32,7 +32,7 @@ class Change:
     records: int
 
 
-def add_records(folder: Path, model: TrainedModel, records: Iterable[tuple[str, Record]]) -> Change:
+def add_records(folder: Path, model: QueryModel, records: Iterable[tuple[str, Record]]) -> Change:
     """Add records at the end of an index, with keys by the same model; one with a known id takes the old one's place.
 
     The mean of the queries and the weights of words stay those of the build: old keys need not be made again. A word
@@ -113,7 +113,7 @@ def _checked(records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
 
 
 def _content(
-    files: IndexFolder, meta: IndexMeta, model: TrainedModel, records: Sequence[tuple[str, Record]]
+    files: IndexFolder, meta: IndexMeta, model: QueryModel, records: Sequence[tuple[str, Record]]
 ) -> BlockContent:
     """Make keys of new records."""
     ids, texts = [record.id for _, record in records], [record.text for _, record in records]
@@ -125,7 +125,7 @@ def _content(
     return keyed(rows, queries_NE, count_terms(texts, meta.settings.features), files.statistics(meta), meta)
 
 
-def _label_ids(where: str, record: Record, model: TrainedModel) -> list[int]:
+def _label_ids(where: str, record: Record, model: QueryModel) -> list[int]:
     try:
         return sorted({model.vocabulary.id_of(name) for name in record.labels})
     except UnknownLabelError as error:

@@ -12,14 +12,14 @@ from torch import Tensor
 from sharding import RecordBatch
 
 from ..errors import ConfigError
-from ..trained import TrainedModel
+from .queries import QueryModel
 
 COLUMNS = ("id", "text", "labels", "tokens")
 BATCH = 64
 _MAKE_QUERIES = ("encoder.", "query.")
 
 
-def fingerprint(model: TrainedModel) -> str:
+def fingerprint(model: QueryModel) -> str:
     """Hash what makes a query of a text: parameters of encoder and query head, tokenizer, cut and pooling.
 
     Returns 32 hexadecimal digits, xxh3_128: against mistakes, not against forgery.
@@ -33,7 +33,7 @@ def fingerprint(model: TrainedModel) -> str:
     return digest.hexdigest()
 
 
-def query_width(model: TrainedModel) -> int:
+def query_width(model: QueryModel) -> int:
     """Say how wide queries are; ConfigError for a model without any."""
     if not model.ranker.labels.scans:
         raise ConfigError(
@@ -44,7 +44,7 @@ def query_width(model: TrainedModel) -> int:
 
 
 @torch.no_grad()
-def encode_queries(model: TrainedModel, records: pa.Table) -> Tensor:
+def encode_queries(model: QueryModel, records: pa.Table) -> Tensor:
     """Read records with nothing masked and nothing revealed: queries [n, E], fp32, in host memory.
 
     records: the columns id and tokens. Those of like length are read together.
@@ -62,7 +62,7 @@ def encode_queries(model: TrainedModel, records: pa.Table) -> Tensor:
     return queries_NE
 
 
-def tokenized(model: TrainedModel, ids: Sequence[str], texts: Sequence[str]) -> pa.Table:
+def tokenized(model: QueryModel, ids: Sequence[str], texts: Sequence[str]) -> pa.Table:
     """Lay out texts that are in no shard as records of one: the columns id and tokens."""
     tokens = model.tokenizer.encode_batch(list(texts), model.config.model.max_tokens)
     return pa.table({"id": pa.array(ids, pa.string()), "tokens": pa.array(tokens, pa.list_(pa.uint32()))})

@@ -12,8 +12,8 @@ _RECORD = 16  # where a record's terms and labels begin
 _NAMES = 48  # hashes of its id, text and title: on every rank, of all records
 _WORD = 8  # bytes of each hashed word: its weight, and where the questions that have it begin
 _LOGITS = 12  # bytes that are moved for each question and record: written, compared, marked
-_TERM_SECONDS = 6e-9  # one core comes to a stored term, once for all questions of a batch
-_PAIR_SECONDS = 4e-8  # it adds up what a question and a record share
+_TERM_SECONDS = 2e-8  # one core comes to a stored term, once for all questions of a batch
+_PAIR_SECONDS = 2e-8  # it adds up what a question and a record share
 
 
 @dataclass(frozen=True)

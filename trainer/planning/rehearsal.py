@@ -19,10 +19,9 @@ from ..config import deepspeed_config
 from ..data import State, TextBatch
 from ..distributed import ONE_RANK
 from ..engine import Engine
-from ..labels import RowRange, RowUpdates, label_side, new_table, row_optimizer
+from ..labels import RowRange, RowUpdates, StepPort, label_side, new_table, row_optimizer
 from ..model import Normaliser
 from ..parts import build_model, build_optimizer
-from ..step import MicroStepPort
 from .memory import moving, standing
 from .operations import Operations
 from .workload import Workload
@@ -87,9 +86,9 @@ class Rehearsal:
     def _total_of(self, forward: Callable[..., Any]) -> Tensor:
         """Run a micro-step up to its loss."""
         normaliser = Normaliser(len(self._batch.weights_B), max(self.work.masked_tokens, 1), 1)
+
         learn = partial(self._labels.learn, normaliser=normaliser, sink=self._updates.sink(1e-4, 1), step=1)
-        port = MicroStepPort(self._labels, self._batch, learn)
-        losses, _ = forward(self._batch, port, normaliser, self._clock)
+        losses, _ = forward(self._batch, StepPort(self._labels, learn, self._batch), normaliser, self._clock)
         return losses.total
 
     @contextmanager

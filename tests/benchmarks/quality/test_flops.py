@@ -16,10 +16,9 @@ from tests.trainer.parts import tiny_config
 from trainer.config import Config
 from trainer.data import State, TextBatch
 from trainer.distributed import ONE_RANK
-from trainer.labels import RowRange, ScanGradient, label_side, new_table
+from trainer.labels import RowRange, ScanGradient, StepPort, label_side, new_table
 from trainer.model import Normaliser
 from trainer.parts import build_model
-from trainer.step import MicroStepPort
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
 
@@ -57,7 +56,7 @@ def counted(config: Config) -> int:
         FlopCounterMode(display=False, custom_mapping=BOOKS) as counter,
         sdpa_kernel(SDPBackend.MATH),
     ):
-        losses, _ = model(batch, MicroStepPort(labels, batch, learn), by, lambda _: nullcontext())
+        losses, _ = model(batch, StepPort(labels, learn, batch), by, lambda _: nullcontext())
         losses.total.backward()
     return counter.get_total_flops()
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from sharding import LabelFilter, convert
-from tests.launcher.conftest import Lmmtc
+from tests.launcher.conftest import Lmmtc, copy_with
 from trainer.predict import predict
 from trainer.trained import TrainedModel
 
@@ -258,8 +259,69 @@ def test_a_run_without_a_cloze_cannot_be_refined(lmmtc: Lmmtc, without_cloze: Pa
     said = lmmtc("evaluate", without_cloze, "--dataset", judged, "--refine", 1)
     assert (said.code, said.err) == (
         78,
-        "ConfigError: cloze.enabled = false: without label slots, no label can be given and no answer refined\n",
+        "ConfigError: cloze.enabled = false: without context and slots, no label can be given and no answer refined\n",
     )
+
+
+@pytest.fixture
+def context(context_run: Path, tmp_path: Path) -> Path:
+    """Copy the run that reads known labels: evaluation writes into it."""
+    return shutil.copytree(context_run, tmp_path / "context")
+
+
+def test_what_given_and_denied_labels_are_worth_is_written_and_shown(
+    lmmtc: Lmmtc, context: Path, corpus: Path, judged: Path
+) -> None:
+    said = lmmtc("evaluate", context, "--dataset", judged, "--given", 2)
+    assert said.code == 0, said.err
+    written = json.loads((context / "evaluation.json").read_text())
+    seen = {f"label {label}" for label in range(44)}
+    more = [record for record in records_of(corpus, "test") if len(seen & set(record["labels"])) > 2]
+    assert [each["given"] for each in written["given"]] == [0, 1, 2]
+    rows = []
+    for each in written["given"]:
+        assert set(each) == {"given", "records", "precision", "recalls", "micro_f1"}
+        assert each["records"] == len(more) > 0
+        shares = [each["precision"], *each["recalls"], each["micro_f1"]]
+        assert all(0 <= share <= 1 for share in shares)
+        rows.append([str(each["given"]), *(f"{100 * share:.1f}" for share in shares)])
+    assert [re.findall(r"[\d.]+", line) for line in said.out.splitlines() if re.match(r"│ +\d │", line)] == rows
+    assert f"{len(more)} records with more than two labels: the others, with two drawn, in percent" in flat(said.out)
+    denied = written["denied"]
+    assert denied["records"] == 40  # one of 41 has no label
+    assert flat(
+        f"P@1 behind the best false label: {100 * denied['denied']:.1f} once it is given as NO, "
+        f"{100 * denied['removed']:.1f} once it is left out (40 records)"
+    ) in flat(said.out)
+
+
+def flat(words: str) -> str:
+    """Join lines that the width of the screen has broken."""
+    return " ".join(words.split())
+
+
+def test_without_the_question_nothing_is_said_of_given_labels(lmmtc: Lmmtc, context: Path, judged: Path) -> None:
+    said = lmmtc("evaluate", context, "--dataset", judged, "--records", 5)
+    assert said.code == 0, said.err
+    assert (
+        not {"given", "denied", "in the neighbour index"} & json.loads((context / "evaluation.json").read_text()).keys()
+    )
+    assert "given" not in said.out
+
+
+def test_what_cannot_be_given_is_refused_before_anything_is_judged(
+    lmmtc: Lmmtc, without_cloze: Path, context_run: Path, tmp_path: Path
+) -> None:
+    said = lmmtc("evaluate", without_cloze, "--split", "dev", "--given", 1)
+    assert (said.code, said.err) == (
+        78,
+        "ConfigError: --given 1: cloze.enabled = false: without context and slots, no label can be given\n",
+    )
+    one = copy_with(context_run, tmp_path / "one", "cloze", "max_context", value=1)
+    said = lmmtc("evaluate", one, "--split", "dev", "--given", 2)
+    assert said.code == 78
+    assert said.err.startswith("ConfigError: 2 labels are given with one text: at most 1 (cloze.max_context); ")
+    assert not (one / "evaluation.json").exists()
 
 
 def test_a_split_that_is_not_there_is_named_with_those_that_are(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.launcher.conftest import Lmmtc, copy_with
 from tests.programs import PROGRAMS, end_of, started
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.predict import Prediction, predict
+from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 OnRanks = Callable[..., list[Any]]
@@ -181,9 +183,44 @@ def test_a_filter_names_records_of_a_file(lmmtc: Lmmtc, tmp_path: Path) -> None:
     assert (said.code, said.err) == (78, message)
 
 
-def test_more_labels_than_the_run_ranks_are_refused(lmmtc: Lmmtc, trained: Path) -> None:
-    said = lmmtc("predict", trained, "--text", "a", "--top", 13)
-    assert (said.code, said.err) == (78, "ConfigError: --top 13: this run ranks only 12 labels (cloze.shortlist)\n")
+def test_more_labels_than_the_run_has_are_refused(lmmtc: Lmmtc, trained: Path) -> None:
+    said = lmmtc("predict", trained, "--text", "a", "--top", 49)
+    assert (said.code, said.err) == (78, "ConfigError: --top 49: this run has only 48 labels\n")
+
+
+def test_more_labels_than_have_slots_are_ranked_on_request(lmmtc: Lmmtc, trained: Path) -> None:
+    answers = {}
+    for top in (3, 12, 40, 48):
+        said = lmmtc("predict", trained, "--text", "topic 3 and topic 9", "--top", top)
+        assert said.code == 0, said.err
+        answers[top] = [label for _, label in re.findall(PROBABILITY, said.out)]
+        assert len(set(answers[top])) == top
+    assert answers[3] == answers[12][:3]  # slots are asked about the whole shortlist in any case
+    assert answers[40] == answers[48][:40]
+
+
+def without(run: Path, folder: Path, *keys: str) -> Path:
+    """Copy a run, and leave out of its configuration what earlier versions did not know."""
+    shutil.copytree(run, folder)
+    config = json.loads((folder / "config.json").read_text())
+    for key in keys:
+        section, _, name = key.partition(".")
+        del (config[section] if name else config)[name or section]
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_run_of_an_earlier_version_reads_no_context_and_answers_as_it_did(
+    lmmtc: Lmmtc, trained: Path, tmp_path: Path
+) -> None:
+    new = [f"cloze.{name}" for name in ("context", "max_context", "nearly_all", "denied", "without_text")]
+    old = without(trained, tmp_path / "old", "neighbours", *new)
+    config = RunFolder(old).config()
+    assert (config.cloze.context, config.cloze.slots) == ("none", "shortlist")
+    words = ("--text", "topic 3 and topic 9", "--given", "label 0=yes", "--top", 12)
+    said = [lmmtc("predict", run, *words) for run in (trained, old)]
+    assert said[0].out == said[1].out != ""
+    assert [each.code for each in said] == [0, 0]
 
 
 def test_labels_that_are_given_are_no_answers_but_change_them(lmmtc: Lmmtc, trained: Path) -> None:
@@ -224,6 +261,46 @@ def test_a_given_label_ends_at_the_last_equals_sign(lmmtc: Lmmtc, trained: Path)
     assert said.err.startswith("UnknownLabelError: label 'pH=yes': must be")
 
 
+def test_a_label_cannot_be_given_as_yes_and_as_no(lmmtc: Lmmtc, tmp_path: Path) -> None:
+    words = ("predict", tmp_path, "--text", "a", "--given", "label 1=yes", "--given", "label 2=no")
+    said = lmmtc(*words, "--given", "label 1=no")
+    assert (said.code, said.err) == (78, "ConfigError: --given 'label 1': is given as yes and as no: give it once\n")
+    assert "is not the folder of a run" in lmmtc(*words, "--given", "label 1=yes").err  # the same again is no error
+
+
+SURPLUS = (
+    "5 labels are given with one text: at most 4 (cloze.max_context); give fewer, or let the surplus be left out with "
+    "--drop-surplus\n"
+)
+
+
+def test_more_labels_than_are_read_with_a_text_are_refused_or_left_out(
+    lmmtc: Lmmtc, context_run: Path, tmp_path: Path
+) -> None:
+    def given(number: int) -> list[str]:
+        return [
+            word for label in range(number) for word in ("--given", f"label {label}={'no' if label % 2 else 'yes'}")
+        ]
+
+    words = ("predict", context_run, "--text", "topic 9", "--top", 20)
+    said = lmmtc(*words, *given(5))
+    assert (said.code, said.err) == (78, f"ConfigError: {SURPLUS}")
+    dropped, first = lmmtc(*words, *given(5), "--drop-surplus"), lmmtc(*words, *given(4))
+    assert dropped.code == 0, dropped.err
+    assert dropped.out == first.out
+    assert first.out != lmmtc(*words).out
+
+    record = {"id": "1", "text": "topic 9", "given": {f"label {label}": label % 2 == 0 for label in range(5)}}
+    source = tmp_path / "known.jsonl"
+    source.write_text('{"id": "0", "text": "a"}\n' + json.dumps(record), encoding="utf-8")
+    file = ("predict", context_run, "--input", source, "--output", tmp_path / "answers.parquet")
+    said = lmmtc(*file)
+    assert (said.code, said.err) == (78, f"ConfigError: known.jsonl:2: 'given': {SURPLUS}")
+    assert lmmtc(*file, "--drop-surplus").code == 0
+    answer = pq.read_table(tmp_path / "answers.parquet").to_pylist()[1]["labels"]
+    assert answer == [label for _, label in re.findall(PROBABILITY, first.out)][:5]
+
+
 @pytest.mark.parametrize("given", ["label 1", "label 1=true", "label 1=yes ", "yes"])
 def test_a_given_label_without_yes_or_no_is_refused(lmmtc: Lmmtc, tmp_path: Path, given: str) -> None:
     said = lmmtc("predict", tmp_path, "--text", "a", "--given", given)
@@ -244,7 +321,7 @@ def test_a_run_without_a_cloze_refuses_given_labels_and_refinement(
     said = lmmtc("predict", without_cloze, "--text", "a", *options)
     assert (said.code, said.err) == (
         78,
-        "ConfigError: cloze.enabled = false: without label slots, no label can be given and no answer refined\n",
+        "ConfigError: cloze.enabled = false: without context and slots, no label can be given and no answer refined\n",
     )
 
 

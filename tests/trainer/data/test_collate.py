@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sharding import Dataset, RecordBatch, StreamState, TokenizerSpec, TrainStream, sequential
 from trainer.config import ClozeSection, DataSection, MlmSection
-from trainer.data import Collator, columns, own_labels, pad_texts
+from trainer.data import Collator, TextBatch, columns, own_labels, pad_texts
 
 SPEC = TokenizerSpec("", 30, prefix=(1, 5), suffix=(2,), mask_id=3, pad_id=0, special_ids=(0, 1, 2, 3, 5))
 MAX_TOKENS = 8
@@ -72,6 +72,35 @@ def test_a_record_is_masked_and_revealed_alike_in_any_batch(collate: Collator, r
         assert bool((together.revealed_BV[place, shown:] == -1).all())
     assert bool(together.masked_BT.any())
     assert bool((together.revealed_BV >= 0).any())
+
+
+def shown(batch: TextBatch, record: int) -> dict[int, int]:
+    """Name the labels that a record reveals, and their states."""
+    pairs = zip(batch.revealed_BV[record].tolist(), batch.revealed_states_BV[record].tolist(), strict=True)
+    return {label: state for label, state in pairs if label >= 0}
+
+
+def test_what_a_record_denies_and_what_is_cut_depends_on_no_other(collate: Collator, records: RecordBatch) -> None:
+    settings = {"all_masked": 0.2, "shown_no": 1.5, "nearly_all": 0.3, "denied": 0.5, "without_text": 0.5}
+    together = replace(collate, cloze=ClozeSection.model_validate(settings))
+    whole, uncut = together(records), collate(records)
+    for place in range(len(records.weights)):
+        alone = together(records.slice(place, place + 1))
+        assert bool(alone.denied_B[0]) == bool(whole.denied_B[place])
+        assert int(alone.mask_BT.sum()) == int(whole.mask_BT[place].sum())
+        assert shown(alone, 0) == shown(whole, place)
+    assert 0 < int(whole.denied_B.sum()) < len(whole.denied_B)
+    is_cut_B = whole.mask_BT.sum(dim=1) < uncut.mask_BT.sum(dim=1)
+    assert bool(is_cut_B.any())
+    assert not bool((is_cut_B & ~(whole.revealed_BV >= 0).any(dim=1)).any())
+
+
+def test_a_record_that_reveals_all_it_may_denies_nothing(collate: Collator, records: RecordBatch) -> None:
+    settings = {"all_masked": 0.2, "nearly_all": 1.0, "max_context": 2, "denied": 1.0}
+    batch = replace(collate, cloze=ClozeSection.model_validate(settings))(records)
+    shown_B = (batch.revealed_BV >= 0).sum(dim=1)
+    assert set(shown_B.tolist()) == {0, 1, 2}
+    assert torch.equal(batch.denied_B, shown_B < 2)
 
 
 def test_a_batch_keeps_the_original_tokens_and_labels(collate: Collator, records: RecordBatch) -> None:

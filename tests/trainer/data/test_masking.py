@@ -7,7 +7,7 @@ from scipy.stats import binomtest, chisquare
 from sharding import TokenizerSpec
 from trainer.config import ClozeSection
 from trainer.data import State
-from trainer.data.masking import RecordKeys, mask_tokens, reveal_labels
+from trainer.data.masking import SHORTEST, RecordKeys, cut_texts, deny_first, mask_tokens, reveal_labels
 
 SPEC = TokenizerSpec("", 1000, prefix=(1,), suffix=(2,), mask_id=3, pad_id=0, special_ids=(0, 1, 2, 3))
 RECORDS, POSITIVES, NUM_LABELS = 4000, 5, 200
@@ -49,10 +49,10 @@ def test_every_epoch_masks_anew() -> None:
     assert (first != second).any()
 
 
-def reveal(all_masked: float = 0.0, flip: float = 0.0, shown_no: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def reveal(**chosen: float) -> tuple[np.ndarray, np.ndarray]:
     """Reveal labels of records that have 5 of 200 each: record b has those from 5 b on, modulo 200."""
     labels = np.arange(RECORDS * POSITIVES) % NUM_LABELS
-    settings = ClozeSection(slots="shortlist", context="none", all_masked=all_masked, flip=flip, shown_no=shown_no)
+    settings = ClozeSection.model_validate({"slots": "shortlist", "context": "none", "all_masked": 0.0} | chosen)
     return reveal_labels(labels, np.arange(RECORDS + 1) * POSITIVES, keys(RECORDS), NUM_LABELS, settings)
 
 
@@ -117,3 +117,43 @@ def test_a_record_with_at_most_one_label_shows_none(positives: int) -> None:
     )
     assert revealed_BV.shape == states_BV.shape == (3, 1)  # an empty slot, so that all ranks run the same passes
     assert (revealed_BV == -1).all()
+
+
+def test_a_share_of_the_records_that_reveal_show_all_labels_but_one() -> None:
+    shown_B = (reveal(all_masked=0.3, nearly_all=0.4)[0] >= 0).sum(axis=1)
+    assert shown_B.max() == POSITIVES - 1
+    assert_share(shown_B == POSITIVES - 1, 0.7 * (0.4 + 0.6 / POSITIVES))
+    assert_share(shown_B == 0, 0.3 + 0.7 * 0.6 / POSITIVES)
+    assert bool((reveal(nearly_all=1.0)[0] >= 0).all())
+
+
+def test_no_record_reveals_more_labels_than_a_text_is_read_with() -> None:
+    revealed_BV, states_BV = reveal(nearly_all=0.5, max_context=3, shown_no=2.0)
+    assert (revealed_BV >= 0).sum(axis=1).max() == 3
+    yes_B, no_B = (((states_BV == state) & (revealed_BV >= 0)).sum(axis=1) for state in (State.YES, State.NO))
+    assert set(yes_B) == {0, 1, 2, 3}
+    assert [no_B[yes_B == shown].max() for shown in range(4)] == [0, 2, 1, 0]
+    assert_share(yes_B == 3, 0.5 + 0.5 * 2 / POSITIVES)
+
+
+def test_some_of_the_texts_that_are_read_with_labels_are_cut_to_a_few_tokens() -> None:
+    lengths_B = np.where(np.arange(RECORDS) % 2, 20, 3)
+    tokens, offsets = np.arange(lengths_B.sum()), np.append(0, np.cumsum(lengths_B))
+    revealing_B = np.arange(RECORDS) % 4 >= 2
+    kept, kept_offsets = cut_texts(tokens, offsets, revealing_B, keys(RECORDS), 0.3)
+    kept_B = np.diff(kept_offsets)
+    first_of_each = zip(offsets[:-1], kept_B, strict=True)
+    assert np.array_equal(kept, np.concatenate([np.arange(start, start + own) for start, own in first_of_each]))
+    assert np.array_equal(kept_B[~revealing_B], lengths_B[~revealing_B])
+    long_B = revealing_B & (lengths_B == 20)
+    assert_share(kept_B[long_B] < SHORTEST, 0.3)
+    assert chisquare(np.bincount(kept_B[long_B & (kept_B < SHORTEST)], minlength=SHORTEST)).pvalue > CHANCE
+    assert kept_B[revealing_B & ~long_B].max() == 3  # a text never becomes longer
+
+
+def test_a_share_of_the_real_records_denies() -> None:
+    weights_B = (np.arange(RECORDS) % 4 > 0).astype(np.float32)
+    denied_B = deny_first(weights_B, keys(RECORDS), 0.2)
+    assert_share(denied_B[weights_B > 0], 0.2)
+    assert not denied_B[weights_B == 0].any()
+    assert not deny_first(weights_B, keys(RECORDS), 0.0).any()

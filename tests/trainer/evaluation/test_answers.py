@@ -1,5 +1,6 @@
 """Choosing candidates, subsets, a smaller label space, and labels that are barred, against sets."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,6 @@ class Fixed:
     padding: int
     barred: LabelFilter | None
 
-    def rank(self, _records: RecordBatch) -> dict[str, Ranked]:
+    def rank(self, _records: RecordBatch, _given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         more = ((0, self.padding), (0, 0))
         return {"scan": Ranked(np.pad(self.answers.ids_NK, more), np.pad(self.answers.scores_NK, more))}

@@ -1,6 +1,6 @@
 """A verdict does not depend on how records are cut into batches and shared among ranks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Guesses:
 
     barred: LabelFilter | None = None
 
-    def rank(self, records: RecordBatch) -> dict[str, Ranked]:
+    def rank(self, records: RecordBatch, _given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         return {name: self._ranked(records, seed) for seed, name in enumerate(("scan", "scan+cloze"))}
 
     def _ranked(self, records: RecordBatch, seed: int) -> Ranked:

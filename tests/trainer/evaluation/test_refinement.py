@@ -1,5 +1,7 @@
-"""Mask-predict against a loop over single records, and what it shows in which step."""
+"""Mask-predict and reading again, against loops over single records, and what is shown in which step."""
 
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from tests.trainer.model.tiny import some_slots, some_texts, tiny_model
 from trainer.data import State, TextBatch
 from trainer.evaluation import mask_predict
+from trainer.evaluation.refinement import reread
 from trainer.model import LabelMaskModel, Proposal, Slots
 
 MASKED = [[1, 4, 6, 7, 0, 10, 11, 12], [5, 2, 1, 0, 9, 12, 10, 4], [8, 4, 3, 7, 6, 5, -1, -1]]
@@ -146,3 +149,67 @@ def test_each_step_shows_its_share_of_the_surest_and_asks_about_all_others(answe
         assert all(scores[sure] >= scores[other] for sure in shown - {9} for other in asked)
         scores = [scores[label] if label in shown else logits[label] for label in range(4)]
     assert found == scores
+
+
+def told(record: int, label: int, shown: frozenset[int]) -> float:
+    """Make up the logit of a label once others are shown: no two are alike."""
+    return random.Random(f"{record} {label} {sorted(shown)}").uniform(-2, 2)  # noqa: S311  # scores, not secrets
+
+
+def best(record: int, shown: frozenset[int], known: set[int], k: int) -> list[tuple[int, float]]:
+    """Rank the labels below 9 that are neither shown nor known; -1 where there is no other."""
+    scores = {label: told(record, label, shown) for label in range(9) if label not in {*shown, *known}}
+    ranked = sorted(scores.items(), key=lambda pair: -pair[1])[:k]
+    return ranked + [(-1, -math.inf)] * (k - len(ranked))
+
+
+def read_again(record: int, known: set[int], k: int, steps: int, threshold: float, room: int) -> dict[int, float]:
+    """State the rule once more for one record."""
+    answer = dict(best(record, frozenset(), known, k))
+    for step in range(1, steps + 1):
+        ranked = sorted(answer, key=lambda label: -answer[label])
+        sure = [label for label in ranked if label >= 0 and 1 / (1 + math.exp(-answer[label])) >= threshold]
+        shown = sure[: min(math.ceil(len(sure) * step / steps), room)]
+        others = dict(best(record, frozenset(shown), known, k))
+        whole = {label: answer[label] for label in shown} | others
+        answer = {label: whole[label] for label in sorted(whole, key=lambda label: -whole[label])[:k]}
+    return {label: score for label, score in answer.items() if label >= 0}
+
+
+@given(
+    st.lists(st.tuples(st.sets(st.integers(0, 8), max_size=8), st.integers(0, 3)), min_size=1, max_size=3),
+    st.integers(1, 8),
+    st.integers(0, 4),
+    st.sampled_from([0.3, 0.5, 0.9]),
+)
+def test_a_batch_is_read_again_as_each_of_its_records_would_be(
+    records: list[tuple[set[int], int]], k: int, steps: int, threshold: float
+) -> None:
+    passes = []
+
+    def answer(shown_BN: Tensor) -> tuple[Tensor, Tensor]:
+        passes.append(shown_BN)
+        found = [
+            best(record, frozenset(set(shown) - {-1}), known, k)
+            for record, (shown, (known, _)) in enumerate(zip(shown_BN.tolist(), records, strict=True))
+        ]
+        return table(found)
+
+    def table(found: list[list[tuple[int, float]]]) -> tuple[Tensor, Tensor]:
+        ids, scores = ([[pair[place] for pair in own] for own in found] for place in (0, 1))
+        return torch.tensor(ids), torch.tensor(scores, dtype=torch.float64)
+
+    first = table([best(record, frozenset(), known, k) for record, (known, _) in enumerate(records)])
+    room_B = torch.tensor([room for _, room in records])
+    ids_BK, scores_BK = reread(answer, first, steps, threshold, room_B)
+    assert len(passes) == steps
+    for record, (known, room) in enumerate(records):
+        wanted = read_again(record, known, k, steps, threshold, room)
+        found = {
+            label: score
+            for label, score in zip(ids_BK[record].tolist(), scores_BK[record].tolist(), strict=True)
+            if label >= 0
+        }
+        assert list(found.items()) == list(wanted.items())  # best first, nothing twice
+        assert ids_BK.shape[1] == k
+    assert all(bool(((shown_BN >= 0).sum(dim=1) <= room_B).all()) for shown_BN in passes)

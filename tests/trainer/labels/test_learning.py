@@ -45,11 +45,11 @@ def queries(step: int, dtype: torch.dtype) -> Tensor:
     return 5 * torch.randn(len(LABELS), WIDTH, generator=torch.Generator().manual_seed(step)).to(dtype)
 
 
-def learn(ranks: Ranks, name: Any, dtype: torch.dtype, share: float, *, has_cloze: bool = True) -> np.ndarray:
+def learn(ranks: Ranks, name: Any, dtype: torch.dtype, share: float, *, has_slots: bool = True) -> np.ndarray:
     """Train; the loss of the cloze is the square of every row that has a slot."""
     own = table(RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size), dtype)
     side = LabelSide(
-        own, NUM_LABELS, SHORTLIST, CHUNK, ranks, Sampling(share, 1), WEIGHTS_L.to(own.dtype), has_cloze=has_cloze
+        own, NUM_LABELS, SHORTLIST, CHUNK, ranks, Sampling(share, 1), WEIGHTS_L.to(own.dtype), has_slots=has_slots
     )
     updates, records = RowUpdates(row_optimizer(name, own, **SETTINGS, seed=9), fused=True), own_records(ranks)
     for step in range(1, STEPS + 1):
@@ -61,7 +61,7 @@ def learn(ranks: Ranks, name: Any, dtype: torch.dtype, share: float, *, has_cloz
     return ranks.gather_ragged(own.rows(slice(None))).numpy()
 
 
-def by_autograd(name: Any, *, has_cloze: bool = True) -> np.ndarray:
+def by_autograd(name: Any, *, has_slots: bool = True) -> np.ndarray:
     """Do the same with the whole table, all logits at once, and the same order of updates."""
     whole = table(RowRange(0, NUM_LABELS), torch.float64)
     rule = row_optimizer(name, whole, **SETTINGS)
@@ -73,7 +73,7 @@ def by_autograd(name: Any, *, has_cloze: bool = True) -> np.ndarray:
         losses_QL = binary_cross_entropy_with_logits(logits_QL, targets_QL, reduction="none")
         (gradient_LX,) = torch.autograd.grad((losses_QL * weights_QL).sum() / 5, [rows_LX])
         rule.update(slice(0, NUM_LABELS), RowGradient.split(gradient_LX), Turn(LR, step, Stage.SCAN))
-        if not has_cloze:
+        if not has_slots:
             continue
         slots_QS = torch.tensor([slots(query, logits_QL.detach()) for query in range(len(LABELS))])
         times_L = torch.bincount(slots_QS[slots_QS >= 0], minlength=NUM_LABELS)
@@ -98,8 +98,8 @@ def test_any_number_of_ranks_learns_what_one_table_does(on_ranks: OnRanks, name:
 
 @pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
 def test_without_a_cloze_rows_move_by_the_scan_alone_whatever_it_proposes(on_ranks: OnRanks, name: str) -> None:
-    for learned in on_ranks(partial(learn, has_cloze=False), 2, name, torch.float64, 1.0):
-        np.testing.assert_allclose(learned, by_autograd(name, has_cloze=False), rtol=0, atol=1e-10)  # float64: rounding
+    for learned in on_ranks(partial(learn, has_slots=False), 2, name, torch.float64, 1.0):
+        np.testing.assert_allclose(learned, by_autograd(name, has_slots=False), rtol=0, atol=1e-10)  # float64: rounding
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])

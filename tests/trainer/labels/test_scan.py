@@ -23,7 +23,10 @@ NORMALISER = 7.0
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows first..first + R of a table, queries, and three sets of pairs (query, label), some of other ranks."""
+    """Rows first..first + R of a table, queries, and sets of pairs (query, label), some of other ranks.
+
+    told: pairs that a query knows of, none of them positive.
+    """
 
     table: LabelTable
     queries_QE: Tensor
@@ -31,6 +34,7 @@ class Problem:
     positives: LabelPairs
     excluded: LabelPairs
     asked: LabelPairs
+    told: LabelPairs
 
     @classmethod
     def draw(cls, queries: int, rows: int, width: int, first: int, seed: int) -> "Problem":
@@ -39,11 +43,13 @@ class Problem:
         vectors_RE, biases_R2 = (torch.randn(rows, columns, dtype=torch.float64) for columns in (width, 2))
         table = LabelTable(vectors_RE, biases_R2, torch.rand(rows) < 0.7, RowRange(first, first + rows))
         labels = first + rows + 3
+        drawn = [torch.rand(queries, labels) < 0.3 for _ in range(4)]
+        drawn[3] &= ~drawn[0]
         return cls(
             table,
             torch.randn(queries, width, dtype=torch.float64),
             (torch.rand(queries) < 0.7).double(),
-            *(LabelPairs.ordered(*(torch.rand(queries, labels) < 0.3).nonzero(as_tuple=True)) for _ in range(3)),
+            *(LabelPairs.ordered(*pairs_QL.nonzero(as_tuple=True)) for pairs_QL in drawn),
         )
 
     def own(self, pairs: LabelPairs) -> Tensor:
@@ -70,12 +76,16 @@ class Problem:
         task = self.task(sink, **settings)
         return scan(self.table, self.queries_QE, self.excluded, k, chunk, task), gradient_RX
 
-    def by_autograd(self, negatives_R: Tensor, positives_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def by_autograd(
+        self, negatives_R: Tensor, positives_R: Tensor, ignored: LabelPairs | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Weigh the negatives and positives of each row; returns the loss and its gradients by queries and rows."""
         rows_RX, queries_QE = self.table.rows(slice(None)).requires_grad_(), self.queries_QE.clone().requires_grad_()
         logits_QR, true_QR = logits(queries_QE, rows_RX), self.own(self.positives).double()
         losses_QR = binary_cross_entropy_with_logits(logits_QR, true_QR, reduction="none")
         weights_QR = torch.where(true_QR > 0, positives_R, negatives_R) * self.weights_Q[:, None] * self.table.trained_R
+        if ignored is not None:
+            weights_QR = weights_QR * ~self.own(ignored)
         loss = (losses_QR * weights_QR).sum() / NORMALISER
         query_gradient_QE, gradient_RX = torch.autograd.grad(loss, [queries_QE, rows_RX])
         return loss.detach(), query_gradient_QE, gradient_RX
@@ -119,6 +129,31 @@ def test_where_negatives_are_left_out_only_the_rows_of_positives_learn(problem: 
     assert_equal((found.loss, found.query_gradient_QE, gradient_RX.nan_to_num()), wanted)
     touched_R = problem.own(problem.positives).any(dim=0) | (negatives_R > 0)
     assert torch.equal(~gradient_RX.isnan().any(dim=1), touched_R)
+
+
+@given(problems, st.integers(1, 12), st.booleans())
+def test_what_a_query_was_told_has_no_part_in_loss_and_gradients(
+    problem: Problem,
+    chunk: int,
+    is_sampled: bool,  # noqa: FBT001
+) -> None:
+    scale = {0: 0.0, 1: 2.5, 2: 1.0} if is_sampled else dict.fromkeys(range(3), 1.0)
+    labels = range(problem.table.range.start, problem.table.range.stop)
+    negatives_R = torch.tensor([scale[label // chunk % 3] for label in labels])
+    weights_R = 1 + torch.arange(len(labels))
+    found, gradient_RX = problem.scan(
+        2,
+        chunk,
+        positive_weights_R=weights_R,
+        negatives=lambda number: scale[number % 3],
+        ignored=problem.told,
+    )
+    wanted = problem.by_autograd(negatives_R, weights_R, problem.told)
+    assert_equal((found.loss, found.query_gradient_QE, gradient_RX.nan_to_num()), wanted)
+    alone = scan(problem.table, problem.queries_QE, problem.excluded, 2, chunk)
+    assert torch.equal(found.ids_QK, alone.ids_QK)  # who is a candidate is said apart
+    assert found.asked_N is not None
+    assert bool(found.asked_N.isfinite().all())
 
 
 def test_a_share_of_the_chunks_gives_the_whole_gradient_on_average() -> None:
@@ -210,7 +245,7 @@ def test_memory_grows_with_the_chunk_and_not_with_the_rows() -> None:
     for rows in (200, 2000):
         problem = Problem.draw(20, rows, 4, 0, seed=3)
         problem = Problem(
-            problem.table, problem.queries_QE, problem.weights_Q, *[LabelPairs(*torch.empty(2, 0).long())] * 3
+            problem.table, problem.queries_QE, problem.weights_Q, *[LabelPairs(*torch.empty(2, 0).long())] * 4
         )
         task = problem.task(lambda *_: None)
         with LargestNew(problem.table.vectors_RE, problem.table.biases_R2, problem.table.trained_R) as watch:

@@ -76,3 +76,26 @@ def test_what_is_discarded_moves_nothing(name: str) -> None:
     ours.apply(LR, 1)
     assert torch.equal(ours.optimizer.table.vectors_RE, numbers(0, ROWS, WIDTH))
     assert torch.equal(ours.optimizer.table.biases_R2, numbers(1, ROWS, 2))
+
+
+def test_rows_that_are_lent_twice_in_a_step_move_once() -> None:
+    ours = RowUpdates(buffered("adam").optimizer, fused=True)
+    table = ours.optimizer.table
+    parts = [torch.nn.Parameter(table.vectors_RE.clone()), torch.nn.Parameter(table.biases_R2.clone())]
+    rules = [torch.optim.SparseAdam([part], lr=LR) for part in parts]
+    lent = [torch.tensor([2, 5, 9]), torch.tensor([9, 0, 2, 7]), torch.tensor([], dtype=torch.long)]
+    for step in (1, 2, 3):
+        gradient_RX = torch.zeros(ROWS, WIDTH + 2, dtype=torch.float64)
+        for place, rows_N in enumerate(lent):
+            gradient_NX = numbers(5 * step + place, len(rows_N), WIDTH + 2)
+            ours.hold(rows_N, gradient_NX)
+            gradient_RX[rows_N] += gradient_NX
+        assert bool(ours.magnitude().isfinite())
+        moved_N = torch.cat(lent).unique()  # decayed by the scan's update alone
+        for part, rule, part_RX in zip(parts, rules, gradient_RX.split([WIDTH, 2], dim=1), strict=True):
+            part.grad = torch.sparse_coo_tensor(moved_N[None], part_RX[moved_N], part.shape, check_invariants=True)
+            rule.step()
+        ours.apply(LR, step)
+    torch.testing.assert_close(table.vectors_RE, parts[0].detach(), rtol=0, atol=1e-12)  # float64: rounding
+    torch.testing.assert_close(table.biases_R2, parts[1].detach(), rtol=0, atol=1e-12)
+    assert torch.equal(table.vectors_RE[[1, 3]], numbers(0, ROWS, WIDTH)[[1, 3]])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -73,7 +74,9 @@ def typed(slots: Slots, dtype: torch.dtype) -> Slots:
 
 def driven(model: LabelMaskModel, given: MicroStep) -> Tensor:
     """Run the code under test."""
-    losses, _ = model(given.batch, lambda _: given.proposal, NORMALISER, lambda _: nullcontext())
+    losses, _ = model(
+        given.batch, SimpleNamespace(propose=lambda _: given.proposal), NORMALISER, lambda _: nullcontext()
+    )
     return losses.total
 
 

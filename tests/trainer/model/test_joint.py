@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -81,7 +82,7 @@ def losses_of(model: JointModel, batch: TextBatch, rows_LX: Tensor) -> Losses:
         loss=torch.zeros(()),
         query_gradient_BE=torch.zeros(len(TARGETS), 0),
     )
-    losses, _ = model(batch, lambda _: proposal, NORMALISER, lambda _: nullcontext())
+    losses, _ = model(batch, SimpleNamespace(propose=lambda _: proposal), NORMALISER, lambda _: nullcontext())
     return losses
 
 

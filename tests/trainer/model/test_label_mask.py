@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def proposal_for(query_BE: Tensor) -> Proposal:
 
 def losses_of(model: LabelMaskModel, batch: TextBatch) -> Losses:
     torch.manual_seed(0)  # of the rows that are proposed
-    losses, _ = model(batch, proposal_for, Normaliser(3, 2, 1), lambda _: nullcontext())
+    losses, _ = model(batch, SimpleNamespace(propose=proposal_for), Normaliser(3, 2, 1), lambda _: nullcontext())
     return losses
 
 

@@ -1,0 +1,38 @@
+"""What the label side answers to a model in one micro-step, and the rows that it lent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ..data import TextBatch
+from ..model.proposal import Proposal
+from ..model.slots import Slots
+from .all_slots import AllSlots
+from .routing import Fetched
+from .side import LabelSide
+
+
+@dataclass
+class StepPort:
+    """A model's `LabelPort` for one micro-step: keeps what was lent, because gradients of rows must return.
+
+    learn: proposes labels for queries and learns from the scan on the way.
+    """
+
+    labels: LabelSide | AllSlots
+    learn: Callable[[TextBatch, Tensor], tuple[Proposal, Fetched]]
+    batch: TextBatch
+    lent: list[Fetched] = field(default_factory=list)
+
+    def lend(self, batch: TextBatch) -> Slots:
+        """Bring the rows of the labels that a batch reveals. A collective."""
+        fetched = self.labels.lend(batch.revealed_BV)
+        self.lent.append(fetched)
+        return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)
+
+    def propose(self, query_BE: Tensor) -> Proposal:
+        """Scan all labels for these queries. A collective."""
+        proposal, fetched = self.learn(self.batch, query_BE)
+        self.lent.append(fetched)
+        return proposal

@@ -1,0 +1,41 @@
+"""What an index needs of a trained model, and no more: so what ranks labels may have an index that does not need it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from sharding import RecordBatch, TextTokenizer, Vocabulary
+
+from ..config import Config
+from ..data import TextBatch
+from ..labels import Labels
+from ..model import Model
+
+
+class Reader(Protocol):
+    """Reads records; a `Ranker` is one."""
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def collate(self) -> Callable[[RecordBatch], TextBatch]: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+class QueryModel(Protocol):
+    """A model whose queries are keys; a `TrainedModel` is one."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def tokenizer(self) -> TextTokenizer: ...
+    @property
+    def ranker(self) -> Reader: ...
