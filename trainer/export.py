@@ -28,9 +28,9 @@ A multi-label text classifier with {labels:,} labels, exported by `lmmtc export`
 | `tokenizer.json` and its settings | the tokenizer, for transformers' `AutoTokenizer` |
 | `label_rows.safetensors` | for each label: `vectors`, `scan_bias`, `cloze_bias` |
 | `labels.parquet` | `id` (the label's row), `name`, `text`, `training_records` |
-| `heads.safetensors` | query head, slot embedding, read-out and MLM head, as far as the model has them |
+| `heads.safetensors` | query head, context, slot embedding, read-out and MLM head, as far as the model has them |
 
-{scores}{neighbours}"""
+{scores}{context}{neighbours}"""
 
 SCAN = """## Scores of all labels
 
@@ -51,14 +51,27 @@ scores = query @ rows["vectors"].float().T + rows["scan_bias"]
 best = pq.read_table("labels.parquet")["name"].take(scores[0].topk(5).indices.numpy())
 ```
 
-Scores are logits: their sigmoid is a probability. They are the scan's; `lmmtc predict` has its best labels scored again
-in slots that see the text.
+Scores are logits: their sigmoid is a probability. They are those of the text alone: no known labels, no refinement, no
+slots, no fusion with other scores. `lmmtc predict` answers with what the run has of these.
 """
 POOLED = {"mean": "((hidden * mask).sum(1) / mask.sum(1))", "first": "hidden[:, 0]"}
 
 NO_SCAN = """## Scores
 
 This model has no scan: a label is scored in a slot that stands beside the text, which takes `lmmtc predict`.
+"""
+
+CONTEXT = """
+## Known labels
+
+The run reads known labels before it scores the others. How they are shown to the encoder is left to `lmmtc predict
+--given`; what that takes is in `heads.safetensors`:
+
+| name | holds |
+| --- | --- |
+| `context.project` | from a label's vector to the input of the encoder |
+| `context.states` | what is added for its state: 0 asked (the query slot), 1 yes, 2 no |
+| `context.transform`, `context.output` | from the query slot's last state to what is added to the query |
 """
 
 NEIGHBOURS = """
@@ -117,6 +130,7 @@ def readme(model: TrainedModel, run: RunFolder) -> str:
         labels=len(model.vocabulary),
         step=model.step,
         scores=scores,
+        context=CONTEXT if model.ranker.model.reads_context else "",
         neighbours=NEIGHBOURS if run.neighbours.is_dir() else "",
     )
 

@@ -1,4 +1,4 @@
-"""Shows a finished run: its test figures beside known ones, what a known label is worth, and its course as a picture."""
+"""Shows a finished run: its test figures beside known ones, what a known label tells, and its course as a picture."""
 
 import argparse
 import json

@@ -86,7 +86,6 @@ class Rehearsal:
     def _total_of(self, forward: Callable[..., Any]) -> Tensor:
         """Run a micro-step up to its loss."""
         normaliser = Normaliser(len(self._batch.weights_B), max(self.work.masked_tokens, 1), 1)
-
         learn = partial(self._labels.learn, normaliser=normaliser, sink=self._updates.sink(1e-4, 1), step=1)
         losses, _ = forward(self._batch, StepPort(self._labels, learn, self._batch), normaliser, self._clock)
         return losses.total

@@ -114,7 +114,8 @@ class Workload:
         cloze = self.config.cloze
         if not cloze.reveals:
             return 0
-        return max(round(self._all_but_one * (1 + cloze.shown_no)), 1) + bool(cloze.denied)
+        shown = min(round(self._all_but_one * (1 + cloze.shown_no)), cloze.max_context)
+        return max(shown, 1) + bool(cloze.denied)
 
     @property
     def mean_revealed(self) -> float:
@@ -122,8 +123,8 @@ class Workload:
         cloze = self.config.cloze
         if not cloze.reveals:
             return 0.0
-        yes = (1 - cloze.all_masked) * (0.5 + 0.5 * cloze.nearly_all) * self._all_but_one
-        return yes * (1 + cloze.shown_no) + cloze.denied
+        share = (1 - cloze.all_masked) * (0.5 + 0.5 * cloze.nearly_all)
+        return share * min(self._all_but_one * (1 + cloze.shown_no), cloze.max_context) + cloze.denied
 
     @property
     def context_tokens(self) -> int:
@@ -213,7 +214,7 @@ class Workload:
     @property
     def _all_but_one(self) -> float:
         """Labels of a record but one, as many as may be revealed."""
-        return min(max(self.corpus.positives - 1, 0.0), self.config.cloze.max_context)
+        return max(self.corpus.positives - 1, 0.0)
 
     @property
     def buffers_gradients(self) -> bool:

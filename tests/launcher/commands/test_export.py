@@ -1,6 +1,7 @@
 """`lmmtc export`: transformers opens the folder, its README's code scores as the run does; and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
-from trainer.export import export
+from trainer.export import export, heads, readme
+from trainer.parts import build_model
 from trainer.predict import predict
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
@@ -88,6 +90,18 @@ def test_rows_heads_and_labels_are_all_there(exported: Path, trained: Path) -> N
         "text": model.vocabulary.texts.to_pylist(),
         "training_records": model.vocabulary.counts.tolist(),
     }
+
+
+@pytest.mark.parametrize("context", ["none", "joint"])
+def test_the_readme_names_what_reads_known_labels_where_a_run_has_it(trained: Path, context: str) -> None:
+    loaded = TrainedModel.load(trained)
+    cloze = loaded.config.cloze.model_copy(update={"context": context})
+    model = build_model(loaded.config.model_copy(update={"cloze": cloze}))
+    about = readme(replace(loaded, ranker=replace(loaded.ranker, model=model)), RunFolder(trained))
+    named = set(re.findall(r"`(context\.\w+)`", about))
+    assert named == {".".join(name.split(".")[:2]) for name in heads(model) if name.startswith("context.")}
+    assert bool(named) == (context == "joint") == ("## Known labels" in about)
+    assert "They are those of the text alone" in about
 
 
 def test_everybody_who_may_read_one_file_may_read_all(exported: Path) -> None:
