@@ -37,9 +37,9 @@ def test_all_tables_are_printed_and_what_is_there_is_not_done_again(
     monkeypatch.setattr(sys, "argv", ["", *words, "--folder", str(tmp_path / "work")])
     program.main()
     first = capsys.readouterr().out
-    assert first.count("trained in") == 2 + 2  # for the learning rates, then whole
+    assert first.count("trained in") == 3 + 4  # for the learning rates, then whole
     tables = first[first.index("debtags, ") :]
     rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("|")]
-    assert [len(row) for row in rows] == [2] * 4 + [9] * 11 + [4] * 5
+    assert [len(row) for row in rows] == [2] * 5 + [9] * 15 + [6] * 5
     program.main()
     assert capsys.readouterr().out.strip() == tables.strip()
