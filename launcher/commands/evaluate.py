@@ -16,7 +16,7 @@ from trainer.answering import FusedRanker, answering, count_duplicates
 from trainer.data import columns, open_dataset
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
-from trainer.evaluation import KS, Answering, BandRecall, Judge, PartialAnnotation, Verdict
+from trainer.evaluation import DEPTHS, KS, Answering, BandRecall, Judge, PartialAnnotation, Ranker, Verdict
 from trainer.evaluation.evaluator import NO_CONTEXT
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
@@ -106,14 +106,22 @@ def _columns(model: TrainedModel, ranker: Answering, given: int) -> tuple[str, .
 
 def _partial_annotation(
     model: TrainedModel,
-    ranker: Answering,
+    ranker: Ranker | FusedRanker,
     dev: Callable[[], Iterable[RecordBatch]],
     asked: Callable[[], Iterable[RecordBatch]],
     given: int,
 ) -> "Found":
     """Judge what labels that are known beforehand are worth."""
-    judge = PartialAnnotation(ranker, model.vocabulary.counts > 0, model.ranker.labels.ranks, model.config.run.seed)
+    ranks, seed = model.ranker.labels.ranks, model.config.run.seed
+    judge = PartialAnnotation(_deep(ranker), model.vocabulary.counts > 0, ranks, seed)
     return Found(judge.worth(asked(), given, judge.threshold(dev())), judge.denial(asked()))
+
+
+def _deep(ranker: Ranker | FusedRanker) -> Ranker | FusedRanker:
+    """Rank as deep as its recall is judged."""
+    if isinstance(ranker, FusedRanker):
+        return replace(ranker, ranker=replace(ranker.ranker, depth=max(ranker.depth, *DEPTHS)))
+    return replace(ranker, depth=max(ranker.depth or ranker.labels.shortlist, *DEPTHS))
 
 
 def _batches(
