@@ -43,7 +43,9 @@ def report(*, applied: bool) -> StepReport:
 
 def work(telemetry: Telemetry, peak: float | None) -> WorkReporting:
     """Make the hook of one of two ranks: a model whose tokens cost 5 multiplications, and 30 rows to scan."""
-    flops = ModelFlops(position=5, pair=0, record=0, slot=0, masked_token=0, chunk=None, slot_positions=1, passes=1)
+    flops = ModelFlops(
+        position=5, pair=0, record=0, slot=0, masked_token=0, chunk=None, slot_positions=1, passes=1, query_slots=0
+    )
     return WorkReporting(telemetry, flops, world_size=2, rows=30, device="NVIDIA H100", peak=peak)
 
 
