@@ -33,6 +33,7 @@ def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, port: int) ->
         tmp_path,
         tiny_dataset,
         tiny_encoder,
+        cloze={"slots": "shortlist", "shortlist": 12, "chunk": 5},  # so that panels about slots have something to show
         train={"steps": 10**6, "global_batch": 8, "micro_batch": 4, "lr": 1e-3},
         checkpoint={"every_steps": 20},
         evaluation={"every_steps": 20, "records": 8},
