@@ -1,6 +1,6 @@
 """What is chosen on dev once a run is trained: how answers are refined, and what each channel weighs in the fusion."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -10,7 +10,7 @@ import torch
 
 from sharding import RecordBatch
 
-from .answering import VOTES, FusedRanker, Tuning
+from .answering import FusedRanker, Tuning
 from .distributed import Ranks
 from .errors import ConfigError
 from .evaluation import KS, Answers, Channels, Fusion, RankingSums, fit_fusion, inverse_propensity, ranking_sums
@@ -131,8 +131,3 @@ def _gathered(
         labels,
         np.append(0, np.cumsum(counts)),
     )
-
-
-def columns_of(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Name what a record must have for these kinds of keys to vote, beside what all questions have."""
-    return ("id", "text") if any(kind in VOTES for kind in kinds) else ("id",)

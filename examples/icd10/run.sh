@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on real data, from a raw corpus to predictions: about 10 minutes on two CPU cores.
+# The main job on real data, from a raw corpus to predictions: meant for 10 to 15 minutes on two CPU cores.
 # It is what `make demo` runs, and it is the tutorial: read it from top to bottom.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,7 @@ lmmtc shard data/icd10/icd10.jsonl data/icd10/shards --tokenizer data/minilm --l
 lmmtc verify data/icd10/shards
 
 step "4/7  Training: 2 ranks under DeepSpeed ZeRO-1; every step scans all 23,735 labels, half of the records with known ones"
-# Where bf16 is multiplied a whole epoch, 1,231 steps; elsewhere a quarter of one, in about the same time.
+# Where bf16 is multiplied a whole epoch, 1,231 steps; elsewhere a quarter of one, to end in time.
 STEPS=$(python examples/icd10/steps.py)
 # Stopped and started again, it goes on from its last checkpoint. Any setting: --set section.key=value
 deepspeed --num_accelerators 2 launcher/run.py --config examples/icd10/config.toml --set "train.steps=$STEPS" "$@"
