@@ -64,7 +64,7 @@ def tune(
     run: RunArgument,
     dataset: Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")] = None,
     records: Annotated[int | None, typer.Option(min=1, help="Only the first so many dev records.")] = None,
-    refine: Annotated[int, typer.Option(min=0, help="Passes of refinement that are tried, against none.")] = 1,
+    refine: Annotated[int, typer.Option(min=0, help="Most passes of refinement that are tried, against none.")] = 2,
     lose_psp: LosePsp = False,  # noqa: FBT002
     batch: Annotated[int, typer.Option(min=1, help="Records at a time.")] = 64,
 ) -> None:

@@ -1,17 +1,16 @@
 """All that this benchmark asks of the product: training, the neighbour index, and rankings with and without it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from sharding import COLUMNS, Dataset, RecordBatch, sequential
-from trainer.answering import DEEP, FusedRanker, Tuning, load_index
 from trainer.data import open_dataset
+from trainer.distributed import ONE_RANK
 from trainer.evaluation import Answers, Channels, Fusion, fit_fusion
+from trainer.inference import DEEP, FusedRanker, Tuner, ask_channels, load_index
 from trainer.neighbours import IndexFolder
 from trainer.neighbours import build_index as build_index_of
 from trainer.run_folder import RunFolder
@@ -45,7 +44,7 @@ def run_of(dataset: Dataset, folder: Path, recipe: Path, form: str) -> Run:
 
 def build_index(run: Run) -> IndexCost:
     """Train if need be, index the training records, and look the test records up."""
-    run.judged("test")  # trains it
+    run.train()
     folder, dataset = RunFolder(run.folder), open_dataset(run.config.data)
     model = TrainedModel.load(run.folder, depth=DEEP)
     if not folder.neighbours.is_dir():
@@ -62,7 +61,7 @@ def build_index(run: Run) -> IndexCost:
 
 
 def answers(run: Run, dataset: Dataset) -> Mapping[str, Answers]:
-    """Rank the test records by each of CHANNELS, fused with weights that are fitted on dev.
+    """Rank the test records by each of CHANNELS, fused with what is chosen on dev: neighbours that vote, and weights.
 
     Args:
         run: Trained and indexed.
@@ -73,44 +72,29 @@ def answers(run: Run, dataset: Dataset) -> Mapping[str, Answers]:
     """
     model = TrainedModel.load(run.folder, depth=DEEP)
     index, counts_L = load_index(model, RunFolder(run.folder)), model.vocabulary.counts
-    tuning = Tuning(model.step, 0, 0.5, index.meta.settings.k, Fusion.none())
+
+    def batches(limit: int | None) -> Iterator[RecordBatch]:
+        return _records(dataset, "dev", BATCH, limit)
+
+    tuning, _ = Tuner(model, index, batches, ONE_RANK).tune(refine=0)
+    print(f"{tuning.k} neighbours vote", flush=True)
     ranker = FusedRanker(model.ranker, tuning, counts_L, index)
-    dev, test = (_asked(ranker, dataset, split) for split in ("dev", "test"))
-    found = {}
+    dev, test = (
+        ask_channels(ranker, _records(dataset, split, BATCH), CHANNELS[BOTH], [tuning.k], ONE_RANK)
+        for split in ("dev", "test")
+    )
+    asked, found = test.by_k[tuning.k], {}
     for name, kinds in CHANNELS.items():
         fusion = Fusion.none()
         if kinds:
-            chosen = Channels(dev.channels.ids_NK, dev.channels.base_NK, _only(dev.channels, kinds))
+            chosen = dev.by_k[tuning.k]
+            chosen = Channels(chosen.ids_NK, chosen.base_NK, {kind: chosen.others[kind] for kind in kinds})
             fit = fit_fusion(chosen, dev.labels, dev.offsets, counts_L, model.train_records, keep_propensity=True)
             fusion = fit.fusion
             print(name, json.dumps(fusion.to_json()["channels"]), flush=True)
-        ids_NK, scores_NK = fusion.rank(test.channels, counts_L, DEEP)
-        found[name] = Answers(ids_NK, scores_NK, test.labels, test.offsets)
+        found[name] = Answers(*fusion.rank(asked, counts_L, DEEP), test.labels, test.offsets)
     return found
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What all channels say of a split's records, and the truth."""
-
-    channels: Channels
-    labels: np.ndarray
-    offsets: np.ndarray
-
-
-def _asked(ranker: FusedRanker, dataset: Dataset, split: str) -> _Asked:
-    parts, labels, counts = [], [], []
-    for records in _records(dataset, split, BATCH):
-        parts.append(ranker.channels(records, (), CHANNELS[BOTH])[1])
-        values, offsets = records.ragged("labels")
-        labels.append(values.astype(np.int64))
-        counts.append(np.diff(offsets))
-    return _Asked(Channels.join(parts), np.concatenate(labels), np.append(0, np.cumsum(np.concatenate(counts))))
-
-
-def _only(channels: Channels, kinds: Sequence[str]) -> dict[str, np.ndarray]:
-    return {name: channels.others[name] for name in kinds}
-
-
-def _records(dataset: Dataset, split: str, batch: int) -> Iterator[RecordBatch]:
-    return sequential(dataset.split(split), batch=batch, columns=(*COLUMNS, "id", "text"))
+def _records(dataset: Dataset, split: str, batch: int, limit: int | None = None) -> Iterator[RecordBatch]:
+    return sequential(dataset.split(split), batch=batch, limit=limit, columns=(*COLUMNS, "id", "text"))

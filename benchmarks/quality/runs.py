@@ -47,12 +47,16 @@ class Run:
         """Where the run is kept."""
         return self.config.run.folder
 
+    def train(self) -> None:
+        """Train, unless this very run is trained."""
+        if not self._is_trained:
+            self._train()
+
     def judged(self, split: str, records: int | None = None, prior_weight: float = 1) -> dict[str, Any]:
         """Return what `lmmtc evaluate` finds on a split, or its first records, once this very run is trained."""
         weighed = "" if prior_weight == 1 else f"-prior-weight-{prior_weight:g}"
         verdict = self.folder / f"judged-by-{self.labels}-labels-of-{split}{weighed}.json"
-        if not self._is_trained:
-            self._train()
+        self.train()
         if not verdict.exists():
             evaluate.run(
                 self.folder, None, split, records, refine=0, batch=BATCH, prior_weight=prior_weight, labels=self.labels
@@ -63,8 +67,7 @@ class Run:
     def worth(self, most: int = 2) -> list[Worth]:
         """Return what one and two given labels are worth on the test split, once this very run is trained."""
         path = self.folder / f"judged-by-{most}-given.json"
-        if not self._is_trained:
-            self._train()
+        self.train()
         if not path.exists():
             found = self._judge_given(most)
             with publish(path) as temporary:

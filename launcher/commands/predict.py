@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from sharding import LabelFilter, Record, UnknownLabelError, read_records
-from trainer.answering import answering
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
-from trainer.evaluation.evaluator import NO_CONTEXT
+from trainer.evaluation.ranker import NO_CONTEXT
+from trainer.inference import answering
 from trainer.predict import Prediction, predict, write_predictions
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel

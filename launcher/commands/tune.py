@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sharding import COLUMNS, Dataset, LabelFilter, RecordBatch, sequential
-from trainer.answering import Tuning, load_index
 from trainer.data import open_dataset
 from trainer.errors import ConfigError
 from trainer.evaluation import BANDS
+from trainer.inference import Tuner, Tuning, load_index
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
-from trainer.tuning import Tuner
 
 from ..meeting import met
 from ..outputs import check_output

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from sharding import Record
-from tests.trainer.test_answering import NUM_LABELS, TUNED, WEIGHTS
-from trainer.answering import FusedRanker, Tuning, answering
+from tests.trainer.inference.test_fused import NUM_LABELS, TUNED, WEIGHTS
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.evaluation import ChannelWeights, Fusion, Ranker
+from trainer.inference import FusedRanker, Tuning, answering
 from trainer.predict import predict
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel

@@ -6,8 +6,6 @@ from .answers import ask as ask
 from .channels import CHANNELS as CHANNELS
 from .channels import Channels as Channels
 from .evaluator import Evaluator as Evaluator
-from .evaluator import Ranked as Ranked
-from .evaluator import Ranker as Ranker
 from .fusion import ChannelWeights as ChannelWeights
 from .fusion import Fusion as Fusion
 from .fusion_fit import FusionFit as FusionFit
@@ -23,6 +21,8 @@ from .partial_annotation import DEPTHS as DEPTHS
 from .partial_annotation import Denial as Denial
 from .partial_annotation import PartialAnnotation as PartialAnnotation
 from .partial_annotation import Worth as Worth
+from .ranker import Ranked as Ranked
+from .ranker import Ranker as Ranker
 from .ranking import KS as KS
 from .ranking import RankingSums as RankingSums
 from .ranking import candidate_hits as candidate_hits

@@ -8,7 +8,7 @@ import numpy as np
 
 from sharding import LabelFilter, RecordBatch
 
-from .evaluator import Ranked
+from .ranker import Ranked
 from .ranking import Bools, Ints, candidate_hits, record_of_value
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.launcher.conftest import Lmmtc, copy_with
-from trainer.answering import Tuning
 from trainer.evaluation import ChannelWeights, Fusion
+from trainer.inference import Tuning
 from trainer.run_folder import RunFolder
 
 pytestmark = pytest.mark.ranks

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sharding import COLUMNS, TRAIN, Dataset, RecordBatch, sequential
-from trainer import answering as module
-from trainer.answering import FusedRanker, Tuning, load_index
 from trainer.evaluation import ChannelWeights, Fusion, Ranker
+from trainer.inference import FusedRanker, Tuning, load_index
+from trainer.inference import fused as module
 from trainer.neighbours import NeighbourIndex
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,6 @@ import numpy as np
 import pytest
 
 from sharding import COLUMNS, Dataset, LabelFilter, RecordBatch, sequential
-from trainer import tuning as module
-from trainer.answering import FusedRanker, Tuning, load_index
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.evaluation import (
@@ -27,15 +26,19 @@ from trainer.evaluation import (
     inverse_propensity,
     ranking_sums,
 )
+from trainer.inference import FusedRanker, Tuning, load_index
+from trainer.inference import tuner as module
+from trainer.inference.tuner import NEIGHBOURS, THRESHOLDS, Tuner
+from trainer.neighbours import NeighbourIndex
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
-from trainer.tuning import THRESHOLDS, Tuner
 
 OnRanks = Callable[..., list[Any]]
 
 pytestmark = pytest.mark.ranks
 
 NUM_LABELS, STEP = 48, 20
+NOTHING = FusionFit(Fusion.none(), {"after": {"objective": 0.0}})
 
 
 def batches(dataset: Path, ranks: Ranks, limit: int | None) -> Iterable[RecordBatch]:
@@ -83,7 +86,8 @@ def test_tuning_makes_dev_no_worse_and_answers_then_reach_what_it_says(
     before, after = figures["before"], figures["after"]
     assert after["objective"] > before["objective"], "a fit that finds nothing proves nothing"
     assert all(after[f"PSP@{k}"] >= before[f"PSP@{k}"] * (1 - 1e-9) for k in KS)  # rounding
-    assert (tuning.step, tuning.k) == (STEP, 5)
+    assert tuning.step == STEP
+    assert tuning.k in {5, *NEIGHBOURS}
     assert tuning.threshold in THRESHOLDS
     assert set(tuning.uses) <= {"context", "slots", "dense", "sparse"}
     assert tuning.refine == (1 if "context" in tuning.uses else 0)
@@ -107,20 +111,43 @@ def test_two_ranks_tune_as_one_does(
     assert (second.step, second.threshold, second.fusion, none) == (STEP, first.threshold, Fusion.none(), {})
 
 
-def test_refinement_shows_what_reaches_the_threshold_of_the_best_refined_answers(
+def test_passes_and_threshold_are_those_of_the_best_refined_answers(
     context_run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "fit_fusion", _context_alone)
     tuning, _ = tuner(context_run, tiny_dataset).tune(2)
     model = TrainedModel.load(context_run)
-    sums = []
-    for threshold in THRESHOLDS:
-        ranker = replace(model.ranker, refine=2, threshold=threshold)
+    sums = {}
+    for passes, threshold in product((1, 2), THRESHOLDS):
+        ranker = replace(model.ranker, refine=passes, threshold=threshold)
         found = reached(ranker, model, tiny_dataset, "refined")
-        sums.append(sum(found[f"P@{k}"] for k in KS))
-    assert len(set(sums)) > 1, "thresholds that change nothing prove nothing"
-    assert sums[THRESHOLDS.index(tuning.threshold)] == pytest.approx(max(sums))
-    assert tuning.refine == 2
+        sums[passes, threshold] = sum(found[f"P@{k}"] for k in KS)
+    assert len(set(sums.values())) > 1, "passes and thresholds that change nothing prove nothing"
+    assert sums[tuning.refine, tuning.threshold] == pytest.approx(max(sums.values()))
+    assert tuning.refine == 1 or sums[tuning.refine, tuning.threshold] > sums[1, tuning.threshold]
+
+
+def test_as_many_neighbours_vote_as_the_best_fusion_of_dev_has(
+    context_run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NEIGHBOURS", (1, 3, 500))  # there are but 160 records
+    ours = tuner(context_run, tiny_dataset)
+    tuning, figures = ours.tune(0)
+    reached_by = {}
+    for k in (5, 1, 3):
+        one = replace(ours, index=_with_k(ours.index, k))
+        monkeypatch.setattr(module, "NEIGHBOURS", ())
+        reached_by[k] = one.tune(0)[1]["after"]["objective"]
+    assert len(set(reached_by.values())) > 1, "numbers that change nothing prove nothing"
+    assert tuning.k == max(reached_by, key=lambda k: reached_by[k])
+    assert figures["after"]["objective"] == pytest.approx(max(reached_by.values()))
+
+
+def _with_k(index: NeighbourIndex | None, k: int) -> NeighbourIndex:
+    """Let another number of neighbours be the one that the index was built with."""
+    assert index is not None
+    settings = index.meta.settings.model_copy(update={"k": k})
+    return replace(index, meta=index.meta.model_copy(update={"settings": settings}))
 
 
 def _context_alone(channels: Channels, *truth: Any, **settings: Any) -> FusionFit:
@@ -136,7 +163,7 @@ def test_only_what_any_channel_says_is_fitted(
 
     def fit(channels: Channels, *truth: Any, **settings: Any) -> FusionFit:
         asked.append((channels, truth, settings))
-        return FusionFit(Fusion.none(), {})
+        return NOTHING
 
     monkeypatch.setattr(module, "fit_fusion", fit)
     ours = tuner(context_run, tiny_dataset, keep_propensity=False)
@@ -144,7 +171,7 @@ def test_only_what_any_channel_says_is_fitted(
     assert unseen
     tuning, _ = ours.tune(refine)
     assert (tuning.refine, tuning.uses) == (0, ())
-    [(channels, (labels, offsets, counts_L, train_records), settings)] = asked
+    *_, (channels, (labels, offsets, counts_L, train_records), settings) = asked
     assert sorted(channels.others) == sorted(["dense", "sparse", "slots", *(["context"] if refine else [])])
     assert not unseen & {*labels.tolist(), *channels.ids_NK.ravel().tolist()}
     [true] = [records.table["labels"].to_pylist() for records in sequential_dev(tiny_dataset)]
@@ -162,15 +189,13 @@ def test_barred_labels_are_neither_candidates_nor_truth(
     context_run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(
-        module, "fit_fusion", lambda channels, *truth, **_: asked.append((channels, truth)) or FusionFit(Fusion(), {})
-    )
+    monkeypatch.setattr(module, "fit_fusion", lambda channels, *truth, **_: asked.append((channels, truth)) or NOTHING)
     ours = tuner(context_run, tiny_dataset)
     [records] = sequential_dev(tiny_dataset)
     names = records.table["id"].to_pylist()
     barred = {name: np.array([0, 5], dtype=np.int64) for name in names[::2]}
     replace(ours, model=ours.model.barring(LabelFilter(barred, {}))).tune(0)
-    [(channels, (labels, offsets, *_))] = asked
+    *_, (channels, (labels, offsets, *_)) = asked
     truth = np.split(labels, offsets[1:-1])
     for place, (ids_K, own, true) in enumerate(
         zip(channels.ids_NK, truth, records.table["labels"].to_pylist(), strict=True)

@@ -1,0 +1,11 @@
+"""A trained run at work: how its answers are fused from channels, and how that is tuned on dev."""
+
+from .fused import DEEP as DEEP
+from .fused import FusedRanker as FusedRanker
+from .split_channels import SplitChannels as SplitChannels
+from .split_channels import ask_channels as ask_channels
+from .tuned import answering as answering
+from .tuned import count_duplicates as count_duplicates
+from .tuned import load_index as load_index
+from .tuner import Tuner as Tuner
+from .tuning import Tuning as Tuning

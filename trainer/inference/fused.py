@@ -1,0 +1,139 @@
+"""The answers of a tuned run: its own scan, refined answers, slots and the votes of training records, fused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharding import LabelFilter, RecordBatch
+
+from ..config.neighbours import Key
+from ..evaluation import Channels, Ranked, Ranker
+from ..neighbours import NeighbourIndex, Neighbours
+from .candidates import Source, join_candidates
+from .tuning import Tuning
+
+VOTES = ("dense", "sparse")
+DEEP = 64  # labels of the scan that a fusion looks at, at least
+
+
+@dataclass(frozen=True)
+class FusedRanker:
+    """Answers as a Ranker does, and adds the ranking "fused", which is the answer.
+
+    index: of the training records; None where no vote has a weight. training_records_L: of each label.
+    of_training_records: whether the records may be in the index themselves: then none finds itself.
+    """
+
+    ranker: Ranker
+    tuning: Tuning
+    training_records_L: np.ndarray
+    index: NeighbourIndex | None = None
+    of_training_records: bool = False
+
+    @property
+    def barred(self) -> LabelFilter | None:
+        """Labels that are no candidates of a record."""
+        return self.ranker.barred
+
+    @property
+    def depth(self) -> int:
+        """How many labels are ranked."""
+        return self.ranker.depth or self.ranker.labels.shortlist
+
+    def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
+        """Rank one batch, whose records have their text where sparse keys vote. A collective."""
+        rankings, channels = self.channels(records, given, self.tuning.uses)
+        ids_BK, scores_BK = self.tuning.fusion.rank(channels, self.training_records_L, self.depth)
+        behind = ((0, 0), (0, self.depth - ids_BK.shape[1]))  # all ranks answer in one shape
+        ids_BK = np.pad(ids_BK, behind, constant_values=-1)
+        return rankings | {"fused": Ranked(ids_BK, np.pad(scores_BK, behind, constant_values=-np.inf))}
+
+    def channels(
+        self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str]
+    ) -> tuple[dict[str, Ranked], Channels]:
+        """Return the model's own rankings, and what each channel of `names` says of all that any of them proposes."""
+        rankings, channels = self.channels_by_k(records, given, names, [self.tuning.k])
+        return rankings, channels[self.tuning.k]
+
+    def channels_by_k(
+        self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str], ks: Sequence[int]
+    ) -> tuple[dict[str, Ranked], dict[int, Channels]]:
+        """Do as `channels`, for several numbers of neighbours that vote: candidates are those of any of them."""
+        labels = self.ranker.labels
+        ranker = replace(self.ranker, depth=min(max(self.depth, labels.shortlist, DEEP), labels.num_labels))
+        with ranker.asking(records, given) as batch:
+            text, proposal = ranker.propose(batch)
+            rankings = ranker.rankings(batch, text, proposal)
+            neighbours = self._neighbours(records, text.query_BE if not any(given) else None, names, max(ks))
+            record_N, label_N = batch.excluded()
+            excluded = record_N.cpu().numpy(), label_N.cpu().numpy()
+            sources = {
+                "scan": Source(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),
+                **self._votes(neighbours, ks),
+            }
+            if "refined" in rankings:
+                sources["refined"] = Source(rankings["refined"].ids_BK, rankings["refined"].scores_BK)
+            if "slots" in names and "scan+cloze" in rankings:
+                sources["answer"] = Source(rankings["scan+cloze"].ids_BK, rankings["scan+cloze"].scores_BK)
+            joined = join_candidates(sources, excluded, ranker.labels.num_labels)
+            base_BU = self._base(ranker, text.query_BE, joined.ids_BU, joined.values["scan"])
+        of_model = {}
+        for name, source in (("context", "refined"), ("slots", "answer")):
+            if source in joined.values:
+                of_model[name] = np.nan_to_num(joined.values[source] - np.where(joined.ids_BU < 0, 0, base_BU))
+        by_k = {
+            k: Channels(
+                joined.ids_BU,
+                base_BU,
+                {name: np.nan_to_num(joined.values[_source(name, k)]) for name in neighbours} | of_model,
+            )
+            for k in ks
+        }
+        return {name: self._cut(ranked) for name, ranked in rankings.items()}, by_k
+
+    def _cut(self, ranked: Ranked) -> Ranked:
+        return Ranked(ranked.ids_BK[:, : self.depth], ranked.scores_BK[:, : self.depth])
+
+    def _neighbours(
+        self, records: RecordBatch, query_BE: Tensor | None, names: Sequence[str], k: int
+    ) -> dict[Key, Neighbours]:
+        """Ask the index by texts alone: what is given is no part of a training record's key."""
+        if self.index is None:
+            return {}
+        found = dict[Key, Neighbours]()
+        own_BX = self.index.positions(records.table["id"].to_pylist()) if self.of_training_records else None
+        if "dense" in names:
+            if query_BE is None:
+                with self.ranker.asking(records) as batch:
+                    query_BE = self.ranker.model.read(batch).query_BE
+            found["dense"] = self.index.find("dense", query_BE, k, own_BX)
+        if "sparse" in names:
+            found["sparse"] = self.index.find("sparse", records.table["text"].to_pylist(), k, own_BX)
+        return found
+
+    def _votes(self, neighbours: Mapping[Key, Neighbours], ks: Sequence[int]) -> dict[str, Source]:
+        if self.index is None:
+            return {}
+        votes = {
+            _source(name, k): self.index.votes_of(name, found, k) for name, found in neighbours.items() for k in ks
+        }
+        return {name: Source(each.ids_BM.numpy(), each.scores_BM.numpy()) for name, each in votes.items()}
+
+    def _base(self, ranker: Ranker, query_BE: Tensor, ids_BU: np.ndarray, known_BU: np.ndarray) -> np.ndarray:
+        """Score by the scan what others have proposed: their logits are looked up."""
+        missing = torch.from_numpy(np.where(np.isnan(known_BU), ids_BU, -1)).to(query_BE.device)
+        width = int((missing >= 0).sum(dim=1).max()) if len(missing) else 0
+        order = (missing >= 0).int().argsort(dim=1, descending=True, stable=True)[:, :width]
+        logits = ranker.logits(query_BE, missing.gather(1, order)).float().cpu().numpy()
+        base_BU = np.where(ids_BU < 0, -np.inf, known_BU)
+        places, found = order.cpu().numpy(), missing.gather(1, order).cpu().numpy() >= 0
+        record_N, column_N = found.nonzero()
+        base_BU[record_N, places[record_N, column_N]] = logits[record_N, column_N]
+        return base_BU
+
+
+def _source(channel: str, k: int) -> str:
+    return f"{channel}-{k}"

@@ -1,0 +1,83 @@
+"""What all channels say of the records of a split, beside the truth: what a fusion is fitted on and judged by."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sharding import RecordBatch
+
+from ..distributed import Ranks
+from ..evaluation import Answers, Channels
+from ..evaluation.answers import true_labels
+from .fused import FusedRanker
+
+
+@dataclass(frozen=True, eq=False)
+class SplitChannels:
+    """Channels of N records by the number of neighbours that vote, and their true labels, ragged.
+
+    Both are in the space of the labels that training has seen; a record may be left without a true label.
+    """
+
+    by_k: dict[int, Channels]
+    labels: np.ndarray
+    offsets: np.ndarray
+
+
+def ask_channels(
+    ranker: FusedRanker, batches: Iterable[RecordBatch], names: Sequence[str], ks: Sequence[int], ranks: Ranks
+) -> SplitChannels:
+    """Ask the channels of `names` about all records, nothing given. A collective.
+
+    Args:
+        ranker: Whose channels are asked.
+        batches: This rank's share of the records, which have their text where sparse keys vote.
+        names: Of CHANNELS; one that the run has no means for is left out. "context" is there where the ranker refines.
+        ks: How many neighbours vote.
+        ranks: Who takes part.
+
+    Returns:
+        On the first rank, what all have found; on others, nothing of worth.
+    """
+    counts_L = ranker.training_records_L
+    parts: dict[int, list[Channels]] = {k: [] for k in ks}
+    labels, offsets = [], []
+    for records in batches:
+        real = int(records.weights.sum())
+        _, found = ranker.channels_by_k(records, (), names, ks)
+        for k, channels in found.items():
+            parts[k].append(_without_unseen(channels.take(np.arange(real)), counts_L))
+        first = parts[ks[0]][-1]
+        truth = true_labels(records.slice(0, real), ranker.barred)
+        seen = Answers(first.ids_NK, first.base_NK, *truth).among(counts_L > 0, all_records=True)
+        labels.append(seen.labels)
+        offsets.append(np.diff(seen.offsets))
+    truth = np.concatenate(labels).astype(np.int64), np.concatenate(offsets)
+    by_k = {k: _gathered(Channels.join(each), ranks) for k, each in parts.items()}
+    found_labels, counts_N = (_gather(part, ranks) for part in truth)
+    return SplitChannels(by_k, found_labels, np.append(0, np.cumsum(counts_N)))
+
+
+def _without_unseen(channels: Channels, counts_L: np.ndarray) -> Channels:
+    """Leave out candidates that no training record has."""
+    out_NK = (channels.ids_NK >= 0) & (counts_L[channels.ids_NK] == 0)
+    others = {name: np.where(out_NK, 0, values_NK) for name, values_NK in channels.others.items()}
+    return Channels(
+        np.where(out_NK, -1, channels.ids_NK), np.where(out_NK, -np.inf, channels.base_NK).astype(np.float32), others
+    )
+
+
+def _gathered(channels: Channels, ranks: Ranks) -> Channels:
+    """Bring the records of all ranks to the first: candidates are padded to the widest rank's."""
+    width = int(ranks.gather(torch.tensor([channels.ids_NK.shape[1]])).max())
+    empty = np.full((0, width), -1, dtype=np.int64)
+    blank = Channels(empty, empty.astype(np.float32), {name: empty.astype(np.float32) for name in channels.others})
+    channels = Channels.join([blank, channels])
+    others = {name: _gather(values_NK, ranks) for name, values_NK in channels.others.items()}
+    return Channels(_gather(channels.ids_NK, ranks), _gather(channels.base_NK, ranks), others)
+
+
+def _gather(array: np.ndarray, ranks: Ranks) -> np.ndarray:
+    return ranks.gather_on_first(torch.from_numpy(np.ascontiguousarray(array))).numpy()

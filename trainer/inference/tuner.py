@@ -1,0 +1,117 @@
+"""What is chosen on dev once a run is trained: how answers are refined, and what each channel weighs in the fusion."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import product
+from operator import add
+
+import numpy as np
+import torch
+
+from sharding import RecordBatch
+
+from ..distributed import Ranks
+from ..errors import ConfigError
+from ..evaluation import KS, Fusion, FusionFit, RankingSums, ask, fit_fusion, inverse_propensity, ranking_sums
+from ..neighbours import NeighbourIndex
+from ..trained import TrainedModel
+from .fused import FusedRanker
+from .split_channels import SplitChannels, ask_channels
+from .tuning import Tuning
+
+THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
+NEIGHBOURS = (5, 10, 20, 40)  # tried beside neighbours.k
+
+Batches = Callable[[int | None], Iterable[RecordBatch]]
+Figures = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Chooses on dev records; every rank takes part with its share of them, and the first one fits.
+
+    Attributes:
+        model: Trained.
+        index: Of its training records, if there is one.
+        batches: Gives the dev records, or the first so many, with their id and text.
+        ranks: Who takes part.
+        keep_propensity: Whether PSP may not fall.
+        few_records: As many dev records choose passes, threshold and number of neighbours; all choose the weights.
+    """
+
+    model: TrainedModel
+    index: NeighbourIndex | None
+    batches: Batches
+    ranks: Ranks
+    keep_propensity: bool = True
+    few_records: int = 1000
+
+    def tune(self, refine: int) -> tuple[Tuning, Figures]:
+        """Choose refinement, of at most so many passes, the number of neighbours, then the fusion. A collective.
+
+        Returns:
+            What was chosen, and what it reaches on dev, see FusionFit; the fusion and its figures on the first rank.
+
+        Raises:
+            ConfigError: The model scans nothing: it has one answer, and nothing to fuse.
+        """
+        if not self.model.ranker.labels.scans:
+            raise ConfigError("cloze.slots = 'all': nothing is scanned, so there are no channels to fuse")
+        refine = refine if self.model.ranker.model.reads_context else 0
+        tuning = Tuning(self.model.step, 0, 0.5, self.index.meta.settings.k if self.index else 1, Fusion.none())
+        if refine:
+            tuning = self._refined(tuning, refine)
+        if self.index:
+            tuning = replace(tuning, k=self._best_k(tuning, self.index))
+        found = self._ask(tuning, None, [tuning.k])
+        fusion, figures = Fusion.none(), {}
+        if self.ranks.is_first:
+            fit = self._fit(found, tuning.k)
+            fusion, figures = fit.fusion, fit.figures
+        tuning = replace(tuning, fusion=fusion)
+        return replace(tuning, refine=tuning.refine if "context" in tuning.uses else 0), figures
+
+    def _refined(self, tuning: Tuning, most: int) -> Tuning:
+        """Choose passes and threshold by the mean of P@k of the refined ranking; of equal ones the fewest passes."""
+        tried = [
+            replace(tuning, refine=passes, threshold=threshold)
+            for passes, threshold in product(range(1, most + 1), THRESHOLDS)
+        ]
+        return tried[int(np.argmax([self._precision(each) for each in tried]))]
+
+    def _precision(self, tuning: Tuning) -> float:
+        counts_L = self.model.vocabulary.counts
+        inverse_L = inverse_propensity(counts_L, self.model.train_records)
+        ranker = replace(self.model.ranker, refine=tuning.refine, threshold=tuning.threshold)
+        sums = [RankingSums.zeros()]
+        for records in self.batches(self.few_records):
+            answers = ask(ranker, records)["refined"].among(counts_L > 0)
+            weights_N = np.ones(len(answers.ids_NK))
+            sums.append(ranking_sums(answers.ids_NK, answers.labels, answers.offsets, inverse_L, weights_B=weights_N))
+        means = reduce(add, sums).over_ranks(self.ranks).means()
+        return sum(means[f"P@{k}"] for k in KS)
+
+    def _best_k(self, tuning: Tuning, index: NeighbourIndex) -> int:
+        """Choose how many neighbours vote by the mean of P@k of their fusion; neighbours.k where none is better."""
+        ks = list(dict.fromkeys([tuning.k, *(k for k in NEIGHBOURS if k <= index.meta.records)]))
+        found, best = self._ask(tuning, self.few_records, ks), tuning.k
+        if self.ranks.is_first:
+            best = max(ks, key=lambda k: self._fit(found, k).figures["after"]["objective"])
+        return int(self.ranks.sum(torch.tensor(best if self.ranks.is_first else 0)))
+
+    def _ask(self, tuning: Tuning, limit: int | None, ks: list[int]) -> SplitChannels:
+        ranker = replace(self.model.ranker, refine=tuning.refine, threshold=tuning.threshold)
+        fused = FusedRanker(ranker, tuning, self.model.vocabulary.counts, self.index)
+        names = [*(self.index.meta.keys if self.index else ()), "slots"]
+        return ask_channels(fused, self.batches(limit), names, ks, self.ranks)
+
+    def _fit(self, found: SplitChannels, k: int) -> FusionFit:
+        return fit_fusion(
+            found.by_k[k],
+            found.labels,
+            found.offsets,
+            self.model.vocabulary.counts,
+            self.model.train_records,
+            keep_propensity=self.keep_propensity,
+        )
