@@ -17,8 +17,8 @@ from typing import Any
 from urllib.request import urlopen
 
 from launcher.training import train
-from trainer.hooks import FetchReporting, Reporting, WorkReporting
 from trainer.telemetry import PhaseClock, Telemetry
+from trainer.training.callbacks.reporting import FetchReporting, Reporting, WorkReporting
 
 WARM = 3
 SCRAPES = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launcher.commands.plan import verdict
 from trainer.config import load_config
-from trainer.planning import Corpus, EncoderShape, Plan, changed, load_cluster
+from trainer.estimate import Corpus, EncoderShape, Plan, changed, load_cluster
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

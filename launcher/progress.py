@@ -21,8 +21,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:  # torch would come with them, which conversion does without
-    from trainer.loop import Position
-    from trainer.step import StepReport
+    from trainer.training.loop import Position
+    from trainer.training.step import StepReport
 
 Item = TypeVar("Item")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from trainer.config import Config, load_config
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 from trainer.telemetry import EventLog, Past, Telemetry, watch_host_memory
 
 from .environment import Placement, choose_accelerator, placement
@@ -81,9 +81,9 @@ def _train_together(
     config: Config, ranks: "Ranks", telemetry: Telemetry, events: EventLog, stop: StopRequest, watchdog: Watchdog
 ) -> ExitCode:
     """Train; that the run is done is on the disk of every machine before any rank ends with 0."""
-    from trainer.assemble import assemble  # noqa: PLC0415
-    from trainer.loop import Outcome  # noqa: PLC0415
     from trainer.precision import with_precision  # noqa: PLC0415
+    from trainer.training.build import assemble  # noqa: PLC0415
+    from trainer.training.loop import Outcome  # noqa: PLC0415
 
     config = with_precision(config, ranks)
     folder = RunFolder(config.run.folder)

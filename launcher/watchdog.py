@@ -15,8 +15,8 @@ from .exit_codes import ExitCode
 from .leash import leash_of
 
 if TYPE_CHECKING:  # they import torch, which reads the environment that is not complete yet
-    from trainer.loop import Position
-    from trainer.step import StepReport
+    from trainer.training.loop import Position
+    from trainer.training.step import StepReport
 
 LOOK_SECONDS = 1.0
 LOG_SECONDS = 10.0  # the folder of the run may be what does not answer

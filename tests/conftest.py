@@ -90,8 +90,8 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Pat
 def context_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, tiny_encoder: Path) -> Path:
     """Train a run that reads known labels and has slots and a neighbour index; to change it, copy the folder."""
     from sharding import Dataset
+    from trainer.inference.loading import TrainedModel
     from trainer.neighbours import build_index
-    from trainer.trained import TrainedModel
 
     cloze = {"context": "joint", "max_context": 4, "slots": "shortlist", "shortlist": 12, "chunk": 5}
     path = write_run(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-IMPORTED_ONCE = ["torch", "deepspeed", "pytest", "trainer.assemble"]
+IMPORTED_ONCE = ["torch", "deepspeed", "pytest", "trainer.training.build"]
 ENVIRONMENT = {"DS_ACCELERATOR": "cpu", "TORCHDYNAMO_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
 # Called with a trainer.distributed.Ranks and the arguments; must stand at the top of its module.

@@ -11,10 +11,10 @@ from trainer.data import open_dataset
 from trainer.distributed import ONE_RANK
 from trainer.evaluation import Answers, Channels, Fusion, fit_fusion
 from trainer.inference import DEEP, FusedRanker, Tuner, ask_channels, load_index
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import IndexFolder
 from trainer.neighbours import build_index as build_index_of
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.run.folder import RunFolder
 
 from ..quality.runs import BATCH, Run, places
 

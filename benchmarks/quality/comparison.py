@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sharding import Dataset
 from trainer.evaluation import DEPTHS, KS
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
 
 from . import unseen
 from .flops import step_flops

@@ -19,8 +19,8 @@ from trainer.config import Config, load_config
 from trainer.data import open_dataset
 from trainer.distributed import ONE_RANK
 from trainer.evaluation import DEPTHS, PartialAnnotation, Worth
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.run.folder import RunFolder
 
 from .corpus import encoder_folder
 

@@ -12,8 +12,8 @@ from trainer.evaluation import KS, LabelCounts, Ranker, ask
 from trainer.labels import LabelSide, label_side
 from trainer.labels.table import SCAN_BIAS
 from trainer.model import text_tokens
-from trainer.parts import build_model, plain_collator
-from trainer.start import build_table, start
+from trainer.training.components import build_model, plain_collator
+from trainer.training.initialize import build_table, start
 
 from .runs import BATCH
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import psutil
 
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 RANKS = 2
 Victim = Literal["rank 0", "rank 1", "launcher", "everything"]

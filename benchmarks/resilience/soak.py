@@ -6,7 +6,7 @@ from pathlib import Path
 from time import sleep
 
 from trainer.checkpoint import damage
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 from .launched import Launched, UnexpectedEndError, launched
 from .lineage import lineage, lost_and_twice

@@ -16,9 +16,9 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])  # started as a file, Python puts its folder there
 
 from benchmarks.resilience.times import ALWAYS, WITHOUT_EVERY, Times
-from trainer import assemble
-from trainer.loop import Hook, Position, TrainingLoop
-from trainer.step import StepReport
+from trainer.training import build as assemble
+from trainer.training.loop import Hook, Position, TrainingLoop
+from trainer.training.step import StepReport
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from trainer.checkpoint import CheckpointStore, checkpoints_of
 from trainer.errors import CheckpointError
-from trainer.run_folder import RunFolder, step_name
+from trainer.run.folder import RunFolder, step_name
 
 
 def show(run: Path) -> None:

@@ -16,8 +16,8 @@ from trainer.errors import ConfigError
 from trainer.evaluation import DEPTHS, Answering, Judge, PartialAnnotation, Ranker
 from trainer.evaluation.ranker import NO_CONTEXT
 from trainer.inference import FusedRanker, answering, count_duplicates
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.run.folder import RunFolder
 
 from ..meeting import met
 from ..outputs import check_output

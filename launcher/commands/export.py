@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from trainer.export import export
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.export import export
+from trainer.inference.loading import TrainedModel
+from trainer.run.folder import RunFolder
 
 from ..meeting import check_alone
 

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sharding import read_new_labels
-from trainer.extend import extend
-from trainer.run_folder import RunFolder
+from trainer.inference.extend import extend
+from trainer.run.folder import RunFolder
 
 from ..meeting import check_alone
 

@@ -12,9 +12,9 @@ from sharding.sources import read_lines
 from trainer.config import Config, NeighboursSection
 from trainer.data import open_dataset
 from trainer.errors import ConfigError
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import IndexFolder, IndexMeta, add_records, build_index, remove_records
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.run.folder import RunFolder
 
 from ..meeting import check_alone, met
 from ..outputs import check_output

@@ -9,8 +9,8 @@ from pathlib import Path
 from sharding import LmmtcError
 from sharding.remote import open_bucket
 from trainer.config import Config, load_config
-from trainer.published import Index
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
+from trainer.run.latest import Index
 
 from ..environment import node
 from ..exit_codes import ExitCode

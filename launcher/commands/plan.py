@@ -14,7 +14,7 @@ from rich.text import Text
 from sharding import TRAIN, Dataset
 from trainer.config import Config, load_config
 from trainer.errors import ConfigError
-from trainer.planning import (
+from trainer.estimate import (
     Advice,
     Corpus,
     EncoderShape,
@@ -98,9 +98,9 @@ def _calibrate(config: Config, corpus: Corpus, out: Path) -> None:
     place = placement(os.environ)
     os.environ.update(place.variables())
     choose_accelerator(os.environ)
+    from trainer.calibration.calibration import calibrate, write_cluster  # noqa: PLC0415
     from trainer.distributed import join, leave  # noqa: PLC0415  # read the environment that was set above
     from trainer.engine import prepare_ops  # noqa: PLC0415
-    from trainer.planning.calibration import calibrate, write_cluster  # noqa: PLC0415
 
     prepare_ops()
     ranks = join(place.local_rank, place.on_node)

@@ -15,9 +15,9 @@ from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.evaluation.ranker import NO_CONTEXT
 from trainer.inference import answering
-from trainer.predict import Prediction, predict, write_predictions
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.inference.predict import Prediction, predict, write_predictions
+from trainer.run.folder import RunFolder
 
 from ..environment import placement
 from ..meeting import met

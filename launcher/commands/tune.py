@@ -12,8 +12,8 @@ from trainer.data import open_dataset
 from trainer.errors import ConfigError
 from trainer.evaluation import BANDS
 from trainer.inference import Tuner, Tuning, load_index
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.run.folder import RunFolder
 
 from ..meeting import met
 from ..outputs import check_output

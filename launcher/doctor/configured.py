@@ -94,7 +94,7 @@ def _reach(address: str) -> str:
 
 def _published(address: str) -> str:
     from sharding.remote import Patience, open_bucket  # noqa: PLC0415
-    from trainer.published import Index  # noqa: PLC0415
+    from trainer.run.latest import Index  # noqa: PLC0415
 
     bucket = open_bucket(address, patience=Patience(tries=2, deadline=15, request=10))
     return f"{address}: can be read, and has {len(Index.read(bucket).checkpoints)} checkpoints"

@@ -13,7 +13,7 @@ import psutil
 
 from tests.programs import PROGRAMS, Finished, end_of, started
 from trainer.checkpoint import damage
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 STEPS = 60
 STALL_SECONDS = 20

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.launching import events, folder, kinds, whole_checkpoint
 from tests.programs import PROGRAMS, Finished, finish
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 def spoil_steps(numbers: set[int]) -> None:
     """Let the queries of these steps be NaN."""
-    from trainer.step import TrainingStep
+    from trainer.training.step import TrainingStep
 
     whole_step = TrainingStep.__call__
 

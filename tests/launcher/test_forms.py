@@ -10,8 +10,8 @@ import pytest
 from sharding import Dataset, plan_chunks
 from tests.launcher.conftest import Lmmtc
 from tests.programs import ROOT, finish, write_config
+from trainer.inference.loading import TrainedModel
 from trainer.labels import AllSlots
-from trainer.trained import TrainedModel
 
 pytestmark = pytest.mark.ranks
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from launcher import progress
 from launcher.progress import TrainingBar, followed
 from sharding import StreamState
-from trainer.loop import Position
-from trainer.step import StepCounts, StepReport
+from trainer.training.loop import Position
+from trainer.training.step import StepCounts, StepReport
 
 
 def test_the_bar_ends_with_the_last_numbers(

@@ -40,7 +40,7 @@ def test_rows_that_do_not_fit_are_refused_before_they_are_read(
     lmmtc: Lmmtc, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.labels.memory.free_on_host", lambda: 0)
-    monkeypatch.setattr("trainer.trained.load_rows", None)
+    monkeypatch.setattr("trainer.inference.loading.load_rows", None)
     said = lmmtc("evaluate", trained)
     assert said.code == 78
     assert said.err == (

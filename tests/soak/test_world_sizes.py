@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from tests.trainer.engine.test_equality import assert_equal_training
-from tests.trainer.going_on import STOP, Trained, Where, assert_each_record_once, begin, configure, go_on, train
+from tests.trainer.training.going_on import (
+    STOP,
+    Trained,
+    Where,
+    assert_each_record_once,
+    begin,
+    configure,
+    go_on,
+    train,
+)
 
 OnRanks = Callable[..., list[Any]]
 

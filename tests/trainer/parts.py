@@ -17,10 +17,10 @@ from trainer.distributed import Ranks
 from trainer.engine import Engine
 from trainer.labels import Labels, RowUpdates, slot_plan
 from trainer.model import LabelMaskModel, Model, text_tokens
-from trainer.parts import build_labels, build_loader, build_model
-from trainer.start import build_table, start
-from trainer.step import StepReport, TrainingStep
 from trainer.telemetry import Telemetry
+from trainer.training.components import build_labels, build_loader, build_model
+from trainer.training.initialize import build_table, start
+from trainer.training.step import StepReport, TrainingStep
 
 MOMENTUM = 0.9
 

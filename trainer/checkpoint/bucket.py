@@ -22,8 +22,8 @@ from sharding.remote import Bucket, download
 from ..distributed import Ranks
 from ..errors import CheckpointError
 from ..labels import RowRange
-from ..published import Index, Published, taken
-from ..run_folder import step_name
+from ..run.folder import step_name
+from ..run.latest import Index, Published, taken
 from .contents import needed
 from .meta import META, CheckpointMeta, parsed, wrong
 from .pieces import Content, Sums

@@ -17,7 +17,7 @@ from sharding import DataError, inside, publish, sync
 from ..distributed import Ranks
 from ..errors import CheckpointError, UnreadableError
 from ..labels import RowRange
-from ..run_folder import step_name, steps_in
+from ..run.folder import step_name, steps_in
 from .meta import META, CheckpointMeta, read_tree, sums_of, wrong
 from .pieces import Content, Sums
 from .place import Files, Keeps, Saved

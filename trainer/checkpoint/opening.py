@@ -4,7 +4,7 @@ from sharding.remote import open_bucket
 
 from ..config import CheckpointSection, Config
 from ..distributed import ONE_RANK, Ranks
-from ..run_folder import RunFolder
+from ..run.folder import RunFolder
 from .bucket import CheckpointBucket
 from .folder import CheckpointFolder
 from .store import CheckpointStore

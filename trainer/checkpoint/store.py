@@ -11,7 +11,7 @@ import torch
 from ..distributed import ONE_RANK, Ranks
 from ..errors import CheckpointError, UnreadableError
 from ..labels import RowRange
-from ..run_folder import step_name
+from ..run.folder import step_name
 from .meta import CheckpointMeta
 from .place import Files, Place
 from .save import Save, Stage

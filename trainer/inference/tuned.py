@@ -11,9 +11,9 @@ from ..distributed import Ranks
 from ..errors import ConfigError
 from ..evaluation import Ranker
 from ..neighbours import NeighbourIndex, fingerprint
-from ..run_folder import RunFolder
-from ..trained import TrainedModel
+from ..run.folder import RunFolder
 from .fused import VOTES, FusedRanker
+from .loading import TrainedModel
 from .tuning import Tuning
 
 

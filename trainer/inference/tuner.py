@@ -15,8 +15,8 @@ from ..distributed import Ranks
 from ..errors import ConfigError
 from ..evaluation import KS, Fusion, FusionFit, RankingSums, ask, fit_fusion, inverse_propensity, ranking_sums
 from ..neighbours import NeighbourIndex
-from ..trained import TrainedModel
 from .fused import FusedRanker
+from .loading import TrainedModel
 from .split_channels import SplitChannels, ask_channels
 from .tuning import Tuning
 

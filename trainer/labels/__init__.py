@@ -1,23 +1,23 @@
 """Everything that is one per label: rows, their optimiser, the scan over them and the shortlist it gives."""
 
 from .all_slots import AllSlots as AllSlots
-from .choice import Labels as Labels
-from .choice import label_side as label_side
-from .choice import new_table as new_table
-from .choice import slot_plan as slot_plan
+from .factory import Labels as Labels
+from .factory import label_side as label_side
+from .factory import new_table as new_table
+from .factory import slot_plan as slot_plan
 from .gradient import RowGradient as RowGradient
 from .gradient import RowGradientSink as RowGradientSink
 from .gradient import ScanGradient as ScanGradient
+from .lookup import Fetched as Fetched
 from .memory import buffers_gradients as buffers_gradients
 from .memory import check_memory as check_memory
-from .optimizer import RowOptimizer as RowOptimizer
-from .optimizer import Stage as Stage
-from .optimizer import Turn as Turn
-from .optimizer import row_optimizer as row_optimizer
 from .port import StepPort as StepPort
-from .routing import Fetched as Fetched
+from .retriever import LabelSide as LabelSide
+from .row_optimizer import RowOptimizer as RowOptimizer
+from .row_optimizer import Stage as Stage
+from .row_optimizer import Turn as Turn
+from .row_optimizer import row_optimizer as row_optimizer
 from .sampling import Sampling as Sampling
-from .side import LabelSide as LabelSide
 from .table import LabelTable as LabelTable
 from .table import RowRange as RowRange
 from .table import create_table as create_table

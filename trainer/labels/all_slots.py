@@ -14,7 +14,7 @@ from ..distributed import Ranks
 from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
 from .gradient import RowGradientSink
-from .routing import Fetched
+from .lookup import Fetched
 from .shortlist import findable, is_positive, slot_weights
 from .table import LabelTable
 

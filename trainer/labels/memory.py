@@ -8,9 +8,9 @@ from ..config import Config, accumulation_steps
 from ..distributed import Ranks
 from ..errors import ConfigError
 from ..host_memory import free_on_host
-from .choice import row_shape
+from .factory import row_shape
 from .gradient import RowGradient
-from .optimizer import row_optimizer
+from .row_optimizer import row_optimizer
 from .table import LabelTable, RowRange
 
 

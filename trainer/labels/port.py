@@ -9,8 +9,8 @@ from ..data import TextBatch
 from ..model.proposal import Proposal
 from ..model.slots import Slots
 from .all_slots import AllSlots
-from .routing import Fetched
-from .side import LabelSide
+from .lookup import Fetched
+from .retriever import LabelSide
 
 
 @dataclass

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .best import RunningBest
 from .gradient import RowGradientSink, Rows, ScanGradient
 from .pairs import LabelPairs
 from .table import SCAN_BIAS, LabelTable, RowRange
+from .top_k import RunningBest
 
 
 @dataclass(frozen=True)

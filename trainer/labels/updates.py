@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient
-from .optimizer import RowOptimizer, Stage, Turn
+from .row_optimizer import RowOptimizer, Stage, Turn
 
 _BLOCK = 8192  # rows that are updated out of the buffer at a time: what an update takes beside them is bounded
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..distributed import Ranks
 from ..labels import RowRange
-from ..labels.routing import plan_route
+from ..labels.lookup import plan_route
 
 Ragged = tuple[Tensor, Tensor]
 

@@ -18,10 +18,10 @@ from torch.nn.functional import normalize
 
 from ..distributed import Ranks
 from ..labels import LabelTable, RowRange
-from ..labels.best import RunningBest
 from ..labels.pairs import LabelPairs
 from ..labels.scan import scan
 from ..labels.shortlist import merge_shortlists
+from ..labels.top_k import RunningBest
 from .terms import Matrix, count_terms, matrix_of, weigh
 
 Best = tuple[Tensor, Tensor]

@@ -18,7 +18,7 @@ from trainer.data import State, TextBatch
 from trainer.distributed import ONE_RANK
 from trainer.labels import RowRange, ScanGradient, StepPort, label_side, new_table
 from trainer.model import Normaliser
-from trainer.parts import build_model
+from trainer.training.components import build_model
 
 LABELS, RECORDS, TOKENS, MASKED = 11, 2, 24, 6
 

@@ -10,7 +10,7 @@ from benchmarks import quality
 from benchmarks.quality import corpus, unseen
 from benchmarks.quality.runs import Run
 from sharding import Dataset, convert
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
 
 SOURCE = corpus.DATA / "debian_depends"
 TRAIN, TEST = 1500, 300

@@ -13,8 +13,8 @@ import pytest
 
 from sharding import LabelFilter, convert
 from tests.launcher.conftest import Lmmtc
-from trainer.predict import predict
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.inference.predict import predict
 
 pytestmark = pytest.mark.ranks
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
-from trainer.export import export, heads, readme
-from trainer.parts import build_model
-from trainer.predict import predict
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.export import export, heads, readme
+from trainer.inference.loading import TrainedModel
+from trainer.inference.predict import predict
+from trainer.run.folder import RunFolder
+from trainer.training.components import build_model
 
 pytestmark = pytest.mark.ranks
 

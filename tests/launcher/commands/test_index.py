@@ -11,8 +11,8 @@ from launcher.ports import free_port
 from sharding import TRAIN, Dataset
 from tests.launcher.conftest import Lmmtc, copy_with
 from tests.programs import PROGRAMS, finish
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import IndexFolder, IndexMeta, NeighbourIndex, fingerprint
-from trainer.trained import TrainedModel
 
 pytestmark = pytest.mark.ranks
 

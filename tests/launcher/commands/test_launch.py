@@ -10,7 +10,7 @@ import pytest
 
 from tests.launcher.conftest import Lmmtc
 from tests.programs import PROGRAMS, end_of, finish, started, write_config
-from trainer.run_folder import RunFolder, steps_in
+from trainer.run.folder import RunFolder, steps_in
 
 LAUNCH = (PROGRAMS / "lmmtc", "launch")
 

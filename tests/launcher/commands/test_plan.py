@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.programs import finish, write_config
-from tests.trainer.planning.cases import TREE
+from tests.trainer.estimate.cases import TREE
 
 KNOWN = ("--labels", 3_000_000, "--records", 10_000_000, "--positives", 5, "--tokens", 128)
 

@@ -15,9 +15,9 @@ from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
 from tests.programs import PROGRAMS, end_of, started
 from trainer.distributed import ONE_RANK, Ranks
-from trainer.predict import Prediction, predict
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.inference.predict import Prediction, predict
+from trainer.run.folder import RunFolder
 
 OnRanks = Callable[..., list[Any]]
 

@@ -7,8 +7,8 @@ import pytest
 
 from sharding import Record
 from tests.launcher.conftest import Lmmtc, copy_with
-from trainer.predict import Prediction, predict
-from trainer.trained import TrainedModel
+from trainer.inference.loading import TrainedModel
+from trainer.inference.predict import Prediction, predict
 
 pytestmark = pytest.mark.ranks
 

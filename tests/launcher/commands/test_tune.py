@@ -10,7 +10,7 @@ import pytest
 from tests.launcher.conftest import Lmmtc, copy_with
 from trainer.evaluation import ChannelWeights, Fusion
 from trainer.inference import Tuning
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
 

@@ -22,7 +22,7 @@ from trainer.checkpoint.place import Files
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 OnRanks = Callable[..., list[Any]]
 

@@ -12,7 +12,7 @@ from sharding.remote import open_bucket
 from tests.s3_server import environment
 from tests.trainer.checkpoint.test_bucket import ROWS, flip_a_byte, object_of, save_all, store_at
 from tests.trainer.parts import tiny_config
-from tests.trainer.test_loop import run as train
+from tests.trainer.training.test_loop import run as train
 from trainer.checkpoint import CheckpointMeta
 from trainer.config import Config
 from trainer.distributed import Ranks

@@ -23,7 +23,7 @@ from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
 from trainer.labels import RowRange
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 Arrays = dict[str, np.ndarray]
 

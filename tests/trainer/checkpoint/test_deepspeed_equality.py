@@ -15,7 +15,7 @@ from tests.trainer.parts import Parts, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_state
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 Arrays = dict[str, np.ndarray]
 Steps = tuple[Arrays, Arrays, list[dict[str, float]]]

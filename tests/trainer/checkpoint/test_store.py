@@ -17,7 +17,7 @@ from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore
 from trainer.checkpoint import meta as meta_module
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
-from trainer.run_folder import RunFolder
+from trainer.run.folder import RunFolder
 
 GUARDS = StreamGuards(dataset_id="d", order_version=1, seed=0, lanes=2, window=3, split="train")
 

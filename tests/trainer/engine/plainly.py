@@ -14,7 +14,7 @@ from trainer.config import Config
 from trainer.data import Collator, TextBatch
 from trainer.labels import RowRange, new_table, slot_plan
 from trainer.model import Model, Slots
-from trainer.schedule import schedule
+from trainer.training.schedule import schedule
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.trainer.engine.plainly import Result, train_plainly
 from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.step import StepReport
+from trainer.training.step import StepReport
 
 OnRanks = Callable[..., list[Any]]
 

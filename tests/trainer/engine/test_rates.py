@@ -10,7 +10,7 @@ import pytest
 from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 
 def largest_moves(ranks: Ranks, config: Config) -> dict[str, float]:

@@ -14,7 +14,7 @@ from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.model import LabelMaskModel
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 ACCUMULATION = 2
 

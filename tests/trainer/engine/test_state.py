@@ -11,8 +11,8 @@ import torch
 from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.parts import build_optimizer
-from trainer.step import StepReport
+from trainer.training.components import build_optimizer
+from trainer.training.step import StepReport
 
 Arrays = dict[str, np.ndarray]
 

@@ -11,9 +11,9 @@ from sharding import COLUMNS, TRAIN, Dataset, RecordBatch, sequential
 from trainer.evaluation import ChannelWeights, Fusion, Ranker
 from trainer.inference import FusedRanker, Tuning, load_index
 from trainer.inference import fused as module
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import NeighbourIndex
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
 

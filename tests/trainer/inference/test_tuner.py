@@ -28,10 +28,10 @@ from trainer.evaluation import (
 )
 from trainer.inference import FusedRanker, Tuning, load_index
 from trainer.inference import tuner as module
+from trainer.inference.loading import TrainedModel
 from trainer.inference.tuner import NEIGHBOURS, THRESHOLDS, Tuner
 from trainer.neighbours import NeighbourIndex
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+from trainer.run.folder import RunFolder
 
 OnRanks = Callable[..., list[Any]]
 

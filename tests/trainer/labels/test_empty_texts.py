@@ -18,7 +18,7 @@ from trainer.data import TextBatch
 from trainer.distributed import Ranks
 from trainer.labels import shortlist
 from trainer.model import Normaliser
-from trainer.parts import build_optimizer
+from trainer.training.components import build_optimizer
 
 LABELS, RECORDS, STEPS = 60, 960, 60
 

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tests.trainer.labels.test_side import BARRED, COUNTS, LABELS, NUM_LABELS, REVEALED, WEIGHTS, batch, own_records
+from tests.trainer.labels.test_retriever import (
+    BARRED,
+    COUNTS,
+    LABELS,
+    NUM_LABELS,
+    REVEALED,
+    WEIGHTS,
+    batch,
+    own_records,
+)
 from trainer.distributed import Ranks
 from trainer.labels import (
     LabelSide,

@@ -16,8 +16,8 @@ from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.labels import RowRange, RowUpdates, check_memory, new_table, row_optimizer
 from trainer.labels.memory import buffers_gradients, bytes_needed
-from trainer.parts import build_model
-from trainer.start import build_table
+from trainer.training.components import build_model
+from trainer.training.initialize import build_table
 
 LABELS, ENCODER_WIDTH = 7, 6
 FREE = 20_100_000_000

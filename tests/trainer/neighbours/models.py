@@ -11,10 +11,10 @@ from trainer.config import NeighboursSection
 from trainer.data import Collator
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.evaluation import Ranker
+from trainer.inference.loading import TrainedModel
 from trainer.labels import RowRange, label_side, new_table
 from trainer.model import text_tokens
-from trainer.parts import build_model
-from trainer.trained import TrainedModel
+from trainer.training.components import build_model
 
 STEP = 3
 

@@ -10,6 +10,7 @@ import torch
 from sharding import DataError, Dataset, Record, UnknownLabelError
 from tests.trainer.neighbours.models import settings, tiny_model
 from trainer.errors import ConfigError
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import (
     Change,
     IndexFolder,
@@ -22,7 +23,6 @@ from trainer.neighbours import (
 )
 from trainer.neighbours.encoding import encode_queries, tokenized
 from trainer.neighbours.records import text_hash
-from trainer.trained import TrainedModel
 
 NEW = (
     Record("new", "topic 10 and topic 12 and topic 20 and topic 15 and topic 30", ("label 40", "label 5", "label 40")),

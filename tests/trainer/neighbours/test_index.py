@@ -15,12 +15,12 @@ from sharding import TRAIN, Dataset
 from tests.trainer.neighbours.models import STEP, settings, tiny_model
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import IndexFolder, IndexMeta, NeighbourIndex, Votes, build_index, fingerprint
 from trainer.neighbours.build import choose_records
 from trainer.neighbours.encoding import encode_queries
 from trainer.neighbours.records import text_hash, title_hash
 from trainer.neighbours.terms import count_terms, document_frequencies, inverse_frequencies, weigh
-from trainer.trained import TrainedModel
 
 OnRanks = Callable[..., list[Any]]
 

@@ -16,9 +16,9 @@ from sharding import DataError, Dataset, Vocabulary
 from tests.trainer.neighbours.models import settings, tiny_model
 from trainer.config import NeighboursSection
 from trainer.errors import ConfigError
+from trainer.inference.loading import TrainedModel
 from trainer.neighbours import IndexMeta, NeighbourIndex, build_index, fingerprint
 from trainer.neighbours.meta import names_hash
-from trainer.trained import TrainedModel
 
 
 @pytest.fixture(scope="module")

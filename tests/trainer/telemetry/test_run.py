@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.trainer.parts import tiny_config
-from trainer.assemble import assemble
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.telemetry import EventLog, Past, Telemetry
+from trainer.training.build import assemble
 
 RECORDS, STEPS, LABELS = 16, 6, 48
 

@@ -1,0 +1,1 @@
+"""What this machine achieves, measured: the rates that an estimate for others begins with."""

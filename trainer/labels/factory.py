@@ -1,0 +1,73 @@
+"""Which labels a step asks about: those that a scan proposes, or all, and in which order."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharding import TRAIN, ChunkPlan, Dataset, plan_chunks
+
+from ..config import Config
+from ..distributed import Ranks
+from ..errors import ConfigError
+from .all_slots import MOST_LABELS, AllSlots
+from .retriever import LabelSide
+from .sampling import Sampling
+from .table import CLOZE_BIAS, SCAN_BIAS, LabelTable, RowRange, create_table
+
+Labels = LabelSide | AllSlots
+
+
+def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
+    """Let labels that occur together share a chunk where all have slots; None: slots stand in id order.
+
+    Where one chunk holds all labels their order is without effect; under joint attention it would mean positions. A
+    pure function of the data set: each rank reads the training records for it, and needs no other.
+    """
+    cloze = config.cloze
+    chunked = cloze.slots == "all" and cloze.attention == "prefix"
+    if cloze.plan == "id" or not chunked or not cloze.chunk < len(dataset.vocabulary) <= MOST_LABELS:
+        return None
+    return plan_chunks(dataset, TRAIN, cloze.chunk)
+
+
+def label_side(
+    config: Config,
+    table: LabelTable,
+    num_labels: int,
+    ranks: Ranks,
+    plan: ChunkPlan | None = None,
+    positive_weights_L: Tensor | None = None,
+) -> Labels:
+    """Build what proposes labels; ConfigError when there are too few of them, or too many to have slots.
+
+    plan: the order of the slots where all labels have one; without it, that of their ids. positive_weights_L: what
+    positives count in scan and cloze; without it, 1.
+    """
+    if config.cloze.shortlist > num_labels:
+        raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
+    if config.cloze.scans:
+        sampling = Sampling(config.labels.negative_share, config.run.seed)
+        shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
+        return LabelSide(
+            table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context
+        )
+    if num_labels > MOST_LABELS:
+        raise ConfigError(
+            f"cloze.slots = 'all': the data set has {num_labels} labels, and every step would move all their rows to "
+            f"every rank; at most {MOST_LABELS}: use 'shortlist'"
+        )
+    plan = plan or ChunkPlan.by_id(num_labels, config.cloze.chunk)
+    return AllSlots(table, plan, config.cloze.shortlist, ranks, positive_weights_L)
+
+
+def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:
+    """Make new rows; without a scan, the cloze alone knows how frequent a label is."""
+    width, dtype = row_shape(config, encoder_width)
+    prior = SCAN_BIAS if config.cloze.scans else CLOZE_BIAS
+    return create_table(counts_L, records, width, config.run.seed, rows, prior=prior, dtype=dtype)
+
+
+def row_shape(config: Config, encoder_width: int) -> tuple[int, torch.dtype]:
+    """Say how wide label vectors are, and what they are kept in."""
+    width = (config.model.label_width or encoder_width) * (2 if config.cloze.label_tokens == 3 else 1)
+    return width, torch.bfloat16 if config.labels.precision == "bf16" else torch.float32

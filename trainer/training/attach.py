@@ -1,0 +1,89 @@
+"""Which hooks hang on the loop of a run, and what is told of it before its first step."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from sharding import TRAIN, Dataset, RecordBatch, StepStream, sequential
+from sharding.remote import Elsewhere
+
+from ..checkpoint import CheckpointStore
+from ..config import Config
+from ..data import columns
+from ..evaluation import Evaluator, Ranker, inverse_propensity
+from ..telemetry import EventLog, Telemetry
+from ..telemetry.gpu import device_name, known_peak, watch_gpu
+from .callbacks.checkpointing import PeriodicCheckpoint
+from .callbacks.reporting import FetchReporting, PeriodicEvaluation, Reporting, WorkReporting
+from .components import Parts, plain_collator
+from .loop import Hook, Position
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """Makes the hooks of a run. moved: is told of every evaluation batch, which hooks do not see."""
+
+    config: Config
+    dataset: Dataset
+    parts: Parts
+    telemetry: Telemetry
+    events: EventLog
+    moved: Callable[[], None]
+
+    def hooks(self, store: CheckpointStore, stream: StepStream, begun_step: int) -> list[Hook]:
+        """Make them, in their order: the same on every rank."""
+        state, guards, place = self.parts.state, stream.guards, self.dataset.place
+        return [
+            Reporting(self.telemetry, self.events, store.ranks.world_size),
+            self._work(),
+            self._evaluation(),
+            PeriodicCheckpoint(store, state, guards, self.config, self.telemetry, self.events, begun_step),
+            *([FetchReporting(self.telemetry, place.counts)] if isinstance(place, Elsewhere) else []),
+        ]
+
+    def tell(self, position: Position) -> None:
+        """Export what alerts compare with, and what the device reports of itself."""
+        self.telemetry.set("step", position.step)
+        self.telemetry.set("planned_steps", self.config.train.steps)
+        self.telemetry.set("stall_limit_seconds", self.config.run.stall_seconds)
+        manifest = self.dataset.manifest
+        used = sum(shard.rows for split in manifest.splits.values() for shard in split)
+        skipped = manifest.skipped_records
+        self.telemetry.set("dataset_skipped_records_ratio", skipped / max(skipped + used, 1))
+        watch_gpu(self.telemetry, self.parts.engine.device)
+
+    def _work(self) -> WorkReporting:
+        labels, name = self.parts.labels, device_name(self.parts.engine.device)
+        rows = len(labels.table.range) if labels.scans else 0
+        peak = self.config.telemetry.peak_flops or known_peak(name, self.config.train.precision)
+        return WorkReporting(self.telemetry, self.parts.flops, labels.ranks.world_size, rows, name, peak)
+
+    def _evaluation(self) -> PeriodicEvaluation:
+        settings, data, labels = self.config.evaluation, self.config.data, self.parts.labels
+        collate = plain_collator(self.config, self.dataset, self.parts.tokens)
+        ranker = Ranker(self.parts.model, labels, collate, self.parts.engine.device)
+        train_records = self.dataset.split(TRAIN).num_records
+        propensity = inverse_propensity(self.dataset.vocabulary.counts, train_records)
+        dev = partial(
+            sequential,
+            self.dataset.split(data.dev_split),
+            batch=settings.batch,
+            world_size=labels.ranks.world_size,
+            rank=labels.ranks.rank,
+            limit=settings.records,
+            columns=columns(data),
+        )
+        return PeriodicEvaluation(
+            Evaluator(ranker, propensity, labels.ranks),
+            partial(_telling, self.moved, dev),
+            settings.every_steps,
+            self.config.train.steps,
+            self.telemetry,
+            self.events,
+        )
+
+
+def _telling(moved: Callable[[], None], batches: Callable[[], Iterable[RecordBatch]]) -> Iterator[RecordBatch]:
+    for batch in batches():
+        yield batch
+        moved()

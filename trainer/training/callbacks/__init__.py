@@ -1,0 +1,1 @@
+"""What happens beside training: metrics, evaluation, checkpoints, the record log."""

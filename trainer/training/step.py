@@ -1,0 +1,161 @@
+"""The order of one optimizer step: what all ranks agree on, and what is written when.
+
+Counts of the step -> per micro-step: text, gather queries, scan unless one is not finite, shortlist, cloze, backward
+-> agree that all losses and gradients are finite -> rows, then dense parameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..data import State, TextBatch
+from ..engine import Engine
+from ..labels import Labels, RowUpdates, StepPort
+from ..model import Clock, Losses, Normaliser, Proposal
+from .schedule import schedule
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """Sums over all ranks and micro-steps, known before the first forward; `stops` ranks were asked to stop."""
+
+    records: int
+    masked_tokens: int
+    tokens: int
+    stops: int
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped.
+
+    positives: true labels of its records that the scan could propose, of which it `found` so many for the shortlist.
+    """
+
+    step: int
+    applied: bool
+    counts: StepCounts
+    slots: int
+    losses: dict[str, float]
+    positives: int
+    found: int
+    gradient_norm: float | None
+    lr: float
+    rows_lr: float
+
+    @property
+    def shortlist_recall(self) -> float:
+        """Share of the true labels that the scan could propose and has found."""
+        return self.found / max(self.positives, 1)
+
+
+class TrainingStep:
+    """Runs optimizer steps on this rank; every rank runs the same ones."""
+
+    def __init__(self, config: Config, engine: Engine, labels: Labels, updates: RowUpdates, clock: Clock) -> None:
+        self.config, self.engine, self.labels, self.updates, self.clock = config, engine, labels, updates, clock
+
+    def __call__(self, step: int, micro_batches: Sequence[TextBatch], *, stop: bool = False) -> StepReport:
+        """Run optimizer step 1, 2, ... of the run. `stop` tells the other ranks that this one was asked to stop."""
+        counts = self._agree_on_counts(micro_batches, stop=stop)
+        share = schedule(step, self.config.train.steps, self.config.train.warmup)
+        lr, rows_lr = self.config.train.lr * share, self.config.labels.lr * share
+        self.engine.set_learning_rate(lr)
+        averaged_over = self.labels.ranks.world_size * self.engine.accumulation
+        normaliser = Normaliser(max(counts.records, 1), counts.masked_tokens, averaged_over)
+        micro_step = _MicroStep(self, normaliser, step, rows_lr)
+        micro_step.run_all(micro_batches)
+        applied = self._all_finite(micro_step.sums)
+        if applied:
+            self._apply(step, rows_lr)
+        else:
+            self.updates.discard()
+            self.engine.discard()
+        scan, cloze, mlm, found, positives, slots = self.labels.ranks.sum(micro_step.sums).tolist()
+        return StepReport(
+            step=step,
+            applied=applied,
+            counts=counts,
+            slots=int(slots),
+            losses={"scan": scan, "cloze": cloze, "mlm": mlm, "total": scan + cloze + self.config.mlm.weight * mlm},
+            positives=int(positives),
+            found=int(found),
+            gradient_norm=self.engine.gradient_norm() if applied else None,
+            lr=lr,
+            rows_lr=rows_lr,
+        )
+
+    def _agree_on_counts(self, micro_batches: Sequence[TextBatch], *, stop: bool) -> StepCounts:
+        own = torch.stack(
+            [
+                torch.stack([batch.weights_B.sum(), batch.masked_BT.sum(), batch.mask_BT.sum()])
+                for batch in micro_batches
+            ]
+        ).sum(dim=0)
+        counts = self.labels.ranks.sum(torch.cat([own.double(), own.new_tensor([stop], dtype=torch.float64)]))
+        return StepCounts(*(int(count) for count in counts.tolist()))
+
+    def _all_finite(self, sums_6: Tensor) -> bool:
+        """Agree before anything but the scan has written: a step is applied on all ranks or on none."""
+        parts = [sums_6.sum(), self.engine.gradient_magnitude().double(), self.updates.magnitude().double()]
+        return bool(self.labels.ranks.sum(torch.stack([part.to(sums_6.device) for part in parts])).isfinite().all())
+
+    def _apply(self, step: int, rows_lr: float) -> None:
+        with self.clock("optimizer"):
+            self.updates.apply(rows_lr, step)
+            self.engine.end_micro_step()
+
+
+class _MicroStep:
+    """The micro-steps of one optimizer step, and what they add up: scan, cloze, mlm, found, positives, slots."""
+
+    def __init__(self, parts: TrainingStep, normaliser: Normaliser, step: int, rows_lr: float) -> None:
+        self.parts, self.normaliser, self.step, self.rows_lr = parts, normaliser, step, rows_lr
+        self.sums = torch.zeros(6, dtype=torch.float64, device=parts.engine.device)
+
+    def run_all(self, micro_batches: Sequence[TextBatch]) -> None:
+        """Run up to the last backward."""
+        for index, batch in enumerate(micro_batches):
+            if index:
+                self.parts.engine.end_micro_step()
+            self._run(batch)
+
+    def _run(self, batch: TextBatch) -> None:
+        labels, clock = self.parts.labels, self.parts.clock
+        if self.parts.config.cloze.denied:
+            with clock("scan"):
+                batch = self._denying(batch)
+        sink = self.parts.updates.sink(self.rows_lr, self.step)
+        learn = partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step)
+        port = StepPort(labels, learn, batch)
+        losses, proposal = self.parts.engine.forward(batch, port, self.normaliser, clock)
+        with clock("backward"):
+            self.parts.engine.backward(losses.total)
+            for fetched in port.lent:
+                self.parts.updates.hold(*fetched.return_gradients(labels.ranks))
+        self._add(losses, proposal)
+
+    def _denying(self, batch: TextBatch) -> TextBatch:
+        """Reveal as NO, to the records that are to deny, the first false label that the scan ranks for their text."""
+        chosen_N = batch.denied_B.nonzero().squeeze(1)
+        asked_N = chosen_N if len(chosen_N) else chosen_N.new_zeros(1)  # all ranks run the same passes
+        texts = batch.of_texts(asked_N)
+        with torch.no_grad():
+            proposal, _ = self.parts.labels.rank_labels(texts, self.parts.engine.query(texts))
+        ids_NK, shown_NV = proposal.masked.ids_BC, batch.revealed_BV[asked_N]
+        is_shown_NK = (ids_NK[:, :, None] == shown_NV[:, None, :]).any(dim=2)
+        is_false_NK = (ids_NK >= 0) & ~proposal.targets_BK.bool() & ~is_shown_NK
+        first_N1 = is_false_NK.int().argmax(dim=1, keepdim=True)
+        found_N1 = torch.where(is_false_NK.any(dim=1, keepdim=True), ids_NK.gather(1, first_N1), -1)
+        ids_B1 = torch.full_like(batch.denied_B, -1, dtype=torch.long)[:, None]
+        ids_B1[chosen_N] = found_N1[: len(chosen_N)]
+        return batch.revealing_too(ids_B1, State.NO)
+
+    def _add(self, losses: Losses, proposal: Proposal) -> None:
+        slots = proposal.masked.mask_BC.sum() * self.parts.labels.has_slots
+        counts = (proposal.recalled, proposal.findable, slots)
+        self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])
