@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sharding import Dataset, Kind, write_shard_files
-from sharding.shards import in_folder, open_shard
+from sharding.layout.shards import in_folder, open_shard
 
 
 def rewrite(dataset: Path, out: Path, *kinds: Kind) -> Path:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sharding import DataError, Dataset, TextTokenizer
-from sharding.manifest import TOKENIZER_FOLDER
+from sharding.layout.manifest import TOKENIZER_FOLDER
 
 from ..plain import plain
 

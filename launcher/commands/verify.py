@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sharding import CorruptShardError, verify
+from sharding import CorruptShardError
+from sharding.maintenance import verify
 
 
 def run(dataset: Path) -> None:

@@ -85,7 +85,7 @@ def _open(settings: "DataSection") -> str:
 
 
 def _reach(address: str) -> str:
-    from sharding.manifest import MANIFEST_FILE  # noqa: PLC0415
+    from sharding.layout.manifest import MANIFEST_FILE  # noqa: PLC0415
     from sharding.remote import Patience, open_store  # noqa: PLC0415
 
     store = open_store(address, patience=Patience(tries=2, deadline=15, request=10))

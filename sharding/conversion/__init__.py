@@ -1,4 +1,4 @@
 """How a source becomes a published data set: counted, encoded, shuffled on disk, by any number of workers."""
 
 from .converting import convert as convert
-from .working import Progress as Progress
+from .run_tasks import Progress as Progress

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..labels import Vocabulary, read_label_texts
-from ..manifest import FORMAT_VERSION, Kind, Manifest
+from ..layout.manifest import FORMAT_VERSION, Kind, Manifest
 from ..records import BadRecordPolicy
 from ..sources import Source, SourceSettings, open_source
 from ..storage import sha256
@@ -25,8 +25,8 @@ from ..tokenizing import TextTokenizer
 from .encoding import changed
 from .job import Job
 from .publishing import check_free, release
-from .rounds import Rounds
-from .working import Progress, workers
+from .run_tasks import Progress, workers
+from .stages import Rounds
 from .workspace import workspace
 
 MEMORY = 512 << 20

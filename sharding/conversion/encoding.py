@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DataError
-from ..keyed import hash64
 from ..labels import LabelLookup
+from ..order.counter_based import hash64
 from ..records import SPLITS, shard_schema
 from ..sources import Piece
 from ..storage import publish

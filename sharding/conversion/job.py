@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..manifest import Kind
+from ..layout.manifest import Kind
 from ..records import BadRecordPolicy
 from ..sources import Source
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Kind, Manifest
+from ..layout.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Kind, Manifest
 from ..storage import publish, sync
 from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE, TokenizerSpec
 from .job import Job

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..shards import write_shard_files
+from ..layout.shards import write_shard_files
 from .encoding import KEY
 from .job import Job
 

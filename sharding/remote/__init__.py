@@ -7,9 +7,9 @@ from .counts import Fetched as Fetched
 from .download import download as download
 from .mirror import Elsewhere as Elsewhere
 from .mirror import mirrored as mirrored
-from .patience import Patience as Patience
 from .pins import Pin as Pin
 from .prefetch import Prefetcher as Prefetcher
+from .retry import Patience as Patience
 from .store import Store as Store
 from .store import open_bucket as open_bucket
 from .store import open_store as open_store

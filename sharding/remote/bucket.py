@@ -10,7 +10,7 @@ from obstore.store import S3Store as Client
 
 from ..storage import inside
 from .counts import FetchCounts
-from .patience import Patience
+from .retry import Patience
 from .s3 import S3Store, connected
 
 _PART = 8 << 20

@@ -21,7 +21,7 @@ from ..errors import DataError
 from ..storage import publish
 from .download import download
 from .pins import Pin, pin
-from .room import Room
+from .quota import Room
 from .store import Store
 
 TAG = "CACHEDIR.TAG"

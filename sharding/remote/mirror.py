@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import CorruptShardError, ManifestError
-from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, FileInfo, Manifest
-from ..places import CacheSettings
+from ..layout.backends import CacheSettings
+from ..layout.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, FileInfo, Manifest
 from ..storage import inside, publish, sha256
 from ..tokenizing import SETTINGS_FILES, TOKENIZER_FILE
 from .cache import Cache

@@ -19,7 +19,7 @@ from ..errors import DataError, UnreachableError
 from ..storage import inside
 from .counts import FetchCounts
 from .credentials import s3_settings
-from .patience import OutOfPatienceError, PassingError, Patience, insist
+from .retry import OutOfPatienceError, PassingError, Patience, insist
 
 Answer = TypeVar("Answer")
 

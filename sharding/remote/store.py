@@ -11,7 +11,7 @@ from ..errors import DataError
 from .bucket import Bucket
 from .counts import FetchCounts
 from .local import LocalStore
-from .patience import Patience
+from .retry import Patience
 from .s3 import S3Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

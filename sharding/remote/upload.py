@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest
+from ..layout.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest
 from ..storage import inside
 from .store import open_store
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from sharding import Dataset, Kind, Manifest, TokenizerSpec, TrainStream, Vocabulary, sha256, write_shard_files
-from sharding.manifest import LABELS_FILE, LabelsInfo
+from sharding.layout.manifest import LABELS_FILE, LabelsInfo
 from sharding.records import shard_schema
-from sharding.stream import StreamState
+from sharding.stream.records import StreamState
 
 from ..records import LABELS, VOCABULARY, Ragged, Records
 from .turns import BATCH, Batch, Passes, run

@@ -74,5 +74,5 @@ def test_ranks_that_cannot_share_the_batch_are_refused(lmmtc: Lmmtc, tiny_datase
 
 def test_estimates_say_that_they_are(lmmtc: Lmmtc, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Estimated" not in lmmtc("simulate", tiny_dataset, *CLUSTER).out
-    monkeypatch.setattr("sharding.simulation.Simulator._every", lambda *_: 2)
+    monkeypatch.setattr("sharding.stream.simulator.Simulator._every", lambda *_: 2)
     assert "Estimated from every n-th step" in lmmtc("simulate", tiny_dataset, *CLUSTER).out

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from sharding import CacheSettings, Dataset, verify
+from sharding import CacheSettings, Dataset
+from sharding.maintenance import verify
 from tests.launcher.conftest import Lmmtc
 
 

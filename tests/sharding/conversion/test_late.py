@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sharding import DataError, Manifest, convert, verify
+from sharding import DataError, Manifest, convert
 from sharding.conversion import converting as module
+from sharding.maintenance import verify
 
 
 class Late(Executor):

@@ -1,0 +1,150 @@
+"""Decides how a published data set is read: shards are mapped when first touched, and stay so for a while."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..formats.gathering import gather
+from ..formats.ids import check_ids
+from ..labels.vocabulary import Vocabulary
+from ..layout.backends import CacheSettings, Folder, Place
+from ..layout.manifest import Kind, Manifest
+from ..storage import inside
+from .shard_pool import OpenShards
+
+
+class Split:
+    """The records of one split, numbered through its shards in manifest order.
+
+    ends: by column, what its ids must be below.
+    """
+
+    def __init__(self, name: str, shards: OpenShards, ends: Mapping[str, int]) -> None:
+        self.name = name
+        self.shard_rows = tuple(shard.rows for shard in shards.shards)
+        self.num_records = sum(self.shard_rows)
+        self._shards = shards
+        self._ends = ends
+
+    def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Copy out at least one record by row number, in the order asked for, as single-chunk columns.
+
+        Who takes from elsewhere again and again says by `advance` how far it is: until then shards are kept.
+        Raises a CorruptShardError for a label or token id that nothing has: one that passed would be ignored by the
+        scan, or end training without a word about the shard.
+        """
+        rows = gather(lambda i, rows: self._shards.shard(i).take(rows, columns), self.shard_rows, positions)
+        for column in self._ends.keys() & set(columns):
+            if len(ids := _ids(rows, column)) and ids.max() >= self._ends[column]:
+                gather(partial(self._checked, column), self.shard_rows, positions)
+        return pa.Table.from_batches([rows])
+
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the tokens of at least one record by row number, int64 [rows], without touching the records."""
+        return gather(self._lengths, self.shard_rows, rows)["tokens"].to_numpy().astype(np.int64)
+
+    def shards(self, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Yield the name and the rows of one shard after the other, each mapped for as long as its rows are held."""
+        for number in range(len(self.shard_rows)):
+            yield self._shards.name(number), self._shards.shard(number).rows.select(columns)
+            self._shards.let_go(number)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether shards come from elsewhere, so that it is of use to say ahead which are wanted."""
+        return self._shards.place.fetches
+
+    def advance(self, position: int, keep: int) -> None:
+        """Say where in its order a reader is; shards from elsewhere that it last took `keep` before that may go."""
+        self._shards.advance(position, keep)
+
+    def expect(self, rows: NDArray[np.int64]) -> None:
+        """Have the shards of rows fetched, which will be taken soon."""
+        self._shards.expect(np.unique(np.searchsorted(self._ends_of_shards, rows, side="right")).tolist())
+
+    @cached_property
+    def _ends_of_shards(self) -> NDArray[np.int64]:
+        return np.cumsum(self.shard_rows)
+
+    def _checked(self, column: str, number: int, rows: NDArray[np.int64]) -> pa.RecordBatch:
+        """Take rows of one shard; CorruptShardError names it when an id is too large."""
+        taken = self._shards.shard(number).take(rows, [column])
+        check_ids(self._shards.name(number), column, _ids(taken, column), self._ends[column])
+        return taken
+
+    def _lengths(self, number: int, rows: NDArray[np.int64]) -> pa.RecordBatch:
+        return pa.record_batch({"tokens": self._shards.index(number).tokens[rows]})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published data set, read in one of its formats; what is read is the same in all.
+
+    path: the folder of its manifest, labels and tokenizer; place: where its shards are.
+    """
+
+    path: Path
+    manifest: Manifest
+    kind: Kind
+    place: Place
+
+    @classmethod
+    def open(cls, location: Path | str, kind: Kind | None = None, cache: CacheSettings | None = None) -> "Dataset":
+        """Read the manifest.
+
+        location: a folder, or an address such as s3://bucket/prefix, whose files are kept in `cache`. kind: the format
+        to read; None: Arrow where the data set has it, else WebDataset. ManifestError when the manifest, or a file that
+        it names, is missing or damaged; DataError when there is no such format, no store or no cache for it.
+        """
+        remote = "://" in str(location)
+        path, place = _fetched(str(location), cache) if remote else (Path(location), Folder(Path(location)))
+        manifest = Manifest.load(path)
+        chosen = kind or manifest.kinds[0]
+        if chosen not in manifest.kinds:
+            raise DataError(f"format {kind!r}: {location} has only {', '.join(manifest.kinds)}")
+        if not remote:
+            manifest.check_files(path, chosen)
+        return cls(path, manifest, chosen, place)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The labels, read at the first use."""
+        return Vocabulary.load(inside(self.path, self.manifest.labels.path))
+
+    @property
+    def label_filter(self) -> Path | None:
+        """The file of pairs of record and label that are not judged, see `LabelFilter`, if the source named some."""
+        info = self.manifest.label_filter
+        return inside(self.path, info.path) if info else None
+
+    def close(self) -> None:
+        """Give up shards that are fetched ahead: who reads in shuffled order must not wait for them when it has enough.
+
+        What comes from elsewhere can be read no more; from a folder it can.
+        """
+        self.place.close()
+
+    def split(self, name: str) -> Split:
+        """Give the records of a split; DataError names the splits that there are."""
+        if name not in self.manifest.splits:
+            raise DataError(f"split {name!r}: {self.path} has only {', '.join(sorted(self.manifest.splits))}")
+        ends = {"labels": self.manifest.labels.count, "tokens": self.manifest.tokenizer.vocabulary_size}
+        return Split(name, OpenShards(self.manifest.splits[name], self.kind, self.place), ends)
+
+
+def _ids(rows: pa.RecordBatch, column: str) -> NDArray[np.unsignedinteger]:
+    return rows[column].flatten().to_numpy()
+
+
+def _fetched(url: str, cache: CacheSettings | None) -> tuple[Path, Place]:
+    if cache is None:
+        raise DataError(f"{url}: is not on this machine: name a folder on a local disk for its shards, data.cache")
+    from ..remote import mirrored  # noqa: PLC0415  # a client for S3 is nothing that local data sets should wait for
+
+    return mirrored(url, cache)

@@ -1,0 +1,22 @@
+"""Decides from what a data set's labels are put into chunks: the records of one split, and the labels' own texts."""
+
+from functools import partial
+
+from ..labels import ChunkPlan, label_features
+from ..layout.manifest import TOKENIZER_FOLDER
+from ..tokenizing import TextTokenizer
+from .dataset import Dataset
+
+
+def plan_chunks(dataset: Dataset, split: str, size: int) -> ChunkPlan:
+    """Let labels that occur together in a split share a chunk: a pure function of the data set, the split and the size.
+
+    A label without a text has its name for one. CorruptShardError names a shard with a label or token out of range.
+    """
+    names, texts = dataset.vocabulary.names.to_pylist(), dataset.vocabulary.texts.to_pylist()
+    tokenizer = TextTokenizer.from_folder(dataset.path / TOKENIZER_FOLDER)
+    own_tokens = tokenizer.encode_batch(
+        [text or name for name, text in zip(names, texts, strict=True)], dataset.manifest.max_tokens
+    )
+    shards = partial(dataset.split(split).shards, ("tokens", "labels"))
+    return ChunkPlan.by_likeness(label_features(shards, own_tokens, tokenizer.spec.vocabulary_size), size)

@@ -1,0 +1,95 @@
+"""Decides how long the shards of a split stay mapped: until others need the room, or, from elsewhere, are passed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import NoRoomError
+from ..formats import Index, Shard
+from ..layout.backends import Held, Place
+from ..layout.manifest import FileInfo, Kind, ShardInfo
+from ..layout.shards import open_index, open_shard
+
+# Of 65,530 that a process may have where nobody has asked for more: a tar and its sidecar are two.
+_MOST_MAPPED = 8192
+
+
+@dataclass
+class _Open:
+    shard: Shard
+    held: list[Held]
+    used: int
+
+
+@dataclass
+class OpenShards:
+    """The shards of one split by number, mapped when they are first asked for."""
+
+    shards: Sequence[ShardInfo]
+    kind: Kind
+    place: Place
+    _open: dict[int, _Open] = field(default_factory=dict)
+    _indexes: dict[int, Index] = field(default_factory=dict)
+    _now: int = 0
+
+    def shard(self, number: int) -> Shard:
+        """Give a shard; CorruptShardError when it is not what the manifest says."""
+        if number not in self._open:
+            if len(self._open) >= _MOST_MAPPED:
+                self.let_go(next(iter(self._open)))
+            held: list[Held] = []
+            shard = open_shard(lambda info: self._hold(info, held), self.shards[number], self.kind)
+            self._open[number] = _Open(shard, held, self._now)
+        self._open[number].used = self._now
+        return self._open[number].shard
+
+    def index(self, number: int) -> Index:
+        """Give a sidecar, which stays mapped, whatever becomes of its file."""
+        if number not in self._indexes:
+            if len(self._indexes) >= _MOST_MAPPED:
+                self._indexes.pop(next(iter(self._indexes)))
+            held: list[Held] = []
+            self._indexes[number] = open_index(lambda info: self._hold(info, held), self.shards[number])
+            _release(held)
+        return self._indexes[number]
+
+    def name(self, number: int) -> str:
+        """Name a shard in full, for messages."""
+        return self.place.name(self.shards[number].files[self.kind])
+
+    def expect(self, numbers: Sequence[int]) -> None:
+        """Have shards fetched that will be asked for soon."""
+        for number in numbers:
+            if number not in self._open:
+                self.place.expect(self.shards[number].files[self.kind])
+
+    def let_go(self, number: int) -> None:
+        """Keep a shard no longer, if it is open; who has its rows keeps those."""
+        if number in self._open:
+            _release(self._open.pop(number).held)
+
+    def advance(self, now: int, keep: int) -> None:
+        """Come to a position, and let go of what takes room and was not asked for in the last `keep` positions.
+
+        Who begins anew, at an earlier position, lets go of all.
+        """
+        self._now = now
+        if self.place.fetches:
+            for number in [n for n, each in self._open.items() if not now - keep <= each.used <= now]:
+                self.let_go(number)
+
+    def _hold(self, info: FileInfo, held: list[Held]) -> Path:
+        while True:
+            try:
+                held.append(self.place.hold(info))
+                return held[-1].path
+            except NoRoomError:
+                passed = [number for number, each in self._open.items() if each.used != self._now]
+                if not passed:
+                    raise
+                self.let_go(min(passed, key=lambda number: self._open[number].used))
+
+
+def _release(held: Sequence[Held]) -> None:
+    for each in held:
+        each.release()

@@ -1,0 +1,25 @@
+"""Decides how rows are taken from pieces that lie end to end: one call per piece that is touched."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from .lists import take_rows
+
+
+def gather(
+    take: Callable[[int, NDArray[np.int64]], pa.RecordBatch], lengths: Sequence[int], rows: NDArray[np.int64]
+) -> pa.RecordBatch:
+    """Collect at least one row, in the order asked for.
+
+    take: gives rows of the piece with that number; lengths: rows of each piece; rows: numbered through all pieces.
+    """
+    ends = np.cumsum(lengths)
+    owner = np.searchsorted(ends, rows, side="right")
+    by_owner = np.argsort(owner, kind="stable")
+    owners, first = np.unique(owner[by_owner], return_index=True)
+    groups = np.split(rows[by_owner], first[1:])
+    parts = [take(int(i), group - (ends[i] - lengths[i])) for i, group in zip(owners, groups, strict=True)]
+    return take_rows(pa.concat_batches(parts), np.argsort(by_owner))

@@ -1,0 +1,1 @@
+"""What is done to a published data set: verified, and merged with others."""

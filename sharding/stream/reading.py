@@ -1,0 +1,85 @@
+"""Decides what nodes that read an epoch hold and fetch, and how much of what they read is padding."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..order.epoch import Order
+from .prefetch_window import Reach
+from .token_budget import Lengths
+
+# Positions by step, node and micro-batch; every step has all nodes, no micro-batch is empty.
+Steps = Iterable[Sequence[Sequence[NDArray[np.int64]]]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What `num_steps` steps ask of nodes whose ranks share a cache that is empty in the beginning.
+
+    open_shards and cache_bytes: what a node keeps at once, at most, see `Reach`, where the next epoch is like this one;
+    with less, it fetches shards twice, or finds no room. egress_bytes: what each node fetches. padding: its share of
+    all tokens.
+    """
+
+    num_steps: int
+    open_shards: int
+    cache_bytes: int
+    egress_bytes: tuple[int, ...]
+    padding: float
+
+
+def follow(
+    steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: Reach
+) -> Reading:
+    """Go through at least one step. shard_bytes: of the shards of the order, int64."""
+    ends = np.cumsum(order.shard_rows)
+    first = np.full((num_nodes, len(ends)), -1)
+    last = first.copy()
+    tokens, num_steps = np.zeros(2, dtype=np.int64), 0
+    for nodes in steps:
+        num_steps += 1
+        micro_batches = [positions for node in nodes for positions in node]
+        positions = np.concatenate(micro_batches)
+        rows, start = order.rows(positions), positions.min()
+        shards = np.searchsorted(ends, rows, side="right")
+        readers = np.repeat(np.arange(num_nodes), [sum(map(len, node)) for node in nodes])
+        is_new = first[readers, shards] < 0
+        first[readers[is_new], shards[is_new]] = start
+        last[readers, shards] = start
+        tokens += _tokens(lengths(rows), list(map(len, micro_batches)))
+    spans = (first - reach.ahead, last + reach.behind + 1)
+    return Reading(
+        num_steps=num_steps,
+        open_shards=_most_at_once(*spans, last >= 0, np.ones_like(shard_bytes), int(ends[-1])),
+        cache_bytes=_most_at_once(*spans, last >= 0, shard_bytes, int(ends[-1])),
+        egress_bytes=tuple(((last >= 0) @ shard_bytes).tolist()),
+        padding=1 - float(tokens[0] / tokens[1]),
+    )
+
+
+def _tokens(lengths: NDArray[np.int64], sizes: list[int]) -> tuple[int, int]:
+    """Count tokens of micro-batches of these sizes, behind each other: without padding, and with it."""
+    longest = np.maximum.reduceat(lengths, list(accumulate(sizes[:-1], initial=0)))
+    return int(lengths.sum()), int(longest @ np.array(sizes))
+
+
+def _most_at_once(
+    start: NDArray[np.int64], stop: NDArray[np.int64], used: NDArray[np.bool], weights: NDArray[np.int64], epoch: int
+) -> int:
+    """Add up the weights of the shards that a node [N, shards] keeps in [start, stop), whose epochs follow each other.
+
+    Never more than the weights of all: what several epochs keep is kept once.
+    """
+    epochs = 2 + int((stop - start)[used].max()) // epoch
+    begins = epoch * np.arange(epochs)[:, None]
+    most = 0
+    for number in range(len(used)):
+        own = used[number]
+        times = np.concatenate([(begins + start[number, own]).ravel(), (begins + stop[number, own]).ravel()])
+        gains = np.tile(weights[own], epochs)
+        changes = np.concatenate([gains, -gains])
+        most = max(most, int(changes[np.lexsort((changes, times))].cumsum().max(initial=0)))
+    return min(most, int(weights.sum()))
