@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from sharding import CorruptShardError
-from sharding.maintenance import verify
+from sharding import CorruptShardError, verify
 
 
 def run(dataset: Path) -> None:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from sharding import CacheSettings, Dataset
-from sharding.maintenance import verify
+from sharding import CacheSettings, Dataset, verify
 from tests.launcher.conftest import Lmmtc
 
 

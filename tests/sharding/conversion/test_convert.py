@@ -18,9 +18,9 @@ from sharding import (
     UnknownLabelError,
     Vocabulary,
     convert,
+    verify,
     xxh3_128,
 )
-from sharding.maintenance import verify
 
 Write = Callable[[Iterable[Any]], Path]
 

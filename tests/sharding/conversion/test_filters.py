@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import DataError, Dataset, LabelFilter, Manifest, convert, merge
-from sharding.maintenance import verify
+from sharding import DataError, Dataset, LabelFilter, Manifest, convert, merge, verify
 from tests.sharding.sources.test_lf_json import write
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from sharding import DataError, Manifest, convert
+from sharding import DataError, Manifest, convert, verify
 from sharding.conversion import converting as module
-from sharding.maintenance import verify
 
 
 class Late(Executor):

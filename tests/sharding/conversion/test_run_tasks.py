@@ -15,10 +15,9 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from sharding import DataError, Manifest, convert
+from sharding import DataError, Manifest, convert, verify
 from sharding.conversion import converting as module
 from sharding.conversion.workspace import workspace
-from sharding.maintenance import verify
 
 # Pieces of 4 KiB, so that a small corpus has many; started afresh, like a command that a user types.
 COMMAND = """

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sharding import CorruptShardError, DataError, Dataset, Manifest, convert, merge
-from sharding.maintenance import verify
+from sharding import CorruptShardError, DataError, Dataset, Manifest, convert, merge, verify
 
 
 def write(path: Path, numbers: range, split: str = "train") -> Path:

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sharding import Dataset, FileInfo, Manifest, ShardInfo, sha256, xxh3_128
+from sharding import Dataset, FileInfo, Manifest, ShardInfo, sha256, verify, xxh3_128
 from sharding.formats import encode_arrow, encode_tar, index_rows, pack
 from sharding.formats.index import Members
 from sharding.layout.manifest import KINDS
 from sharding.layout.shards import in_folder, open_index, open_shard
-from sharding.maintenance import verify
 from tests.rewriting import rewrite
 from tests.sharding.formats.rows import with_buffer
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import Dataset, ManifestError, convert
-from sharding.maintenance import verify
+from sharding import Dataset, ManifestError, convert, verify
 from sharding.remote import upload
 
 
