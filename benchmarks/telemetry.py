@@ -1,6 +1,6 @@
 """`python -m benchmarks.telemetry CONFIG`: which share of a real training step its metrics and events take.
 
-One rank trains in this process, and a stopwatch hangs at every place where training gives time to telemetry: the hooks
+One rank trains in this process, and a stopwatch hangs at every place where training gives time to telemetry: callbacks
 that report a step, and the phase clock. Before the endpoint closes it is scraped some more: a scrape counts in full,
 once in the 15 seconds of the sample configuration of Prometheus. Seconds are those of the processor, so that other
 work on the machine is in none of them. From the end of the third step to the last. Last line: JSON.
@@ -18,15 +18,15 @@ from urllib.request import urlopen
 
 from launcher.training import train
 from trainer.telemetry import PhaseClock, Telemetry
-from trainer.training.callbacks.reporting import FetchReporting, Reporting, WorkReporting
+from trainer.training.callbacks.reporting import FetchMetricsCallback, MetricsCallback, WorkMetricsCallback
 
 WARM = 3
 SCRAPES = 20
 SCRAPE_INTERVAL = 15.0
 PLACES: tuple[tuple[type, str], ...] = (
-    (Reporting, "after_step"),
-    (WorkReporting, "after_step"),
-    (FetchReporting, "after_step"),
+    (MetricsCallback, "after_step"),
+    (WorkMetricsCallback, "after_step"),
+    (FetchMetricsCallback, "after_step"),
     (PhaseClock, "_switch_to"),
 )
 
@@ -51,7 +51,7 @@ class Watch:
             finally:
                 now = time.thread_time()
                 self.spent += now - started
-                if owner is Reporting:
+                if owner is MetricsCallback:
                     self.ends.append((now, self.spent))
 
         setattr(owner, name, timed)
@@ -94,7 +94,9 @@ def main() -> None:
     step, own = watch.per_step()
     share = own / step + watch.scrape / SCRAPE_INTERVAL
     print(f"step {1e3 * step:.1f} ms, telemetry in it {1e3 * own:.3f} ms, a scrape {1e3 * watch.scrape:.1f} ms")
-    print(json.dumps({"overhead": round(share, 6), "hooks": round(own / step, 6), "scrape": round(watch.scrape, 5)}))
+    print(
+        json.dumps({"overhead": round(share, 6), "callbacks": round(own / step, 6), "scrape": round(watch.scrape, 5)})
+    )
 
 
 if __name__ == "__main__":

@@ -133,13 +133,13 @@ def simulate(  # noqa: PLR0917  # typer reads the options from here
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Tell what an epoch would ask of a cluster: steps, shards held, cache, bytes fetched, padding."""
-    from sharding import Cluster  # noqa: PLC0415
+    from sharding import SimulatedCluster  # noqa: PLC0415
 
     from .commands import simulate as command  # noqa: PLC0415
 
     command.run(
         dataset,
-        Cluster(nodes, ranks_per_node),
+        SimulatedCluster(nodes, ranks_per_node),
         split=split,
         batch=batch,
         micro_batch=micro_batch,

@@ -75,7 +75,7 @@ class _JsonLines:
 
 
 class TrainingBar:
-    """A hook that draws the bar, from the first step on."""
+    """A callback that draws the bar, from the first step on."""
 
     def __init__(self, steps: int) -> None:
         self._progress = Progress(

@@ -11,7 +11,7 @@ import psutil
 
 from trainer.config import Config, load_config
 from trainer.run.folder import RunFolder
-from trainer.telemetry import EventLog, Past, Telemetry, watch_host_memory
+from trainer.telemetry import EventLog, RunHistory, Telemetry, watch_host_memory
 
 from .environment import Placement, choose_accelerator, placement
 from .exit_codes import ExitCode
@@ -82,18 +82,18 @@ def _train_together(
 ) -> ExitCode:
     """Train; that the run is done is on the disk of every machine before any rank ends with 0."""
     from trainer.precision import with_precision  # noqa: PLC0415
-    from trainer.training.build import assemble  # noqa: PLC0415
+    from trainer.training.build import build_run  # noqa: PLC0415
     from trainer.training.loop import Outcome  # noqa: PLC0415
 
     config = with_precision(config, ranks)
     folder = RunFolder(config.run.folder)
-    hooks = [*_extra_hooks(config, ranks), watchdog]
-    run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
-    past, started = Past(), psutil.Process().create_time()
+    callbacks = [*_extra_hooks(config, ranks), watchdog]
+    run = build_run(config, ranks, telemetry, events, stop, callbacks, moved=watchdog.moved)
+    past, started = RunHistory(), psutil.Process().create_time()
     if ranks.is_first_on_node:
         folder.success.unlink(missing_ok=True)
     if ranks.is_first:
-        past = Past.read(folder.events, run.position.step, started)
+        past = RunHistory.read(folder.events, run.position.step, started)
     telemetry.begin(past, started)
     facts = {"world_size": ranks.world_size, "precision": config.train.precision}
     events.write("start", step=run.position.step, restarts=past.restarts, **facts)

@@ -23,7 +23,7 @@ LOG_SECONDS = 10.0  # the folder of the run may be what does not answer
 
 
 class Watchdog:
-    """A thread, because the main one may wait in a collective for ever. Also a hook: a step with all that follows it.
+    """A thread, because the main one may wait in a collective for ever. Also a callback: one step with all behind it.
 
     limit: seconds, counted from the first call of `moved` on: before training begins, nothing is regular.
     """

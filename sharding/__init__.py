@@ -5,11 +5,11 @@ from .dataset.dataset import Dataset as Dataset
 from .dataset.dataset import Split as Split
 from .dataset.label_chunks import plan_chunks as plan_chunks
 from .errors import BadRecordError as BadRecordError
+from .errors import CacheFullError as CacheFullError
 from .errors import CorruptShardError as CorruptShardError
 from .errors import DataError as DataError
 from .errors import LmmtcError as LmmtcError
 from .errors import ManifestError as ManifestError
-from .errors import NoRoomError as NoRoomError
 from .errors import StreamMismatchError as StreamMismatchError
 from .errors import UnknownLabelError as UnknownLabelError
 from .errors import UnreachableError as UnreachableError
@@ -25,7 +25,7 @@ from .layout.manifest import Manifest as Manifest
 from .layout.manifest import ShardInfo as ShardInfo
 from .layout.shards import write_shard_files as write_shard_files
 from .maintenance.merge import merge as merge
-from .maintenance.verify import Report as Report
+from .maintenance.verify import VerifyReport as VerifyReport
 from .maintenance.verify import verify as verify
 from .order.counter_based import hash64 as hash64
 from .order.counter_based import uniform as uniform
@@ -52,7 +52,7 @@ from .stream.records import RecordBatch as RecordBatch
 from .stream.records import StepStream as StepStream
 from .stream.records import TrainStream as TrainStream
 from .stream.records import sequential as sequential
-from .stream.simulator import Cluster as Cluster
+from .stream.simulator import SimulatedCluster as SimulatedCluster
 from .stream.simulator import Simulation as Simulation
 from .stream.simulator import Simulator as Simulator
 from .stream.token_budget import Budget as Budget

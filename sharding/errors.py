@@ -21,7 +21,7 @@ class CorruptShardError(DataError):
     """A shard does not hold what its manifest says."""
 
 
-class NoRoomError(DataError):
+class CacheFullError(DataError):
     """A cache cannot hold what is in use, and a file that is needed."""
 
 

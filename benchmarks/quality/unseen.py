@@ -9,11 +9,11 @@ from sharding import Dataset, sequential
 from trainer.config import Config
 from trainer.distributed import ONE_RANK
 from trainer.evaluation import KS, LabelCounts, Ranker, ask
-from trainer.labels import LabelSide, label_side
+from trainer.labels import LabelRetriever, label_side
 from trainer.labels.table import SCAN_BIAS
 from trainer.model import text_tokens
 from trainer.training.components import build_model, plain_collator
-from trainer.training.initialize import build_table, start
+from trainer.training.initialize import build_table, initialize
 
 from .runs import BATCH
 
@@ -30,7 +30,7 @@ def untrained(config: Config, dataset: Dataset) -> Ranker:
     """Build the model as training begins: rows and query where the encoder puts texts."""
     model = build_model(config)
     table = build_table(config, dataset, ONE_RANK, model.encoder.width)
-    start(config, dataset, model, table, lambda *_: None)
+    initialize(config, dataset, model, table, lambda *_: None)
     labels = label_side(config, table, len(dataset.vocabulary), ONE_RANK)
     tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
     return Ranker(model.eval(), labels, plain_collator(config, dataset, tokens), torch.device("cpu"))
@@ -46,10 +46,10 @@ def recall_K(ranker: Ranker, dataset: Dataset) -> list[float]:
     return counts.recall_D(unseen_L).tolist()
 
 
-def _unseen_alone(ranker: Ranker) -> LabelSide:
+def _unseen_alone(ranker: Ranker) -> LabelRetriever:
     """Put every trained label behind all others."""
     side = ranker.labels
-    assert isinstance(side, LabelSide)
+    assert isinstance(side, LabelRetriever)
     biases_R2 = side.table.biases_R2.clone()
     biases_R2[side.table.trained_R, SCAN_BIAS] = -torch.inf
     return replace(side, table=replace(side.table, biases_R2=biases_R2))

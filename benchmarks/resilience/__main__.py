@@ -33,7 +33,7 @@ def main() -> None:
         place = Path(folder)
         demo = ("--config", str(DEMO / "config.toml"), f"--set=labels.text_cache={place / 'texts'}")
         cost = overhead(place / "overhead", demo, size["steps"])
-        print(f"{cost.steps} steps of {cost.step:.2f} s: hooks {100 * cost.ratio:.3f} %", end=", ")
+        print(f"{cost.steps} steps of {cost.step:.2f} s: callbacks {100 * cost.ratio:.3f} %", end=", ")
         print(f"median step with them against without {100 * cost.paired:+.1f} %; saves {100 * cost.blocked:.2f} %")
         left = ends(place / "ends", demo, size["ends"], options.seed)
         for name, seconds in (("stop", left.stops), ("lost rank", left.losses)):

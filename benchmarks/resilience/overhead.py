@@ -18,9 +18,9 @@ WARM = 3  # steps in which everything is mapped and built once
 class Overhead:
     """Shares of time, of the rank where they are largest.
 
-    ratio: all hooks but evaluation and saving, and asking for a stop, of the time of their steps; paired: by how much
-    the median step with these hooks is longer than the one without, which two steps apart see another load of the
-    machine; blocked: saving, of all time. step: median seconds.
+    ratio: all callbacks but evaluation and saving, and asking for a stop, of the time of their steps; paired: by how
+    much the median step with these callbacks is longer than the one without, which two steps apart see another load of
+    the machine; blocked: saving, of all time. step: median seconds.
     """
 
     ratio: float
@@ -31,7 +31,7 @@ class Overhead:
 
 
 def overhead(place: Path, arguments: Sequence[str], steps: int) -> Overhead:
-    """Train so many steps with hooks, and half as many without, on two ranks under torchrun."""
+    """Train so many steps with callbacks, and half as many without, on two ranks under torchrun."""
     place.mkdir()
     all_steps = WARM + steps * WITHOUT_EVERY // (WITHOUT_EVERY - 1)
     settings = (f"run.folder={place / 'run'}", f"train.steps={all_steps}")
@@ -59,7 +59,7 @@ def judged(times: Times) -> Overhead:
     whole = sum(times.steps[number] for number in watched)
     lengths = {number: sum((times.steps[number], *_overhead(times, number))) for number in numbers}
     pair = [median(lengths[n] for n in numbers if (n in watched) == with_hooks) for with_hooks in (True, False)]
-    saving = sum(hooks.get("PeriodicCheckpoint", 0.0) for hooks in times.hooks[WARM:])
+    saving = sum(callbacks.get("CheckpointCallback", 0.0) for callbacks in times.callbacks[WARM:])
     return Overhead(
         ratio=(spent + asking) / whole,
         paired=pair[0] / pair[1] - 1,
@@ -70,4 +70,4 @@ def judged(times: Times) -> Overhead:
 
 
 def _overhead(times: Times, number: int) -> list[float]:
-    return [seconds for name, seconds in times.hooks[number].items() if name not in ALWAYS]
+    return [seconds for name, seconds in times.callbacks[number].items() if name not in ALWAYS]

@@ -1,6 +1,6 @@
-"""A rank as launcher/run.py is one, whose hooks are timed: `torchrun ... timed_rank.py FOLDER --config run.toml`.
+"""A rank as launcher/run.py is one, whose callbacks are timed: `torchrun ... timed_rank.py FOLDER --config run.toml`.
 
-All hooks run but in every third step, where only evaluation and saving do: what the others cost shows in pairs, too.
+All callbacks run but in every third step, where only evaluation and saving do: pairs show what the others cost.
 Leaves the times in FOLDER/rank-N.json.
 """
 
@@ -16,48 +16,50 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])  # started as a file, Python puts its folder there
 
 from benchmarks.resilience.times import ALWAYS, WITHOUT_EVERY, Times
-from trainer.training import build as assemble
-from trainer.training.loop import Hook, Position, TrainingLoop
+from trainer.training import build
+from trainer.training.loop import Callback, Position, TrainingLoop
 from trainer.training.step import StepReport
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A hook that times another one; the first of all also notes the step."""
+    """A callback that times another one; the first of all also notes the step."""
 
-    hook: Hook
+    callback: Callback
     times: Times
     first: bool
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Time the hook, or leave it out."""
+        """Time the callback, or leave it out."""
         now, times = perf_counter(), self.times
         if self.first:
             times.began.append(now - seconds)
             times.steps.append(seconds)
-            times.hooks.append({})
-        name = type(self.hook).__name__
+            times.callbacks.append({})
+        name = type(self.callback).__name__
         if name in ALWAYS or report.step % WITHOUT_EVERY:
-            self.hook.after_step(position, report, seconds)
-            times.hooks[-1][name] = perf_counter() - now
+            self.callback.after_step(position, report, seconds)
+            times.callbacks[-1][name] = perf_counter() - now
 
     def at_end(self, position: Position) -> None:
-        """End as the hook does, and note when."""
-        self.hook.at_end(position)
+        """End as the callback does, and note when."""
+        self.callback.at_end(position)
         self.times.ended = perf_counter()
 
 
 def timed_loop(times: Times) -> Callable[..., TrainingLoop]:
     """Make what stands in for the class of the loop."""
 
-    def build(step: object, loader: object, hooks: Sequence[Hook], stop_requested: Callable[[], bool]) -> TrainingLoop:
+    def build(
+        step: object, loader: object, callbacks: Sequence[Callback], stop_requested: Callable[[], bool]
+    ) -> TrainingLoop:
         def asked() -> bool:
             began = perf_counter()
             answer = stop_requested()
             times.asking += perf_counter() - began
             return answer
 
-        timed = [Timed(hook, times, first=number == 0) for number, hook in enumerate(hooks)]
+        timed = [Timed(callback, times, first=number == 0) for number, callback in enumerate(callbacks)]
         return TrainingLoop(step, loader, timed, asked)  # pyright: ignore[reportArgumentType]  # handed on as they came
 
     return build
@@ -69,7 +71,7 @@ def main() -> int:
 
     folder, *arguments = sys.argv[1:]
     times = Times()
-    assemble.TrainingLoop = timed_loop(times)  # pyright: ignore[reportAttributeAccessIssue]  # the only seam
+    build.TrainingLoop = timed_loop(times)  # pyright: ignore[reportAttributeAccessIssue]  # the only seam
     code = train(arguments)
     (Path(folder) / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(asdict(times)), encoding="utf-8")
     return code

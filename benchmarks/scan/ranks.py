@@ -11,7 +11,7 @@ import torch
 
 from trainer.data import TextBatch
 from trainer.distributed import ONE_RANK, Ranks, join, leave
-from trainer.labels import LabelSide, RowRange, RowUpdates, row_optimizer
+from trainer.labels import LabelRetriever, RowRange, RowUpdates, row_optimizer
 from trainer.model import Normaliser, Proposal
 
 from .clock import seconds
@@ -42,7 +42,7 @@ class Learner:
         labels = len(task.prior_L)
         own = table_of(task, RowRange.of_rank(labels, ranks.rank, ranks.world_size))
         records = RowRange.of_rank(len(task.queries_QE), ranks.rank, ranks.world_size)
-        self.side = LabelSide(own, labels, min(BEST, labels), CHUNK, ranks)
+        self.side = LabelRetriever(own, labels, min(BEST, labels), CHUNK, ranks)
         self.updates = RowUpdates(row_optimizer("sgd", own, weight_decay=0.0), fused=True)
         self.batch, self.queries_BE = batch_of(task, records), task.queries_QE[records.as_slice()]
         self.by = Normaliser(len(task.queries_QE), 1, 1)

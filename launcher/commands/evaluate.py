@@ -13,7 +13,7 @@ from sharding import TRAIN, DataError, Dataset, LabelFilter, RecordBatch, publis
 from trainer.data import columns, open_dataset
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
-from trainer.evaluation import DEPTHS, Answering, Judge, PartialAnnotation, Ranker
+from trainer.evaluation import DEPTHS, Answering, PartialAnnotation, Ranker, SplitEvaluator
 from trainer.evaluation.ranker import NO_CONTEXT
 from trainer.inference import FusedRanker, answering, count_duplicates
 from trainer.inference.loading import TrainedModel
@@ -54,14 +54,14 @@ def run(
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         _check_labels(dataset, folder)
         if label_filter:
-            model = model.barring(_read_filter(label_filter, model, dataset))
+            model = model.excluding(_read_filter(label_filter, model, dataset))
         elif dataset.label_filter:
-            model = model.barring(LabelFilter.read(dataset.label_filter, model.vocabulary))
+            model = model.excluding(LabelFilter.read(dataset.label_filter, model.vocabulary))
         ranker = answering(model, folder, refine=refine, tuned=tuned)
         if isinstance(ranker, FusedRanker):
             ranker = replace(ranker, of_training_records=split == TRAIN)
         counts = model.vocabulary.counts
-        judge = Judge(ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
+        judge = SplitEvaluator(ranker, counts, model.train_records, ranks, seen_only=labels == "seen")
         wanted = _columns(model, ranker, given)
         dev = partial(_batches, ranks, dataset, model.config.data.dev_split, records, batch, wanted)
         asked = partial(_batches, ranks, dataset, split, records, batch, wanted)
@@ -100,7 +100,7 @@ def _check_given(model: TrainedModel, given: int) -> None:
 def _columns(model: TrainedModel, ranker: Answering, given: int) -> tuple[str, ...]:
     """Name what is read of a record: its id where something depends on it, its text where texts are compared."""
     is_compared = isinstance(ranker, FusedRanker) and ranker.index is not None
-    read = columns(model.config.data, ids=model.ranker.barred is not None or given > 0 or is_compared)
+    read = columns(model.config.data, ids=model.ranker.excluded is not None or given > 0 or is_compared)
     return (*read, "text") if is_compared else read
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from trainer.evaluation import DEPTHS, KS, BandRecall, Denial, Verdict, Worth
+from trainer.evaluation import DEPTHS, KS, BucketRecall, Denial, EvaluationResult, Worth
 
 from ..plain import plain
 
@@ -31,7 +31,7 @@ class Report:
     """
 
     about: Mapping[str, Any]
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[str, EvaluationResult]
     worth: Sequence[Worth] = ()
     denial: Denial | None = None
     duplicates: tuple[int, int] | None = None
@@ -88,19 +88,19 @@ def _worth_table(worth: Sequence[Worth]) -> Table:
     return table
 
 
-def _first(verdicts: Mapping[str, Verdict]) -> Verdict:
+def _first(verdicts: Mapping[str, EvaluationResult]) -> EvaluationResult:
     """Choose any: how many records and labels there are is the same for every ranking."""
     return next(iter(verdicts.values()))
 
 
-def _metrics(verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float | None]]:
+def _metrics(verdicts: Mapping[str, EvaluationResult]) -> dict[str, dict[str, float | None]]:
     """Collect what JSON can say: null where there is no number, as for a threshold that nothing should reach."""
     return {
         name: {metric: _finite(number) for metric, number in found.metrics.items()} for name, found in verdicts.items()
     }
 
 
-def _by_training_records(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]]:
+def _by_training_records(verdicts: Mapping[str, EvaluationResult]) -> list[dict[str, Any]]:
     """Describe each band of labels, and what each ranking finds of its assignments."""
     return [
         {
@@ -116,7 +116,7 @@ def _by_training_records(verdicts: Mapping[str, Verdict]) -> list[dict[str, Any]
     ]
 
 
-def _recall(found: BandRecall) -> dict[str, float]:
+def _recall(found: BucketRecall) -> dict[str, float]:
     return {f"recall@{k}": share for k, share in zip(KS, found.recall_D, strict=False)}
 
 
@@ -124,7 +124,7 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _bands_table(verdicts: Mapping[str, Verdict]) -> Table:
+def _bands_table(verdicts: Mapping[str, EvaluationResult]) -> Table:
     table = Table(title=f"recall@{'/'.join(map(str, KS))} by a label's training records, in percent")
     table.add_column("label has")
     for heading in ("labels", "assignments", *verdicts):

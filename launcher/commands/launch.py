@@ -10,7 +10,7 @@ from sharding import LmmtcError
 from sharding.remote import open_bucket
 from trainer.config import Config, load_config
 from trainer.run.folder import RunFolder
-from trainer.run.latest import Index
+from trainer.run.latest import LatestIndex
 
 from ..environment import node
 from ..exit_codes import ExitCode
@@ -68,7 +68,7 @@ def _saved(folder: RunFolder, config: Config) -> set[tuple[int, str]]:
     if config.checkpoint.store is None:
         return set(folder.saves())
     try:
-        return {(each.step, each.at) for each in Index.read(open_bucket(config.checkpoint.store)).checkpoints}
+        return {(each.step, each.at) for each in LatestIndex.read(open_bucket(config.checkpoint.store)).checkpoints}
     except LmmtcError as error:
         _say(f"which steps are saved cannot be told: {error}")
         return set()

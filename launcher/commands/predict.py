@@ -61,7 +61,7 @@ def run(
             model = replace(model, ranker=replace(model.ranker, drops_surplus=True))
         if source and output:
             if label_filter:
-                model = model.barring(_read_filter(label_filter, model, source))
+                model = model.excluding(_read_filter(label_filter, model, source))
             ranker = answering(model, RunFolder(path), refine=refine, tuned=tuned)
             found = predict(model, _records_of(source, model), top, batch, ranker)
             _label_file(followed(found, "predicting", shown=ranks.is_first), output, ranks)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharding import Cluster, Dataset, Simulation, Simulator
+from sharding import Dataset, SimulatedCluster, Simulation, Simulator
 
 from ..plain import plain
 
@@ -28,7 +28,7 @@ _ROWS: Mapping[str, Callable[[Simulation], str]] = {
 
 def run(
     dataset: Path,
-    cluster: Cluster,
+    cluster: SimulatedCluster,
     *,
     split: str,
     batch: int,
@@ -82,7 +82,7 @@ def _table(title: str, simulations: Mapping[str, Simulation], cache: int | None)
     return table
 
 
-def _described(cluster: Cluster) -> str:
+def _described(cluster: SimulatedCluster) -> str:
     return f"{cluster.nodes} nodes of {cluster.ranks_per_node} ranks"
 
 

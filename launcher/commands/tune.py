@@ -10,7 +10,7 @@ from rich.table import Table
 from sharding import COLUMNS, Dataset, LabelFilter, RecordBatch, sequential
 from trainer.data import open_dataset
 from trainer.errors import ConfigError
-from trainer.evaluation import BANDS
+from trainer.evaluation import FREQUENCY_BUCKETS
 from trainer.inference import Tuner, Tuning, load_index
 from trainer.inference.loading import TrainedModel
 from trainer.run.folder import RunFolder
@@ -38,7 +38,7 @@ def run(path: Path, dataset_path: Path | None, records: int | None, *, refine: i
         index = load_index(model, folder) if has_index else None
         dataset = Dataset.open(dataset_path) if dataset_path else open_dataset(model.config.data)
         if dataset.label_filter:
-            model = model.barring(LabelFilter.read(dataset.label_filter, model.vocabulary))
+            model = model.excluding(LabelFilter.read(dataset.label_filter, model.vocabulary))
         tuner = Tuner(model, index, partial(_batches, model, dataset, records, batch), ranks, keep_propensity=keep_psp)
         tuning, figures = tuner.tune(refine)
         if ranks.is_first:
@@ -77,7 +77,7 @@ def _figures_table(figures: Mapping[str, Mapping[str, float]]) -> Table:
 
 def _weights_table(tuning: Tuning) -> Table:
     table = Table(title=f"weights of the fusion; {tuning.refine} passes of refinement, threshold {tuning.threshold:g}")
-    for heading in ("channel", "exponent", *map(str, BANDS)):
+    for heading in ("channel", "exponent", *map(str, FREQUENCY_BUCKETS)):
         table.add_column(heading)
     for each in tuning.fusion.channels:
         table.add_row(each.name, f"{each.exponent:g}", *(f"{weight:g}" for weight in each.weights))

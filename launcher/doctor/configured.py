@@ -86,18 +86,18 @@ def _open(settings: "DataSection") -> str:
 
 def _reach(address: str) -> str:
     from sharding.layout.manifest import MANIFEST_FILE  # noqa: PLC0415
-    from sharding.remote import Patience, open_store  # noqa: PLC0415
+    from sharding.remote import RetryPolicy, open_store  # noqa: PLC0415
 
-    store = open_store(address, patience=Patience(tries=2, deadline=15, request=10))
+    store = open_store(address, patience=RetryPolicy(tries=2, deadline=15, request=10))
     return f"{store.url}/{MANIFEST_FILE}: {store.size(MANIFEST_FILE):,} bytes"
 
 
 def _published(address: str) -> str:
-    from sharding.remote import Patience, open_bucket  # noqa: PLC0415
-    from trainer.run.latest import Index  # noqa: PLC0415
+    from sharding.remote import RetryPolicy, open_bucket  # noqa: PLC0415
+    from trainer.run.latest import LatestIndex  # noqa: PLC0415
 
-    bucket = open_bucket(address, patience=Patience(tries=2, deadline=15, request=10))
-    return f"{address}: can be read, and has {len(Index.read(bucket).checkpoints)} checkpoints"
+    bucket = open_bucket(address, patience=RetryPolicy(tries=2, deadline=15, request=10))
+    return f"{address}: can be read, and has {len(LatestIndex.read(bucket).checkpoints)} checkpoints"
 
 
 def _ports(first: int) -> Finding:

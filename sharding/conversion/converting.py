@@ -26,7 +26,7 @@ from .encoding import changed
 from .job import Job
 from .publishing import check_free, release
 from .run_tasks import Progress, workers
-from .stages import Rounds
+from .stages import Stages
 from .workspace import workspace
 
 MEMORY = 512 << 20
@@ -99,7 +99,7 @@ def convert(
             seed=seed,
             worker_bytes=memory // num_workers,
         )
-        rounds = Rounds(job, pieces, pool, progress)
+        rounds = Stages(job, pieces, pool, progress)
         survey = rounds.survey(given)
         for line in survey.shown:
             skipped(line)

@@ -24,7 +24,7 @@ _ROWS_WORTH_ADDING = 1 << 20
 
 
 @dataclass(frozen=True)
-class Survey:
+class CorpusStatistics:
     """What a source holds: usable records by split and by piece, unusable ones, and the training records of labels.
 
     shown: what was wrong with some of the unusable ones. counts: the columns name and count, in no order.
@@ -56,13 +56,13 @@ def count_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
     return {"records": records, "skipped": rejected.count, "shown": rejected.shown, "counts": names}
 
 
-def add_up(job: Job, found: Sequence[dict[str, Any]]) -> Survey:
+def add_up(job: Job, found: Sequence[dict[str, Any]]) -> CorpusStatistics:
     """Put what was counted of all pieces together."""
     records: Counter[str] = Counter()
     for piece in found:
         records.update(piece["records"])
     files = [job.folder / name for piece in found for name in piece["counts"]]
-    return Survey(
+    return CorpusStatistics(
         records=dict(records),
         of_pieces=tuple(sum(piece["records"].values()) for piece in found),
         skipped=sum(piece["skipped"] for piece in found),

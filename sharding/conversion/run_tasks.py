@@ -28,7 +28,7 @@ class Part:
     size: int
 
 
-def work_off(parts: Sequence[Part], executor: Executor, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
+def run_tasks(parts: Sequence[Part], executor: Executor, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
     """Yield the results of all parts in their order; what an earlier try has finished is not done again."""
     done, total = 0, sum(part.size for part in parts)
     progress(done, total, what)

@@ -16,17 +16,17 @@ from ..layout.manifest import FILTER_FILE, LABELS_FILE, FileInfo, LabelsInfo, Sh
 from ..records import SPLITS
 from ..sources import Piece
 from ..storage import publish, sha256, xxh3_128
-from .counting import Survey, add_up, count_piece
+from .counting import CorpusStatistics, add_up, count_piece
 from .encoding import encode_piece
 from .job import Job
-from .run_tasks import Part, Progress, work_off
+from .run_tasks import Part, Progress, run_tasks
 from .shuffling import shard_bounds, write_one
 
 _PAIRS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
-class Rounds:
+class Stages:
     """The rounds of one job; `executor` does the parts, this process does what is between the rounds."""
 
     job: Job
@@ -34,13 +34,13 @@ class Rounds:
     executor: Executor
     progress: Progress
 
-    def survey(self, given: Vocabulary | None) -> Survey:
+    def survey(self, given: Vocabulary | None) -> CorpusStatistics:
         """Read the source once and count; DataError when nothing of it can be used."""
         job = self.job
         if given is not None:
             LabelLookup.build(given.names).save(job.lookup)
         parts = [self._part(f"count-{n:06}", count_piece, (job, n, piece), 1) for n, piece in enumerate(self.pieces)]
-        found = add_up(job, list(work_off(parts, self.executor, self.progress, "counting labels")))
+        found = add_up(job, list(run_tasks(parts, self.executor, self.progress, "counting labels")))
         if not found.records:
             raise DataError(f"{self._name}: holds no usable record ({found.skipped} skipped)")
         if given is None and not found.counts.num_rows:
@@ -50,7 +50,7 @@ class Rounds:
             )
         return found
 
-    def vocabulary(self, found: Survey, given: Vocabulary | None, texts: Mapping[str, str]) -> LabelsInfo:
+    def vocabulary(self, found: CorpusStatistics, given: Vocabulary | None, texts: Mapping[str, str]) -> LabelsInfo:
         """Give every label its id."""
         path = self.job.shards / LABELS_FILE
         labels = Vocabulary.ranked(found.counts, texts) if given is None else given
@@ -71,25 +71,25 @@ class Rounds:
             return None
         return FileInfo(FILTER_FILE, path.stat().st_size, xxh3_128(path), sha256(path))
 
-    def encode(self, found: Survey) -> None:
+    def encode(self, found: CorpusStatistics) -> None:
         """Encode all records."""
         job = self.job
         parts = [
             self._part(f"encode-{n:06}", encode_piece, (job, n, piece), records)
             for n, (piece, records) in enumerate(zip(self.pieces, found.of_pieces, strict=True))
         ]
-        list(work_off(parts, self.executor, self.progress, "encoding records"))
+        list(run_tasks(parts, self.executor, self.progress, "encoding records"))
 
-    def shards(self, found: Survey, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
+    def shards(self, found: CorpusStatistics, shard_rows: int) -> dict[str, tuple[ShardInfo, ...]]:
         """Cut each split into shards."""
         parts = [part for split in SPLITS if split in found.records for part in self._cut(split, found, shard_rows)]
-        written = work_off(parts, self.executor, self.progress, "writing shards")
+        written = run_tasks(parts, self.executor, self.progress, "writing shards")
         shards: dict[str, list[ShardInfo]] = {}
         for part, info in zip(parts, written, strict=True):
             shards.setdefault(part.arguments[1], []).append(ShardInfo.from_json(info))
         return {split: tuple(infos) for split, infos in shards.items()}
 
-    def _cut(self, split: str, found: Survey, shard_rows: int) -> Iterator[Part]:
+    def _cut(self, split: str, found: CorpusStatistics, shard_rows: int) -> Iterator[Part]:
         records = found.records[split]
         for number, (low, high) in enumerate(pairwise(shard_bounds(self.job, split, records, shard_rows))):
             rows = min(shard_rows, records - number * shard_rows)

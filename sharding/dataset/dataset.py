@@ -13,10 +13,10 @@ from ..errors import DataError
 from ..formats.gathering import gather
 from ..formats.ids import check_ids
 from ..labels.vocabulary import Vocabulary
-from ..layout.backends import CacheSettings, Folder, Place
+from ..layout.backends import CacheSettings, LocalBackend, StorageBackend
 from ..layout.manifest import Kind, Manifest
 from ..storage import inside
-from .shard_pool import OpenShards
+from .shard_pool import ShardPool
 
 
 class Split:
@@ -25,7 +25,7 @@ class Split:
     ends: by column, what its ids must be below.
     """
 
-    def __init__(self, name: str, shards: OpenShards, ends: Mapping[str, int]) -> None:
+    def __init__(self, name: str, shards: ShardPool, ends: Mapping[str, int]) -> None:
         self.name = name
         self.shard_rows = tuple(shard.rows for shard in shards.shards)
         self.num_records = sum(self.shard_rows)
@@ -92,7 +92,7 @@ class Dataset:
     path: Path
     manifest: Manifest
     kind: Kind
-    place: Place
+    place: StorageBackend
 
     @classmethod
     def open(cls, location: Path | str, kind: Kind | None = None, cache: CacheSettings | None = None) -> "Dataset":
@@ -103,7 +103,7 @@ class Dataset:
         it names, is missing or damaged; DataError when there is no such format, no store or no cache for it.
         """
         remote = "://" in str(location)
-        path, place = _fetched(str(location), cache) if remote else (Path(location), Folder(Path(location)))
+        path, place = _fetched(str(location), cache) if remote else (Path(location), LocalBackend(Path(location)))
         manifest = Manifest.load(path)
         chosen = kind or manifest.kinds[0]
         if chosen not in manifest.kinds:
@@ -135,14 +135,14 @@ class Dataset:
         if name not in self.manifest.splits:
             raise DataError(f"split {name!r}: {self.path} has only {', '.join(sorted(self.manifest.splits))}")
         ends = {"labels": self.manifest.labels.count, "tokens": self.manifest.tokenizer.vocabulary_size}
-        return Split(name, OpenShards(self.manifest.splits[name], self.kind, self.place), ends)
+        return Split(name, ShardPool(self.manifest.splits[name], self.kind, self.place), ends)
 
 
 def _ids(rows: pa.RecordBatch, column: str) -> NDArray[np.unsignedinteger]:
     return rows[column].flatten().to_numpy()
 
 
-def _fetched(url: str, cache: CacheSettings | None) -> tuple[Path, Place]:
+def _fetched(url: str, cache: CacheSettings | None) -> tuple[Path, StorageBackend]:
     if cache is None:
         raise DataError(f"{url}: is not on this machine: name a folder on a local disk for its shards, data.cache")
     from ..remote import mirrored  # noqa: PLC0415  # a client for S3 is nothing that local data sets should wait for

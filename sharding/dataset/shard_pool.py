@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import NoRoomError
-from ..formats import Index, Shard
-from ..layout.backends import Held, Place
+from ..errors import CacheFullError
+from ..formats import Shard, ShardIndex
+from ..layout.backends import HeldFile, StorageBackend
 from ..layout.manifest import FileInfo, Kind, ShardInfo
 from ..layout.shards import open_index, open_shard
 
@@ -17,19 +17,19 @@ _MOST_MAPPED = 8192
 @dataclass
 class _Open:
     shard: Shard
-    held: list[Held]
+    held: list[HeldFile]
     used: int
 
 
 @dataclass
-class OpenShards:
+class ShardPool:
     """The shards of one split by number, mapped when they are first asked for."""
 
     shards: Sequence[ShardInfo]
     kind: Kind
-    place: Place
+    place: StorageBackend
     _open: dict[int, _Open] = field(default_factory=dict)
-    _indexes: dict[int, Index] = field(default_factory=dict)
+    _indexes: dict[int, ShardIndex] = field(default_factory=dict)
     _now: int = 0
 
     def shard(self, number: int) -> Shard:
@@ -37,18 +37,18 @@ class OpenShards:
         if number not in self._open:
             if len(self._open) >= _MOST_MAPPED:
                 self.let_go(next(iter(self._open)))
-            held: list[Held] = []
+            held: list[HeldFile] = []
             shard = open_shard(lambda info: self._hold(info, held), self.shards[number], self.kind)
             self._open[number] = _Open(shard, held, self._now)
         self._open[number].used = self._now
         return self._open[number].shard
 
-    def index(self, number: int) -> Index:
+    def index(self, number: int) -> ShardIndex:
         """Give a sidecar, which stays mapped, whatever becomes of its file."""
         if number not in self._indexes:
             if len(self._indexes) >= _MOST_MAPPED:
                 self._indexes.pop(next(iter(self._indexes)))
-            held: list[Held] = []
+            held: list[HeldFile] = []
             self._indexes[number] = open_index(lambda info: self._hold(info, held), self.shards[number])
             _release(held)
         return self._indexes[number]
@@ -78,18 +78,18 @@ class OpenShards:
             for number in [n for n, each in self._open.items() if not now - keep <= each.used <= now]:
                 self.let_go(number)
 
-    def _hold(self, info: FileInfo, held: list[Held]) -> Path:
+    def _hold(self, info: FileInfo, held: list[HeldFile]) -> Path:
         while True:
             try:
                 held.append(self.place.hold(info))
                 return held[-1].path
-            except NoRoomError:
+            except CacheFullError:
                 passed = [number for number, each in self._open.items() if each.used != self._now]
                 if not passed:
                     raise
                 self.let_go(min(passed, key=lambda number: self._open[number].used))
 
 
-def _release(held: Sequence[Held]) -> None:
+def _release(held: Sequence[HeldFile]) -> None:
     for each in held:
         each.release()

@@ -3,7 +3,7 @@
 from .arrow import ArrowShard as ArrowShard
 from .arrow import encode_arrow as encode_arrow
 from .arrow import write_shard as write_shard
-from .index import Index as Index
+from .index import ShardIndex as ShardIndex
 from .index import index_rows as index_rows
 from .packing import pack as pack
 from .packing import unpack as unpack

@@ -23,14 +23,14 @@ class Members:
 
 
 @dataclass(frozen=True, eq=False)
-class Index:
+class ShardIndex:
     """The sidecar of one shard. tokens: uint32 [N], how many a record has; members: None for a shard without a tar."""
 
     tokens: NDArray[np.uint32]
     members: Members | None
 
     @classmethod
-    def open(cls, path: Path) -> "Index":
+    def open(cls, path: Path) -> "ShardIndex":
         """Map a sidecar; CorruptShardError when it is none."""
         rows = ArrowShard.open(path).rows
         if rows.schema not in (_TOKENS, _MEMBERS) or any(column.null_count for column in rows.columns):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import CorruptShardError
 from ..records import shard_schema
-from .index import Index, Members
+from .index import Members, ShardIndex
 from .mapping import map_file
 from .packing import HEADER_BYTES, HEADER_WORDS, PACKED_COLUMNS, TOKEN_TYPES, are_headers, section_ends
 from .tar import BLOCK
@@ -36,7 +36,7 @@ class WebdatasetShard:
         self._token_bytes = int(self._words[members.offset[0] // 4 + 1])
 
     @classmethod
-    def open(cls, path: Path, index: Index) -> "WebdatasetShard":
+    def open(cls, path: Path, index: ShardIndex) -> "WebdatasetShard":
         """Map a tar; CorruptShardError when it cannot be what the sidecar describes."""
         try:
             content = map_file(path)

@@ -8,7 +8,7 @@ from ..storage import inside
 from .manifest import FileInfo
 
 
-class Held(Protocol):
+class HeldFile(Protocol):
     """A file that stays at its path until it is released."""
 
     path: Path
@@ -18,14 +18,14 @@ class Held(Protocol):
         ...
 
 
-class Place(Protocol):
+class StorageBackend(Protocol):
     """Where files of shards are. fetches: they come from elsewhere, and what is held takes room that others need."""
 
     @property
     def fetches(self) -> bool: ...
 
-    def hold(self, info: FileInfo) -> Held:
-        """Give a file that is whole, and keep it; NoRoomError when too much is held."""
+    def hold(self, info: FileInfo) -> HeldFile:
+        """Give a file that is whole, and keep it; CacheFullError when too much is held."""
         ...
 
     def expect(self, info: FileInfo) -> None:
@@ -50,7 +50,7 @@ class CacheSettings:
 
 
 @dataclass
-class Here:
+class LocalFile:
     """A file that nothing removes."""
 
     path: Path
@@ -60,15 +60,15 @@ class Here:
 
 
 @dataclass(frozen=True)
-class Folder:
+class LocalBackend:
     """A data set on a local disk: mapping a file costs nothing, and it stays."""
 
     root: Path
     fetches: bool = False
 
-    def hold(self, info: FileInfo) -> Here:
+    def hold(self, info: FileInfo) -> LocalFile:
         """Name a file of the folder."""
-        return Here(inside(self.root, info.path))
+        return LocalFile(inside(self.root, info.path))
 
     def expect(self, info: FileInfo) -> None:
         """Do nothing: it is here."""

@@ -37,7 +37,7 @@ class FileInfo:
 class ShardInfo:
     """A shard: its records, their tokens, and its files.
 
-    files: by format, the same rows in the same order in each. index: the sidecar, see `formats.Index`.
+    files: by format, the same rows in the same order in each. index: the sidecar, see `formats.ShardIndex`.
     """
 
     rows: int

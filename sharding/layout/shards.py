@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from ..errors import CorruptShardError
-from ..formats import ArrowShard, Index, Shard, WebdatasetShard, encode_arrow, encode_tar, index_rows, pack
+from ..formats import ArrowShard, Shard, ShardIndex, WebdatasetShard, encode_arrow, encode_tar, index_rows, pack
 from ..records import shard_schema
 from ..storage import inside, publish
 from .manifest import FileInfo, Kind, ShardInfo
@@ -56,10 +56,10 @@ def open_shard(find: Find, info: ShardInfo, kind: Kind) -> Shard:
     return shard
 
 
-def open_index(find: Find, info: ShardInfo) -> Index:
+def open_index(find: Find, info: ShardInfo) -> ShardIndex:
     """Map a shard's sidecar; CorruptShardError when it is not as large as the manifest says."""
     path = _sized(find, info.index)
-    index = Index.open(path)
+    index = ShardIndex.open(path)
     if len(index.tokens) != info.rows:
         raise CorruptShardError(f"sidecar {path}: has {len(index.tokens)} rows, its manifest says {info.rows}")
     return index

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import CorruptShardError
-from ..formats import Index, member_name, walk_tar
+from ..formats import ShardIndex, member_name, walk_tar
 from ..labels import Vocabulary
 from ..layout.manifest import TOKENIZER_FOLDER, FileInfo, Kind, LabelsInfo, Manifest, ShardInfo
 from ..layout.shards import in_folder, open_index, open_shard
@@ -21,7 +21,7 @@ _MEASURES = {"bytes": lambda path: path.stat().st_size, "xxh3_128": xxh3_128, "s
 
 
 @dataclass(frozen=True)
-class Report:
+class VerifyReport:
     """How much was looked at, and everything that was wrong, one sentence each."""
 
     num_shards: int
@@ -29,7 +29,7 @@ class Report:
     problems: tuple[str, ...]
 
 
-def verify(folder: Path) -> Report:
+def verify(folder: Path) -> VerifyReport:
     """Compare every file with the manifest, to the last byte and the last id; only a damaged manifest is an error.
 
     Formats of the same shard must hold the same rows, and each tar what its sidecar says.
@@ -43,7 +43,7 @@ def verify(folder: Path) -> Report:
     ]
     for shard in shards:
         problems += _shard_problems(folder, manifest, shard)
-    return Report(len(shards), sum(shard.rows for shard in shards), tuple(problems))
+    return VerifyReport(len(shards), sum(shard.rows for shard in shards), tuple(problems))
 
 
 def _label_problems(folder: Path, info: LabelsInfo) -> Iterator[str]:
@@ -92,13 +92,13 @@ def _row_problems(name: str, rows: pa.RecordBatch, info: ShardInfo, manifest: Ma
     yield from _id_problems(name, rows, "tokens", manifest.tokenizer.vocabulary_size)
 
 
-def _length_problems(name: str, rows: pa.RecordBatch, index_name: str, index: Index) -> Iterator[str]:
+def _length_problems(name: str, rows: pa.RecordBatch, index_name: str, index: ShardIndex) -> Iterator[str]:
     lengths = rows["tokens"].value_lengths().to_numpy()
     if not np.array_equal(lengths, index.tokens):
         yield f"{index_name}: its numbers of tokens are not those of the records in {name}"
 
 
-def _tar_problems(folder: Path, name: str, index: Index) -> Iterator[str]:
+def _tar_problems(folder: Path, name: str, index: ShardIndex) -> Iterator[str]:
     """Walk a tar, and stop at the first member that is not the one of which the sidecar tells."""
     said = (
         [] if index.members is None else zip(index.members.offset.tolist(), index.members.bytes.tolist(), strict=True)

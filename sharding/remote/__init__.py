@@ -3,13 +3,13 @@
 from .bucket import Bucket as Bucket
 from .cache import Cache as Cache
 from .counts import FetchCounts as FetchCounts
-from .counts import Fetched as Fetched
+from .counts import FetchTotals as FetchTotals
 from .download import download as download
-from .mirror import Elsewhere as Elsewhere
+from .mirror import RemoteBackend as RemoteBackend
 from .mirror import mirrored as mirrored
 from .pins import Pin as Pin
 from .prefetch import Prefetcher as Prefetcher
-from .retry import Patience as Patience
+from .retry import RetryPolicy as RetryPolicy
 from .store import Store as Store
 from .store import open_bucket as open_bucket
 from .store import open_store as open_store

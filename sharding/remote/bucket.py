@@ -10,7 +10,7 @@ from obstore.store import S3Store as Client
 
 from ..storage import inside
 from .counts import FetchCounts
-from .retry import Patience
+from .retry import RetryPolicy
 from .s3 import S3Store, connected
 
 _PART = 8 << 20
@@ -30,14 +30,14 @@ class Bucket(S3Store):
     """The objects below a prefix, as a store that may be written again."""
 
     def __init__(
-        self, bucket: str, prefix: str, client: Client, patience: Patience, counts: FetchCounts, uploader: Client
+        self, bucket: str, prefix: str, client: Client, patience: RetryPolicy, counts: FetchCounts, uploader: Client
     ) -> None:
         super().__init__(bucket, prefix, client, patience, counts)
         self._uploader = uploader
 
     @classmethod
     def connect(
-        cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: Patience, counts: FetchCounts
+        cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: RetryPolicy, counts: FetchCounts
     ) -> Self:
         """Make clients of what the environment says; that for uploads tries each part of a large object again."""
         client, uploader = (connected(bucket, environment, patience, tries=tries) for tries in (1, patience.tries))

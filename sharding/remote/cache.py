@@ -21,7 +21,7 @@ from ..errors import DataError
 from ..storage import publish
 from .download import download
 from .pins import Pin, pin
-from .quota import Room
+from .quota import Quota
 from .store import Store
 
 TAG = "CACHEDIR.TAG"
@@ -45,7 +45,7 @@ class Cache:
         self._folder = folder
         self._store = store
         _claim(folder)
-        self._room = Room(folder, limit_bytes)
+        self._room = Quota(folder, limit_bytes)
 
     def fetch(self, name: str, size: int, xxh3_128: str) -> Path:
         """Give the local path of a whole file, as `pinned` does; the next fetch may evict it."""
@@ -56,7 +56,7 @@ class Cache:
         """Download a file unless it is here, and keep it until the pin is released.
 
         Of several threads and processes that want it, one downloads and the others wait. Raises CorruptShardError when
-        the store holds something else; UnreachableError when it does not answer; NoRoomError when the limit is too
+        the store holds something else; UnreachableError when it does not answer; CacheFullError when the limit is too
         small for all that is pinned; DataError when there is no such file, or the disk is full. No part of one is left.
         """
         if not _CHECKSUM.fullmatch(xxh3_128):

@@ -5,7 +5,7 @@ from threading import Lock
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchTotals:
     """What was fetched so far.
 
     bytes: that came from a store, failed checks included; fetches: files that were downloaded; hits: files that the
@@ -26,15 +26,15 @@ class FetchCounts:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._now = Fetched()
+        self._now = FetchTotals()
 
     def add(self, **amounts: float) -> None:
         """Add to fields of `Fetched`, by name; TypeError for another name."""
         with self._lock:
             old = asdict(self._now)
-            self._now = Fetched(**(old | {name: old.get(name, 0) + amount for name, amount in amounts.items()}))
+            self._now = FetchTotals(**(old | {name: old.get(name, 0) + amount for name, amount in amounts.items()}))
 
     @property
-    def now(self) -> Fetched:
+    def now(self) -> FetchTotals:
         """All fields of one moment."""
         return self._now

@@ -8,7 +8,7 @@ longest ago is as good a choice as any until the next epoch's order is drawn.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import NoRoomError
+from ..errors import CacheFullError
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class CachedFile:
 def to_evict(files: Sequence[CachedFile], needed: int, limit: int) -> list[CachedFile]:
     """Choose files so that the rest and `needed` bytes more fit into `limit` bytes; no more of them than that takes.
 
-    Raises NoRoomError, which names the limit that would do, when what is in use leaves too little room.
+    Raises CacheFullError, which names the limit that would do, when what is in use leaves too little room.
     """
     in_use = sum(file.bytes for file in files if file.in_use)
     if in_use + needed > limit:
-        raise NoRoomError(
+        raise CacheFullError(
             f"{in_use} of {limit} bytes are in use and {needed} more are needed: "
             f"the limit must be at least {in_use + needed} bytes"
         )

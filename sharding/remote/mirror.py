@@ -23,7 +23,7 @@ _AT_ONCE = 4 << 20
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class RemoteBackend:
     """Shards in a store, which come into a cache when they are wanted."""
 
     prefetcher: Prefetcher
@@ -48,14 +48,16 @@ class Elsewhere:
         self.prefetcher.close()
 
 
-def mirrored(url: str, settings: CacheSettings) -> tuple[Path, Elsewhere]:
+def mirrored(url: str, settings: CacheSettings) -> tuple[Path, RemoteBackend]:
     """Fetch what a data set needs beside its shards; returns the folder it is in, and the place of the shards.
 
     CorruptShardError when labels or tokenizer are not what the manifest says.
     """
     counts = FetchCounts()
     store = open_store(url, counts=counts)
-    shards = Elsewhere(Prefetcher(Cache(settings.folder / "shards", settings.limit_bytes, store)), store.url, counts)
+    shards = RemoteBackend(
+        Prefetcher(Cache(settings.folder / "shards", settings.limit_bytes, store)), store.url, counts
+    )
     datasets = settings.folder / "datasets"
     manifest = _fetch_manifest(store, datasets)
     folder = datasets / manifest.dataset_id.removeprefix("sha256:")[:32]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..errors import NoRoomError
+from ..errors import CacheFullError
 from .eviction import CachedFile, to_evict
 from .pins import is_pinned, remove_unless_pinned
 
 _OURS = re.compile(r"[0-9a-f]{32}(\.shard|\.[0-9a-f]{32}\.partial)")
 
 
-class Room:
+class Quota:
     """The bytes that the shards and partial downloads of a folder may take together (None: what the disk holds)."""
 
     def __init__(self, folder: Path, limit_bytes: int | None) -> None:
@@ -27,7 +27,7 @@ class Room:
     def reserve(self, partial: Path, size: int) -> FileIO:
         """Make a new file of `size` bytes, which is pinned until it is closed, and evict others where it must be.
 
-        Raises NoRoomError when what is pinned leaves too little room; OSError, and leaves a file, when the disk does.
+        Raises CacheFullError when what is pinned leaves too little; OSError, and leaves a file, when the disk does.
         """
         with FileLock(self._lock):
             self._make(size)
@@ -57,8 +57,8 @@ class Room:
             while chosen := to_evict(self._files(), size, self._limit):
                 for file in chosen:
                     self._remove(file.name)
-        except NoRoomError as error:
-            raise NoRoomError(f"cache {self._folder}: {error}") from None
+        except CacheFullError as error:
+            raise CacheFullError(f"cache {self._folder}: {error}") from None
 
     def _files(self) -> list[CachedFile]:
         files = []

@@ -14,16 +14,16 @@ Answer = TypeVar("Answer")
 _DRAW = SystemRandom()
 
 
-class PassingError(LmmtcError):
+class TransientError(LmmtcError):
     """A request failed in a way that may pass: the next one may succeed."""
 
 
-class OutOfPatienceError(LmmtcError):
+class RetriesExhaustedError(LmmtcError):
     """A request failed until the tries or the time were used up; says how many and the last reason."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """The limits of one request for at most a few MiB; all times in seconds.
 
     tries: how often it is made; base and cap: the pause before try n + 1 is drawn evenly from 0 to
@@ -45,26 +45,26 @@ class Patience:
 
 def insist(
     call: Callable[[], Answer],
-    patience: Patience,
+    patience: RetryPolicy,
     *,
     on_retry: Callable[[], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """Call until it answers; a PassingError is a reason to try again, any other error is not.
+    """Call until it answers; a TransientError is a reason to try again, any other error is not.
 
-    Raises OutOfPatienceError.
+    Raises RetriesExhaustedError.
     """
     start = clock()
     failures = 0
     while True:
         try:
             return call()
-        except PassingError as error:
+        except TransientError as error:
             failures += 1
             pause = _DRAW.uniform(0, patience.longest_pause(failures))
             spent = clock() - start
             if failures == patience.tries or spent + pause > patience.deadline:
-                raise OutOfPatienceError(f"failed {failures} times in {spent:.0f} s, at last: {error}") from None
+                raise RetriesExhaustedError(f"failed {failures} times in {spent:.0f} s, at last: {error}") from None
         on_retry()
         sleep(pause)

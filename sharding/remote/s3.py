@@ -19,7 +19,7 @@ from ..errors import DataError, UnreachableError
 from ..storage import inside
 from .counts import FetchCounts
 from .credentials import s3_settings
-from .retry import OutOfPatienceError, PassingError, Patience, insist
+from .retry import RetriesExhaustedError, RetryPolicy, TransientError, insist
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +35,7 @@ class S3Store:
     # The client's threads are the process's, and do not live on in a fork: there, it would wait for ever.
     _process: ClassVar[int | None] = None
 
-    def __init__(self, bucket: str, prefix: str, client: Client, patience: Patience, counts: FetchCounts) -> None:
+    def __init__(self, bucket: str, prefix: str, client: Client, patience: RetryPolicy, counts: FetchCounts) -> None:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self.counts = counts
         self._bucket = bucket
@@ -45,7 +45,7 @@ class S3Store:
 
     @classmethod
     def connect(
-        cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: Patience, counts: FetchCounts
+        cls, bucket: str, prefix: str, environment: Mapping[str, str], patience: RetryPolicy, counts: FetchCounts
     ) -> Self:
         """Make a client of what the environment says; no request is made yet."""
         return cls(bucket, prefix, connected(bucket, environment, patience), patience, counts)
@@ -61,7 +61,7 @@ class S3Store:
             content = bytes(obstore.get_range(self._client, key, start=start, end=stop))
             self.counts.add(bytes=len(content))
             if len(content) != stop - start:
-                raise PassingError(f"the answer has {len(content)} bytes: {stop - start} were asked for")
+                raise TransientError(f"the answer has {len(content)} bytes: {stop - start} were asked for")
             return content
 
         return self._ask(name, get) if stop > start else b""
@@ -102,7 +102,7 @@ class S3Store:
             )
         except AlreadyExistsError:
             raise
-        except (OutOfPatienceError, FileNotFoundError, BaseError, ValueError) as error:
+        except (RetriesExhaustedError, FileNotFoundError, BaseError, ValueError) as error:
             # Without its cause: that one quotes the server's whole answer.
             raise self._sorted(error)(f"s3://{self._bucket}/{key}: {self._reason(error)}") from None
 
@@ -113,12 +113,12 @@ class S3Store:
 
     def _sorted(self, error: Exception) -> type[DataError | UnreachableError]:
         """Tell what may pass from what stays wrong."""
-        return UnreachableError if isinstance(error, OutOfPatienceError) and not _lacks_keys(error) else DataError
+        return UnreachableError if isinstance(error, RetriesExhaustedError) and not _lacks_keys(error) else DataError
 
     def _reason(self, error: Exception) -> str:
         if _lacks_keys(error):
             return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-        if isinstance(error, OutOfPatienceError):
+        if isinstance(error, RetriesExhaustedError):
             return f"{error}: check the network and AWS_ENDPOINT_URL"
         match _status(error):
             case "401" | "403":
@@ -129,7 +129,7 @@ class S3Store:
                 return f"{_first_line(error)}: check the address and AWS_REGION"
 
 
-def connected(bucket: str, environment: Mapping[str, str], patience: Patience, *, tries: int = 1) -> Client:
+def connected(bucket: str, environment: Mapping[str, str], patience: RetryPolicy, *, tries: int = 1) -> Client:
     """Make a client that makes each request so many times by itself."""
     settings: Any = s3_settings(environment)
     return Client(
@@ -159,7 +159,7 @@ def _sorted_out(request: Callable[[], Answer]) -> Answer:
         status = _status(error)
         if status and not status.startswith("5") and status not in _PASSING_STATUS:
             raise
-        raise PassingError(_first_line(error)) from None
+        raise TransientError(_first_line(error)) from None
 
 
 def _lacks_keys(error: Exception) -> bool:

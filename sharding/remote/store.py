@@ -11,7 +11,7 @@ from ..errors import DataError
 from .bucket import Bucket
 from .counts import FetchCounts
 from .local import LocalStore
-from .retry import Patience
+from .retry import RetryPolicy
 from .s3 import S3Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -47,7 +47,7 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, patience: Patience | None = None, counts: FetchCounts | None = None) -> Store:
+def open_store(url: str, *, patience: RetryPolicy | None = None, counts: FetchCounts | None = None) -> Store:
     """Open s3://bucket/prefix, file:///folder or a path; nothing is asked of the store yet.
 
     counts: where its bytes and retries are added. Raises DataError for another scheme, for an S3 address without a
@@ -68,10 +68,10 @@ def open_store(url: str, *, patience: Patience | None = None, counts: FetchCount
         return LocalStore(Path(unquote(parts.path)), counts)
     if scheme != "s3" or not parts.netloc:
         raise DataError(f"store {url!r}: must be s3://bucket/prefix, file:///folder or a path")
-    return S3Store.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or Patience(), counts)
+    return S3Store.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or RetryPolicy(), counts)
 
 
-def open_bucket(url: str, *, patience: Patience | None = None) -> Bucket:
+def open_bucket(url: str, *, patience: RetryPolicy | None = None) -> Bucket:
     """Open s3://bucket/prefix to be written again and again."""
     parts = urlsplit(url)
-    return Bucket.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or Patience(), FetchCounts())
+    return Bucket.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or RetryPolicy(), FetchCounts())

@@ -16,20 +16,20 @@ _RECORDS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
-class Reach:
+class PrefetchWindow:
     """Positions from the first use of a shard back, and from its last one on, in which a node may keep it."""
 
     ahead: int
     behind: int
 
     @classmethod
-    def of_batches(cls, global_batch: int, world_size: int) -> "Reach":
+    def of_batches(cls, global_batch: int, world_size: int) -> "PrefetchWindow":
         """Count for batches of records; a rank may be behind another by as much as is read at once."""
         at_once = steps_at_once(global_batch, world_size) * global_batch
         return cls(AHEAD * global_batch + at_once, kept(at_once) + at_once)
 
     @classmethod
-    def of_pools(cls, pool: int) -> "Reach":
+    def of_pools(cls, pool: int) -> "PrefetchWindow":
         """Count for pools of a budget: the next one is asked for while one is read, in an order of its own."""
         return cls(2 * pool, kept(pool) + 2 * pool)
 

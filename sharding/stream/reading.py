@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..order.epoch import Order
-from .prefetch_window import Reach
+from .prefetch_window import PrefetchWindow
 from .token_budget import Lengths
 
 # Positions by step, node and micro-batch; every step has all nodes, no micro-batch is empty.
@@ -32,7 +32,7 @@ class Reading:
 
 
 def follow(
-    steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: Reach
+    steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: PrefetchWindow
 ) -> Reading:
     """Go through at least one step. shard_bytes: of the shards of the order, int64."""
     ends = np.cumsum(order.shard_rows)

@@ -16,7 +16,7 @@ from ..dataset.dataset import Dataset, Split
 from ..order.epoch import Order
 from .budget_stream import lengths_read
 from .partition import Partition, StreamState, accumulation
-from .prefetch_window import Reach
+from .prefetch_window import PrefetchWindow
 from .reading import Reading, Steps, follow
 from .token_budget import Budget, Lengths, PooledOrder, check_share
 
@@ -25,7 +25,7 @@ _MOST_RECORDS = 2**21
 
 
 @dataclass(frozen=True)
-class Cluster:
+class SimulatedCluster:
     """So many nodes, each with so many ranks."""
 
     nodes: int
@@ -66,7 +66,7 @@ class Simulator:
 
     dataset: Dataset
     split: str
-    cluster: Cluster
+    cluster: SimulatedCluster
     global_batch: int
     micro_batch: int
     max_tokens: int
@@ -85,7 +85,7 @@ class Simulator:
         every = self._every(steps * batch)
         starts = range(0, steps * batch, every * batch)
         followed = ([np.split(node.positions(StreamState(0, start)), parts) for node in nodes] for start in starts)
-        reading = self._follow(followed, Reach.of_batches(batch, cluster.world_size))
+        reading = self._follow(followed, PrefetchWindow.of_batches(batch, cluster.world_size))
         return Simulation(steps, share, self._split.num_records - steps * batch, every, reading)
 
     def budgets_of_tokens(self, micro_tokens: int) -> Simulation:
@@ -98,7 +98,7 @@ class Simulator:
         every = self._every(self._split.num_records)
         followed = pools[::every]
         steps_followed = self._steps_of(PooledOrder(self._order, budget, self._lengths), followed)
-        reading = self._follow(steps_followed, Reach.of_pools(budget.pool))
+        reading = self._follow(steps_followed, PrefetchWindow.of_pools(budget.pool))
         steps = round(reading.num_steps * len(pools) / len(followed))
         return Simulation(steps, self._split.num_records / steps / self.cluster.world_size, 0, every, reading)
 
@@ -117,7 +117,7 @@ class Simulator:
     def _every(self, num_records: int) -> int:
         return ceil(num_records / self.most_records)
 
-    def _follow(self, steps: Steps, reach: Reach) -> Reading:
+    def _follow(self, steps: Steps, reach: PrefetchWindow) -> Reading:
         shards = self.dataset.manifest.splits[self.split]
         shard_bytes = np.array([shard.bytes_read(self.dataset.kind) for shard in shards], dtype=np.int64)
         return follow(steps, self.cluster.nodes, self._order, shard_bytes, self._lengths, reach)

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.telemetry import WARM, Watch
 
 
-class Hook:
+class Callback:
     """Works a while, as the processor counts it."""
 
     def after_step(self, seconds: float) -> None:
@@ -17,7 +17,7 @@ class Hook:
 
 
 def test_the_time_of_a_method_counts_in_every_call_also_in_one_that_fails() -> None:
-    class Timed(Hook):
+    class Timed(Callback):
         pass
 
     watch = Watch()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.ranks import run_ranks
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer import precision
 from trainer.config import Config, deepspeed_config
 from trainer.distributed import ONE_RANK, Ranks

@@ -23,11 +23,11 @@ from ..distributed import Ranks
 from ..errors import CheckpointError
 from ..labels import RowRange
 from ..run.folder import step_name
-from ..run.latest import Index, Published, taken
+from ..run.latest import LatestIndex, Published, taken
 from .contents import needed
 from .meta import META, CheckpointMeta, parsed, wrong
 from .pieces import Content, Sums
-from .place import Files, Keeps, Saved
+from .storage import Files, Keeps, Saved
 
 _OURS = re.compile(r"step-\d{8}-[0-9a-f]{8}")
 _SUMS = re.compile(r"sums-\d{5}\.json")
@@ -42,7 +42,7 @@ class CheckpointBucket:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._seen: Index | None = None
+        self._seen: LatestIndex | None = None
         self._fetched: finalize[..., Any] | None = None
 
     def __str__(self) -> str:
@@ -51,12 +51,12 @@ class CheckpointBucket:
 
     def steps(self) -> list[int]:
         """List what was published, as `Place` says."""
-        self._seen = Index.read(self._bucket)
+        self._seen = LatestIndex.read(self._bucket)
         return [each.step for each in self._seen.checkpoints]
 
     def prepare(self) -> None:
         """Find out before anything is uploaded whether another run has published here."""
-        now = Index.read(self._bucket)
+        now = LatestIndex.read(self._bucket)
         if self._seen and self._seen.version != now.version:
             raise taken(self._bucket)
         self._seen = now
@@ -119,7 +119,7 @@ class CheckpointBucket:
 
     def _described(self, step: int) -> tuple[Published, dict[str, Any]]:
         """Read the description of a checkpoint; CheckpointError if it is damaged, or a file is not there in full."""
-        self._seen = Index.read(self._bucket)
+        self._seen = LatestIndex.read(self._bucket)
         entry = self._seen.at(step)
         if entry is None:
             raise CheckpointError(f"{self}: the checkpoint is gone")

@@ -20,7 +20,7 @@ from ..labels import RowRange
 from ..run.folder import step_name, steps_in
 from .meta import META, CheckpointMeta, read_tree, sums_of, wrong
 from .pieces import Content, Sums
-from .place import Files, Keeps, Saved
+from .storage import Files, Keeps, Saved
 
 _SUMS = "sums.json"
 

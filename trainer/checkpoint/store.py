@@ -13,8 +13,8 @@ from ..errors import CheckpointError, UnreadableError
 from ..labels import RowRange
 from ..run.folder import step_name
 from .meta import CheckpointMeta
-from .place import Files, Place
 from .save import Save, Stage
+from .storage import CheckpointStorage, Files
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class CheckpointStore:
     damaged does not count, nor what lies ahead of the step that is saved: both stay until a later step is saved.
     """
 
-    place: Place
+    place: CheckpointStorage
     ranks: Ranks = ONE_RANK
     keep: int = 2
     keep_every: int | None = None

@@ -6,7 +6,7 @@ from .collate import Collator as Collator
 from .collate import columns as columns
 from .collate import own_labels as own_labels
 from .collate import pad_texts as pad_texts
-from .injection import Injection as Injection
+from .forced_candidates import Injection as Injection
 from .loader import Loader as Loader
 from .loader import StepData as StepData
 from .opening import open_dataset as open_dataset

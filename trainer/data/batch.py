@@ -85,7 +85,7 @@ class TextBatch:
             barred_BN=self.barred_BN[chosen_N],
         )
 
-    def barring(self, labels: Sequence[np.ndarray]) -> "TextBatch":
+    def excluding(self, labels: Sequence[np.ndarray]) -> "TextBatch":
         """Bar further labels: the ids of those of each record."""
         ids_BN = pad_sequence([torch.from_numpy(ids) for ids in labels], batch_first=True, padding_value=-1)
         return replace(self, barred_BN=torch.cat([self.barred_BN, ids_BN], dim=1))

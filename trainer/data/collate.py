@@ -10,7 +10,7 @@ from sharding import COLUMNS, RecordBatch, TokenizerSpec, Vocabulary
 
 from ..config import ClozeSection, DataSection, MlmSection
 from .batch import TextBatch
-from .injection import Injection
+from .forced_candidates import Injection
 from .masking import RecordKeys, cut_texts, deny_first, mask_tokens, reveal_labels
 
 

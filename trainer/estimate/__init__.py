@@ -7,7 +7,7 @@ from .advice import largest_chunk as largest_chunk
 from .advice import largest_micro_batch as largest_micro_batch
 from .cluster import Cluster as Cluster
 from .cluster import load_cluster as load_cluster
-from .plan import Lack as Lack
 from .plan import Plan as Plan
+from .plan import Shortfall as Shortfall
 from .shape import EncoderShape as EncoderShape
 from .workload import Corpus as Corpus

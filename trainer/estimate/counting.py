@@ -9,7 +9,7 @@ from ..config import BUCKET
 from .activations import cast_bytes, pass_bytes, prefix_gradient_bytes
 from .workload import Workload
 
-Parts = dict[str, int]
+Components = dict[str, int]
 _FULL = 4
 _NEW_ROWS = 65_536  # rows that are made at a time, see `labels/table.py`
 _NEW_ROW_BYTES = 24  # for each of their numbers: two arrays of float64, and the ones before
@@ -24,7 +24,7 @@ class Counting:
     work: Workload
     on_gpu: bool
 
-    def dense(self) -> Parts:
+    def dense(self) -> Components:
         """Count parameters and the optimizer's state, fp32: AdamW keeps two numbers, ZeRO a copy of what is its own."""
         stage, whole = self.work.config.train.zero_stage, _FULL * self.work.parameters
         share = -(-whole // self.work.world_size)
@@ -36,7 +36,7 @@ class Counting:
         kept = share if stage == 2 and self.work.accumulation > 1 else 0
         return {"parameters": whole, "optimizer state": 3 * share, "gradient shares": kept}
 
-    def label_table(self) -> Parts:
+    def label_table(self) -> Components:
         """Count rows, two biases and a mark each; the optimiser's state; the buffer of gradients, which is fp32."""
         labels, rows, width = self.work.config.labels, self.work.rows, self.work.row_width
         number = 2 if labels.precision == "bf16" else _FULL
@@ -47,14 +47,14 @@ class Counting:
             "row gradients": rows * (width + 2) * _FULL if self.work.buffers_gradients else 0,
         }
 
-    def making_rows(self) -> Parts:
+    def making_rows(self) -> Components:
         """Count the start, when rows are drawn in float64, block by block, and the model is not yet under ZeRO."""
         block = min(_NEW_ROWS, self.work.rows)
         rows = self.label_table()["label rows"] * (self.work.rows - block) // self.work.rows
         new = block * self.work.row_width * _NEW_ROW_BYTES
         return {"parameters": _FULL * self.work.parameters, "label rows": rows, "new rows": new}
 
-    def saved(self) -> Parts:
+    def saved(self) -> Components:
         """Count the copies on the host that the first rank makes to save them: whole parameters, and what AdamW keeps.
 
         Rows and their state are copied where training goes on while they are written, and where they are on a GPU.
@@ -75,7 +75,7 @@ class Counting:
         step = self.work.records * self.work.accumulation
         return round(2 * step * (18 * self.work.tokens + 8 * self.work.corpus.positives))
 
-    def moments(self) -> dict[str, Parts]:
+    def moments(self) -> dict[str, Components]:
         """Count what comes and goes, at each moment of a micro-step."""
         whole, text = self._accumulated(), self._text()
         sums, reads = self._sums(), self.work.config.cloze.reads_context

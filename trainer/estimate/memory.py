@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .cluster import Cluster
-from .counting import Counting, Parts
+from .counting import Components, Counting
 from .workload import Workload
 
 _GIB = 2**30
@@ -15,7 +15,7 @@ class Memory:
     """Parts of one memory of a rank at its fullest moment, `moment`, in bytes."""
 
     moment: str
-    parts: Parts = field(default_factory=dict)
+    parts: Components = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -59,11 +59,11 @@ class Moving:
     """What comes and goes: bytes alive at the fullest moment, and the sum of what each part takes at its own."""
 
     moment: str
-    parts: Parts
+    parts: Components
     each_at_most: int
 
     @classmethod
-    def of(cls, moments: Mapping[str, Parts]) -> "Moving":
+    def of(cls, moments: Mapping[str, Components]) -> "Moving":
         """Compare moments."""
         name, parts = max(moments.items(), key=lambda moment: sum(moment[1].values()))
         names = {part for sizes in moments.values() for part in sizes}
@@ -80,7 +80,7 @@ def moving(work: Workload, *, on_gpu: bool) -> Moving:
     return Moving.of(Counting(work, on_gpu=on_gpu).moments())
 
 
-def standing(work: Workload) -> Parts:
+def standing(work: Workload) -> Components:
     """Count what a rank keeps all the time: parameters, rows, and the state of both optimizers."""
     here = Counting(work, on_gpu=False)
     return here.dense() | here.label_table()
@@ -90,7 +90,7 @@ def _total(memory: Memory) -> int:
     return memory.total
 
 
-def _fullest(standing: Parts, moments: Mapping[str, Parts], scatter: float) -> Memory:
+def _fullest(standing: Components, moments: Mapping[str, Components], scatter: float) -> Memory:
     most = Moving.of(moments)
     parts = standing | most.parts | {"allocator": most.held(scatter)}
     return Memory(most.moment, {part: size for part, size in parts.items() if size})

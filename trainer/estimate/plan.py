@@ -17,7 +17,7 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Lack:
+class Shortfall:
     """A memory that is too small: what a rank needs of it, and what it may take, in bytes."""
 
     place: str
@@ -71,7 +71,7 @@ class Plan:
         return not self.lacks
 
     @property
-    def lacks(self) -> tuple[Lack, ...]:
+    def lacks(self) -> tuple[Shortfall, ...]:
         """What is too small."""
         return tuple(self._lacks())
 
@@ -111,7 +111,7 @@ class Plan:
     def _records(self) -> int:
         return self.work.records * self.work.accumulation * self.work.world_size
 
-    def _lacks(self) -> Iterator[Lack]:
+    def _lacks(self) -> Iterator[Shortfall]:
         for place, memory in self.memories():
             if memory.total > self.allowed(place):
-                yield Lack(place, memory.total, self.allowed(place), memory.moment)
+                yield Shortfall(place, memory.total, self.allowed(place), memory.moment)

@@ -6,6 +6,10 @@ from .answers import ask as ask
 from .channels import CHANNELS as CHANNELS
 from .channels import Channels as Channels
 from .evaluator import Evaluator as Evaluator
+from .frequency_buckets import FREQUENCY_BUCKETS as FREQUENCY_BUCKETS
+from .frequency_buckets import BucketRecall as BucketRecall
+from .frequency_buckets import FrequencyBucket as FrequencyBucket
+from .frequency_buckets import by_frequency as by_frequency
 from .fusion import ChannelWeights as ChannelWeights
 from .fusion import Fusion as Fusion
 from .fusion_fit import FusionFit as FusionFit
@@ -13,9 +17,6 @@ from .fusion_fit import fit_fusion as fit_fusion
 from .given import best_false as best_false
 from .given import drawn_labels as drawn_labels
 from .given import rest_of as rest_of
-from .judgement import Judge as Judge
-from .judgement import Tally as Tally
-from .judgement import Verdict as Verdict
 from .label_counts import LabelCounts as LabelCounts
 from .partial_annotation import DEPTHS as DEPTHS
 from .partial_annotation import Denial as Denial
@@ -29,8 +30,7 @@ from .ranking import candidate_hits as candidate_hits
 from .ranking import inverse_propensity as inverse_propensity
 from .ranking import ranking_sums as ranking_sums
 from .refinement import mask_predict as mask_predict
-from .tail import BANDS as BANDS
-from .tail import Band as Band
-from .tail import BandRecall as BandRecall
-from .tail import by_band as by_band
+from .split_evaluator import EvaluationResult as EvaluationResult
+from .split_evaluator import MetricSums as MetricSums
+from .split_evaluator import SplitEvaluator as SplitEvaluator
 from .thresholds import best_threshold as best_threshold

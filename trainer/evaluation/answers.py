@@ -65,7 +65,7 @@ class Answering(Protocol):
     """Whatever ranks the labels of records: a model's own ranker, or one that fuses channels."""
 
     @property
-    def barred(self) -> LabelFilter | None:
+    def excluded(self) -> LabelFilter | None:
         """Labels that are no candidates of a record."""
         ...
 
@@ -80,20 +80,20 @@ def ask(ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bo
     given: see Ranker. What the ranker bars from a record is not true of it either.
     """
     real = int(records.weights.sum())
-    truth = true_labels(records.slice(0, real), ranker.barred)
+    truth = true_labels(records.slice(0, real), ranker.excluded)
     return {
         name: Answers(ranked.ids_BK[:real], ranked.scores_BK[:real], *truth)
         for name, ranked in ranker.rank(records, given).items()
     }
 
 
-def true_labels(records: RecordBatch, barred: LabelFilter | None) -> tuple[Ints, Ints]:
+def true_labels(records: RecordBatch, excluded: LabelFilter | None) -> tuple[Ints, Ints]:
     """Read true labels, those that are barred left out, and their offsets."""
     labels, offsets = records.ragged("labels")
     labels = labels.astype(np.int64)
-    if barred is None:
+    if excluded is None:
         return labels, offsets
-    own = zip(barred.of(records.table["id"].to_pylist()), offsets[:-1], offsets[1:], strict=True)
+    own = zip(excluded.of(records.table["id"].to_pylist()), offsets[:-1], offsets[1:], strict=True)
     open_B = [np.setdiff1d(labels[start:stop], out, assume_unique=True) for out, start, stop in own]
     return np.concatenate([labels[:0], *open_B]), _offsets(np.array([len(each) for each in open_B], dtype=np.int64))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .frequency_buckets import FREQUENCY_BUCKETS
 from .ranking import Bools, Floats, Ints
-from .tail import BANDS
 
 LOGITS = ("context", "slots")  # may be negative: exponent 1
 VOTES = ("dense", "sparse")  # in [0, 1]
@@ -83,7 +83,7 @@ class Channels:
     def bands_NK(self, training_records_L: Ints) -> Ints:
         """Name the band of each candidate: its place in BANDS; any where there is no candidate."""
         counts_NK = training_records_L[self.ids_NK]
-        return np.stack([band.of(counts_NK) for band in BANDS]).argmax(axis=0)
+        return np.stack([band.of(counts_NK) for band in FREQUENCY_BUCKETS]).argmax(axis=0)
 
 
 def _stack(parts: Sequence[np.ndarray], width: int, fill: float) -> np.ndarray:

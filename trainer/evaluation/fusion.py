@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import ConfigError
 from .channels import CHANNELS, LOGITS, Channels
+from .frequency_buckets import FREQUENCY_BUCKETS
 from .ranking import Floats, Ints
-from .tail import BANDS
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -89,7 +89,10 @@ class Fusion:
         """Write as plain values; bands by name and bounds, so that weights are never read for other bounds."""
         return {
             "channels": {
-                each.name: {"exponent": each.exponent, "weights": dict(zip(map(str, BANDS), each.weights, strict=True))}
+                each.name: {
+                    "exponent": each.exponent,
+                    "weights": dict(zip(map(str, FREQUENCY_BUCKETS), each.weights, strict=True)),
+                }
                 for each in self.channels
             }
         }
@@ -109,7 +112,7 @@ class Fusion:
 
 
 def _read(name: str, tree: Any, origin: str) -> ChannelWeights:
-    key, bands = f"fusion.channels.{name}", tuple(map(str, BANDS))
+    key, bands = f"fusion.channels.{name}", tuple(map(str, FREQUENCY_BUCKETS))
     parts = _keys(tree, key, ("exponent", "weights"), origin)
     weights = _keys(parts["weights"], f"{key}.weights", bands, origin)
     for band in bands:

@@ -10,9 +10,9 @@ from math import inf, log, sqrt
 import numpy as np
 
 from .channels import CHANNELS, VOTES, Channels
+from .frequency_buckets import FREQUENCY_BUCKETS
 from .fusion import ChannelWeights, Fusion
 from .ranking import KS, Bools, Floats, Ints, candidate_hits, inverse_propensity, ranking_sums
-from .tail import BANDS
 
 DEPTH = max(KS)
 
@@ -158,7 +158,7 @@ class _Search:
             if not any(changed):
                 break
         overall = {name: max(chosen.weights) for name, chosen in self._chosen.items()}
-        bands = [(name, band) for name, weight in overall.items() if weight for band in range(len(BANDS))]
+        bands = [(name, band) for name, weight in overall.items() if weight for band in range(len(FREQUENCY_BUCKETS))]
         for _ in range(_BAND_ROUNDS):
             changed = [self._choose_band(name, band, overall[name]) for name, band in bands]
             if not any(changed):
@@ -214,7 +214,7 @@ class _Search:
 
 
 def _nothing(name: str) -> ChannelWeights:
-    return ChannelWeights(name, (0.0,) * len(BANDS))
+    return ChannelWeights(name, (0.0,) * len(FREQUENCY_BUCKETS))
 
 
 def _universal_threshold(options: int) -> float:

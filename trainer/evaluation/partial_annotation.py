@@ -15,8 +15,8 @@ from sharding import RecordBatch
 from ..distributed import Ranks
 from .answers import Answering, Answers, ask
 from .given import DRAWN, best_false, drawn_labels, rest_of
-from .judgement import Scored
 from .ranking import Bools, Floats
+from .split_evaluator import Scored
 
 DEPTHS = (5, 64)  # of recall
 

@@ -49,7 +49,7 @@ class Ranker:
     threshold: float = 0.5
     max_context: int = 64
     drops_surplus: bool = False
-    barred: LabelFilter | None = None
+    excluded: LabelFilter | None = None
     depth: int | None = None
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
@@ -71,8 +71,8 @@ class Ranker:
         batch = self.collate(records)
         if any(given):
             batch = batch.revealing(given)
-        if self.barred:
-            batch = batch.barring(self.barred.of(records.table["id"].to_pylist()))
+        if self.excluded:
+            batch = batch.excluding(self.excluded.of(records.table["id"].to_pylist()))
         was_training = self.model.training
         self.model.eval()
         try:
@@ -123,7 +123,7 @@ class Ranker:
 
     def logits(self, query_BE: Tensor, ids_BK: Tensor) -> Tensor:
         """Score chosen labels as the scan does: logits [B, K], -inf for -1. A collective."""
-        rows_BKX = self.labels.lend(ids_BK).rows
+        rows_BKX = self.labels.look_up(ids_BK).rows
         logits_BK = torch.einsum("be,bke->bk", query_BE.to(rows_BKX), rows_BKX[..., :-2]) + rows_BKX[..., SCAN_BIAS - 2]
         return logits_BK.masked_fill(ids_BK < 0, -torch.inf)
 
@@ -134,7 +134,7 @@ class Ranker:
         """
         revealed = None
         if self.model.reads_context:
-            rows_BVX = self.labels.lend(batch.revealed_BV).rows
+            rows_BVX = self.labels.look_up(batch.revealed_BV).rows
             revealed = Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV)
         text = self.model.read(batch, revealed)
         depth = None if self.depth is None else max(self.depth, self.labels.shortlist)

@@ -7,7 +7,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class CandidateSource:
     """What one source proposes for B records: label ids [B, K] (-1: none, none twice) and a value of each."""
 
     ids_BK: np.ndarray
@@ -23,7 +23,7 @@ class Candidates:
 
 
 def join_candidates(
-    sources: Mapping[str, Source], excluded: tuple[np.ndarray, np.ndarray], num_labels: int
+    sources: Mapping[str, CandidateSource], excluded: tuple[np.ndarray, np.ndarray], num_labels: int
 ) -> Candidates:
     """Join what sources propose, but for excluded pairs (record [N], label [N])."""
     keyed = {name: _keys(source.ids_BK, num_labels) for name, source in sources.items()}

@@ -12,7 +12,7 @@ from sharding import LabelFilter, RecordBatch
 from ..config.neighbours import Key
 from ..evaluation import Channels, Ranked, Ranker
 from ..neighbours import NeighbourIndex, Neighbours
-from .candidates import Source, join_candidates
+from .candidates import CandidateSource, join_candidates
 from .tuning import Tuning
 
 VOTES = ("dense", "sparse")
@@ -34,9 +34,9 @@ class FusedRanker:
     of_training_records: bool = False
 
     @property
-    def barred(self) -> LabelFilter | None:
+    def excluded(self) -> LabelFilter | None:
         """Labels that are no candidates of a record."""
-        return self.ranker.barred
+        return self.ranker.excluded
 
     @property
     def depth(self) -> int:
@@ -71,13 +71,13 @@ class FusedRanker:
             record_N, label_N = batch.excluded()
             excluded = record_N.cpu().numpy(), label_N.cpu().numpy()
             sources = {
-                "scan": Source(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),
+                "scan": CandidateSource(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),
                 **self._votes(neighbours, ks),
             }
             if "refined" in rankings:
-                sources["refined"] = Source(rankings["refined"].ids_BK, rankings["refined"].scores_BK)
+                sources["refined"] = CandidateSource(rankings["refined"].ids_BK, rankings["refined"].scores_BK)
             if "slots" in names and "scan+cloze" in rankings:
-                sources["answer"] = Source(rankings["scan+cloze"].ids_BK, rankings["scan+cloze"].scores_BK)
+                sources["answer"] = CandidateSource(rankings["scan+cloze"].ids_BK, rankings["scan+cloze"].scores_BK)
             joined = join_candidates(sources, excluded, ranker.labels.num_labels)
             base_BU = self._base(ranker, text.query_BE, joined.ids_BU, joined.values["scan"])
         of_model = {}
@@ -114,13 +114,13 @@ class FusedRanker:
             found["sparse"] = self.index.find("sparse", records.table["text"].to_pylist(), k, own_BX)
         return found
 
-    def _votes(self, neighbours: Mapping[Key, Neighbours], ks: Sequence[int]) -> dict[str, Source]:
+    def _votes(self, neighbours: Mapping[Key, Neighbours], ks: Sequence[int]) -> dict[str, CandidateSource]:
         if self.index is None:
             return {}
         votes = {
             _source(name, k): self.index.votes_of(name, found, k) for name, found in neighbours.items() for k in ks
         }
-        return {name: Source(each.ids_BM.numpy(), each.scores_BM.numpy()) for name, each in votes.items()}
+        return {name: CandidateSource(each.ids_BM.numpy(), each.scores_BM.numpy()) for name, each in votes.items()}
 
     def _base(self, ranker: Ranker, query_BE: Tensor, ids_BU: np.ndarray, known_BU: np.ndarray) -> np.ndarray:
         """Score by the scan what others have proposed: their logits are looked up."""

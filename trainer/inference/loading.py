@@ -83,9 +83,9 @@ class TrainedModel:
         store.release()
         return loaded
 
-    def barring(self, barred: LabelFilter) -> "TrainedModel":
+    def excluding(self, excluded: LabelFilter) -> "TrainedModel":
         """Answer without these labels: neither candidates nor, where answers are judged, truth."""
-        return replace(self, ranker=replace(self.ranker, barred=barred))
+        return replace(self, ranker=replace(self.ranker, excluded=excluded))
 
     def weighing_prior(self, weight: float) -> "TrainedModel":
         """Let the bias of every label count `weight` times; it began at the log-odds of the label's frequency.

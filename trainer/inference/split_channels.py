@@ -50,7 +50,7 @@ def ask_channels(
         for k, channels in found.items():
             parts[k].append(_without_unseen(channels.take(np.arange(real)), counts_L))
         first = parts[ks[0]][-1]
-        truth = true_labels(records.slice(0, real), ranker.barred)
+        truth = true_labels(records.slice(0, real), ranker.excluded)
         seen = Answers(first.ids_NK, first.base_NK, *truth).among(counts_L > 0, all_records=True)
         labels.append(seen.labels)
         offsets.append(np.diff(seen.offsets))

@@ -8,14 +8,14 @@ from .factory import slot_plan as slot_plan
 from .gradient import RowGradient as RowGradient
 from .gradient import RowGradientSink as RowGradientSink
 from .gradient import ScanGradient as ScanGradient
-from .lookup import Fetched as Fetched
+from .lookup import RowLookup as RowLookup
 from .memory import buffers_gradients as buffers_gradients
 from .memory import check_memory as check_memory
 from .port import StepPort as StepPort
-from .retriever import LabelSide as LabelSide
+from .retriever import LabelRetriever as LabelRetriever
 from .row_optimizer import RowOptimizer as RowOptimizer
 from .row_optimizer import Stage as Stage
-from .row_optimizer import Turn as Turn
+from .row_optimizer import UpdateContext as UpdateContext
 from .row_optimizer import row_optimizer as row_optimizer
 from .sampling import Sampling as Sampling
 from .table import LabelTable as LabelTable

@@ -14,7 +14,7 @@ from ..distributed import Ranks
 from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
 from .gradient import RowGradientSink
-from .lookup import Fetched
+from .lookup import RowLookup
 from .shortlist import findable, is_positive, slot_weights
 from .table import LabelTable
 
@@ -39,19 +39,19 @@ class AllSlots:
     ranks: Ranks
     positive_weights_L: Tensor | None = None
 
-    def lend(self, ids: Tensor) -> Fetched:
+    def look_up(self, ids: Tensor) -> RowLookup:
         """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
-        return Fetched.fetch(ids, len(self.plan), self.table, self.ranks)
+        return RowLookup.fetch(ids, len(self.plan), self.table, self.ranks)
 
-    def rank_labels(self, batch: TextBatch, _query_BE: Tensor, _depth: int | None = None) -> tuple[Proposal, Fetched]:
+    def rank_labels(self, batch: TextBatch, _query_BE: Tensor, _depth: int | None = None) -> tuple[Proposal, RowLookup]:
         """Lend the rows of all labels, once for all records."""
         labels_L = self._labels_L.to(batch.ids_BT.device)
-        fetched = Fetched.fetch(labels_L, len(self.plan), self.table, self.ranks)
+        fetched = RowLookup.fetch(labels_L, len(self.plan), self.table, self.ranks)
         return self._proposal(batch, labels_L, fetched.rows), fetched
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
-    ) -> tuple[Proposal, Fetched]:
+    ) -> tuple[Proposal, RowLookup]:
         """Do the same: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)
 

@@ -10,11 +10,11 @@ from ..config import Config
 from ..distributed import Ranks
 from ..errors import ConfigError
 from .all_slots import MOST_LABELS, AllSlots
-from .retriever import LabelSide
+from .retriever import LabelRetriever
 from .sampling import Sampling
 from .table import CLOZE_BIAS, SCAN_BIAS, LabelTable, RowRange, create_table
 
-Labels = LabelSide | AllSlots
+Labels = LabelRetriever | AllSlots
 
 
 def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
@@ -48,7 +48,7 @@ def label_side(
     if config.cloze.scans:
         sampling = Sampling(config.labels.negative_share, config.run.seed)
         shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
-        return LabelSide(
+        return LabelRetriever(
             table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context
         )
     if num_labels > MOST_LABELS:

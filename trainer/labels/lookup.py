@@ -24,7 +24,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class RowLookup:
     """Rows that were lent to a micro-step: ids [...] (-1: none), rows [..., X] (a leaf), and the way back."""
 
     ids: Tensor
@@ -32,7 +32,7 @@ class Fetched:
     route: Route
 
     @classmethod
-    def fetch(cls, ids: Tensor, num_labels: int, table: LabelTable, ranks: Ranks) -> "Fetched":
+    def fetch(cls, ids: Tensor, num_labels: int, table: LabelTable, ranks: Ranks) -> "RowLookup":
         """Bring rows here from the ranks that own them; an empty slot gets zeros. A collective."""
         route = plan_route(ids, num_labels, table.range, ranks)
         rows = fetch_rows(route, table, ids, ranks)

@@ -9,8 +9,8 @@ from ..data import TextBatch
 from ..model.proposal import Proposal
 from ..model.slots import Slots
 from .all_slots import AllSlots
-from .lookup import Fetched
-from .retriever import LabelSide
+from .lookup import RowLookup
+from .retriever import LabelRetriever
 
 
 @dataclass
@@ -20,19 +20,19 @@ class StepPort:
     learn: proposes labels for queries and learns from the scan on the way.
     """
 
-    labels: LabelSide | AllSlots
-    learn: Callable[[TextBatch, Tensor], tuple[Proposal, Fetched]]
+    labels: LabelRetriever | AllSlots
+    learn: Callable[[TextBatch, Tensor], tuple[Proposal, RowLookup]]
     batch: TextBatch
-    lent: list[Fetched] = field(default_factory=list)
+    lookups: list[RowLookup] = field(default_factory=list)
 
-    def lend(self, batch: TextBatch) -> Slots:
+    def look_up(self, batch: TextBatch) -> Slots:
         """Bring the rows of the labels that a batch reveals. A collective."""
-        fetched = self.labels.lend(batch.revealed_BV)
-        self.lent.append(fetched)
+        fetched = self.labels.look_up(batch.revealed_BV)
+        self.lookups.append(fetched)
         return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)
 
     def propose(self, query_BE: Tensor) -> Proposal:
         """Scan all labels for these queries. A collective."""
         proposal, fetched = self.learn(self.batch, query_BE)
-        self.lent.append(fetched)
+        self.lookups.append(fetched)
         return proposal

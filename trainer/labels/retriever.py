@@ -12,7 +12,7 @@ from ..distributed import Ranks
 from ..model.proposal import Normaliser, Proposal
 from ..model.slots import Slots
 from .gradient import RowGradientSink
-from .lookup import Fetched
+from .lookup import RowLookup
 from .pairs import LabelPairs
 from .sampling import EXACT, Sampling
 from .scan import ScanResult, ScanTask, scan
@@ -21,7 +21,7 @@ from .table import LabelTable
 
 
 @dataclass(frozen=True)
-class LabelSide:
+class LabelRetriever:
     """This rank's share of the label table and how it is searched. Stateless but for the table's rows.
 
     positive_weights_L: what a positive of each label counts; None: 1, as a negative does. has_slots: whether slots
@@ -41,18 +41,18 @@ class LabelSide:
     has_slots: bool = True
     reads_context: bool = False
 
-    def lend(self, ids: Tensor) -> Fetched:
+    def look_up(self, ids: Tensor) -> RowLookup:
         """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
-        return Fetched.fetch(ids, self.num_labels, self.table, self.ranks)
+        return RowLookup.fetch(ids, self.num_labels, self.table, self.ranks)
 
-    def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, Fetched]:
+    def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, RowLookup]:
         """Propose candidates without learning anything: a shortlist, or so many as `depth` says. A collective."""
         side = self if depth is None else replace(self, shortlist=min(depth, self.num_labels))
         return side._propose(batch, query_BE, self._most_records(batch), None)  # noqa: SLF001  # itself
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
-    ) -> tuple[Proposal, Fetched]:
+    ) -> tuple[Proposal, RowLookup]:
         """Propose candidates and hand this rank's row gradients of the scan loss to `sink`.
 
         If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
@@ -80,7 +80,7 @@ class LabelSide:
 
     def _propose(
         self, batch: TextBatch, query_BE: Tensor, most: int, task: ScanTask | None
-    ) -> tuple[Proposal, Fetched]:
+    ) -> tuple[Proposal, RowLookup]:
         queries_QE = self.ranks.gather(_lengthened(query_BE.to(self.table.dtype), most))
         found = self._scan(queries_QE, self._all_pairs(most, *batch.excluded()), task)
         merged = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
@@ -89,7 +89,7 @@ class LabelSide:
         if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
             scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
         shown_BV = batch.revealed_BV[:, : 0 if self.reads_context else None]
-        fetched = self.lend(torch.cat([shown_BV, ids_BK], dim=1)[:, : None if self.has_slots else 0])
+        fetched = self.look_up(torch.cat([shown_BV, ids_BK], dim=1)[:, : None if self.has_slots else 0])
         return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
@@ -120,7 +120,13 @@ class LabelSide:
         return is_positive(ids_BK, batch.label_records(), batch.labels, self.num_labels)
 
     def _proposal(
-        self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, found: ScanResult, fetched: Fetched, recalled: Tensor
+        self,
+        batch: TextBatch,
+        scores_BK: Tensor,
+        ids_BK: Tensor,
+        found: ScanResult,
+        fetched: RowLookup,
+        recalled: Tensor,
     ) -> Proposal:
         num_revealed = 0 if self.reads_context else batch.revealed_BV.shape[1]
         gradient_WBE = self.ranks.exchange(

@@ -22,7 +22,7 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True)
-class Turn:
+class UpdateContext:
     """The learning rate of an update, its step, which counts from 1, and its stage."""
 
     lr: float
@@ -54,17 +54,17 @@ class RowOptimizer(ABC):
         biases = {f"bias_{name}": tensor for name, tensor in zip(self.names, self._bias_state, strict=True)}
         return dict(zip(self.names, self._vector_state, strict=True)) | biases
 
-    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: Turn) -> None:
+    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
         """Move rows by a gradient that is yet to be worked out."""
         self.update(rows, gradient.multiplied(), turn)
 
-    def update(self, rows: Rows, gradient: RowGradient, turn: Turn) -> None:
+    def update(self, rows: Rows, gradient: RowGradient, turn: UpdateContext) -> None:
         """Move rows by their gradient, which may come from another device."""
         gradient = self._clipped(gradient)
         self._update_vectors(rows, gradient.vectors_NE, turn)
         self._update_biases(rows, gradient.biases_N2, turn)
 
-    def _update_vectors(self, rows: Rows, gradient_NE: Tensor, turn: Turn) -> None:
+    def _update_vectors(self, rows: Rows, gradient_NE: Tensor, turn: UpdateContext) -> None:
         tensors = (self.table.vectors_RE, *self._vector_state)
         values = self.table.vectors_RE[rows].to(self.table.dtype)  # still a view where fp32 rows follow each other
         self._decay(values, rows, turn)
@@ -73,7 +73,7 @@ class RowOptimizer(ABC):
         for tensor, new in zip(tensors, moved, strict=True):
             self._write(tensor, rows, new, turn)
 
-    def _update_biases(self, rows: Rows, gradient_N2: Tensor, turn: Turn) -> None:
+    def _update_biases(self, rows: Rows, gradient_N2: Tensor, turn: UpdateContext) -> None:
         """Move those that have a gradient: the scan has none for the cloze's biases, nor the cloze for the scan's."""
         tensors = (self.table.biases_R2, *self._bias_state)
         gradient_N2 = gradient_N2.to(self.table.biases_R2.device)
@@ -82,11 +82,11 @@ class RowOptimizer(ABC):
         for tensor, new in zip(tensors, moved, strict=True):
             tensor[rows] = torch.where(gradient_N2 != 0, new, tensor[rows])
 
-    def _decay(self, values_NE: Tensor, rows: Rows, turn: Turn) -> None:
+    def _decay(self, values_NE: Tensor, rows: Rows, turn: UpdateContext) -> None:
         if self.weight_decay and turn.stage is Stage.SCAN:
             values_NE.mul_(1 - turn.lr * self.weight_decay * self.table.trained_R[rows, None].to(values_NE))
 
-    def _write(self, kept: Tensor, rows: Rows, values: Tensor, turn: Turn) -> None:
+    def _write(self, kept: Tensor, rows: Rows, values: Tensor, turn: UpdateContext) -> None:
         if kept.dtype is torch.bfloat16:
             ids_N = self.table.ids(rows)
             kept[rows] = round_to_bf16(values, ids_N, self.seed, turn.step, turn.stage)
@@ -109,7 +109,7 @@ class RowOptimizer(ABC):
 class Sgd(RowOptimizer):
     """rows -= lr * gradient."""
 
-    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: Turn) -> None:
+    def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
         """Add the product to fp32 vectors as it is worked out; elsewhere it is worked out first."""
         errors_QC, vectors = gradient.errors_QC, self.table.vectors_RE[rows]
         in_place = isinstance(rows, slice) and vectors.dtype == errors_QC.dtype and vectors.device == errors_QC.device

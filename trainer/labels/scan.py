@@ -16,7 +16,7 @@ from torch.nn import functional
 from .gradient import RowGradientSink, Rows, ScanGradient
 from .pairs import LabelPairs
 from .table import SCAN_BIAS, LabelTable, RowRange
-from .top_k import RunningBest
+from .top_k import StreamingTopK
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def scan(
     With a task, each chunk's row gradient is handed to the sink once the chunk's scores and query gradient have been
     taken: the sink may update the rows at once. A rank that has fewer than k rows fills up with id -1 and score -inf.
     """
-    best = RunningBest(len(queries_QE), k, like=queries_QE)
+    best = StreamingTopK(len(queries_QE), k, like=queries_QE)
     learning = _Learning(table, queries_QE, task) if task else None
     for labels in table.range.chunks(chunk):
         rows = labels.within(table.range)

@@ -7,7 +7,7 @@ from .pairs import LabelPairs
 from .table import RowRange
 
 
-class RunningBest:
+class StreamingTopK:
     """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
 
     Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known. Of

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient
-from .row_optimizer import RowOptimizer, Stage, Turn
+from .row_optimizer import RowOptimizer, Stage, UpdateContext
 
 _BLOCK = 8192  # rows that are updated out of the buffer at a time: what an update takes beside them is bounded
 
@@ -26,7 +26,7 @@ class RowUpdates:
 
     def sink(self, lr: float, step: int) -> RowGradientSink:
         """Return what the scan hands its row gradients to."""
-        turn = Turn(lr, step, Stage.SCAN)
+        turn = UpdateContext(lr, step, Stage.SCAN)
 
         def take(rows: Rows, gradient: ScanGradient) -> None:
             if self._buffer is None:
@@ -55,10 +55,10 @@ class RowUpdates:
         held, self._cloze = self._cloze, []
         if self._buffer is None:
             if held:
-                self.optimizer.update(*_summed(held), Turn(lr, step, Stage.CLOZE))
+                self.optimizer.update(*_summed(held), UpdateContext(lr, step, Stage.CLOZE))
             return
         for rows, gradient in _touched(self._buffer):
-            self.optimizer.update(rows, gradient, Turn(lr, step, Stage.SCAN))
+            self.optimizer.update(rows, gradient, UpdateContext(lr, step, Stage.SCAN))
         self._buffer.clear()
 
     def discard(self) -> None:

@@ -101,7 +101,7 @@ class LabelMaskModel(nn.Module):
     ) -> tuple[Losses, Proposal]:
         """Run one micro-step up to its losses."""
         with clock("text"):
-            text = self.read(batch, labels.lend(batch) if self.reads_context else None)
+            text = self.read(batch, labels.look_up(batch) if self.reads_context else None)
         with clock("scan"):
             proposal = labels.propose(text.query_BE.detach())
         with clock("cloze"):

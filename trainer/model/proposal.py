@@ -46,7 +46,7 @@ class Proposal:
 class LabelPort(Protocol):
     """What a model asks of the label side in a micro-step."""
 
-    def lend(self, batch: TextBatch) -> Slots:
+    def look_up(self, batch: TextBatch) -> Slots:
         """Bring the rows of the labels that a batch reveals. A collective."""
         ...
 

@@ -18,7 +18,7 @@ from ..distributed import ONE_RANK, Ranks
 from ..labels import RowRange
 from .encoding import COLUMNS, encode_queries, fingerprint, query_width
 from .folder import BlockContent, IndexFolder, Statistics
-from .meta import META, Block, IndexMeta, names_hash
+from .meta import META, IndexBlock, IndexMeta, names_hash
 from .queries import QueryModel
 from .records import SCHEMA, record_rows
 from .search import dense_keys
@@ -83,7 +83,9 @@ def build_index(
         blocks=_blocks(len(chosen), generation, ranks.world_size),
     )
     if own:
-        files.write_block(Block(start=own.start, stop=own.stop, generation=generation), share.content(statistics, meta))
+        files.write_block(
+            IndexBlock(start=own.start, stop=own.stop, generation=generation), share.content(statistics, meta)
+        )
     if ranks.is_first:
         files.write_statistics(meta, statistics)
     ranks.barrier()  # all blocks are there
@@ -174,7 +176,7 @@ def one_batch(tables: Sequence[pa.Table]) -> pa.RecordBatch:
     return whole.to_batches()[0] if len(whole) else pa.RecordBatch.from_pylist([], SCHEMA)
 
 
-def _blocks(records: int, generation: int, world_size: int) -> tuple[Block, ...]:
+def _blocks(records: int, generation: int, world_size: int) -> tuple[IndexBlock, ...]:
     """Cut the index as the ranks that write it do; a rank without records writes nothing."""
     shares = (RowRange.of_rank(records, rank, world_size) for rank in range(world_size))
-    return tuple(Block(start=own.start, stop=own.stop, generation=generation) for own in shares if own)
+    return tuple(IndexBlock(start=own.start, stop=own.stop, generation=generation) for own in shares if own)

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from .build import keyed, one_batch
 from .encoding import encode_queries, fingerprint, query_width, tokenized
 from .folder import BlockContent, IndexFolder
-from .meta import Block, IndexMeta, names_hash
+from .meta import IndexBlock, IndexMeta, names_hash
 from .queries import QueryModel
 from .records import RecordNames, record_rows
 from .terms import count_terms
@@ -86,18 +86,18 @@ def _rewrite(files: IndexFolder, meta: IndexMeta, gone: NDArray[np.int64], new: 
 
     A block is named for its positions: behind the first that gets shorter all are written anew.
     """
-    generation, blocks, stop = meta.generation + 1, list[Block](), 0
+    generation, blocks, stop = meta.generation + 1, list[IndexBlock](), 0
     for block in meta.blocks:
         kept = ~np.isin(np.arange(block.start, block.stop), gone)
         if kept.all() and stop == block.start:
             blocks.append(block)
         elif kept.any():
-            moved = Block(start=stop, stop=stop + int(kept.sum()), generation=generation)
+            moved = IndexBlock(start=stop, stop=stop + int(kept.sum()), generation=generation)
             files.write_block(moved, files.content(meta, block).take(kept))
             blocks.append(moved)
         stop += int(kept.sum())
     if new is not None:
-        blocks.append(Block(start=stop, stop=stop + new.rows.num_rows, generation=generation))
+        blocks.append(IndexBlock(start=stop, stop=stop + new.rows.num_rows, generation=generation))
         files.write_block(blocks[-1], new)
     files.commit(meta.model_copy(update={"generation": generation, "blocks": tuple(blocks)}))
 

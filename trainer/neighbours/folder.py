@@ -19,7 +19,7 @@ from torch import Tensor
 from sharding import DataError, publish, sync
 
 from ..labels import RowRange
-from .meta import META, Block, IndexMeta, remedy
+from .meta import META, IndexBlock, IndexMeta, remedy
 from .records import SCHEMA
 from .terms import Matrix, matrix_of
 
@@ -58,7 +58,7 @@ class IndexFolder:
 
     path: Path
 
-    def write_block(self, block: Block, content: BlockContent) -> None:
+    def write_block(self, block: IndexBlock, content: BlockContent) -> None:
         """Write the files of a block; they do not count before `commit`."""
         with publish(self.path / f"{block.name('records')}.arrow") as temporary:
             _write_rows(temporary, content.rows)
@@ -134,7 +134,7 @@ class IndexFolder:
         numbers, ids, weights = (torch.cat(parts).numpy() for parts in (counts, terms, values))
         return matrix_of(numbers, ids, weights, meta.settings.features)
 
-    def content(self, meta: IndexMeta, block: Block) -> BlockContent:
+    def content(self, meta: IndexMeta, block: IndexBlock) -> BlockContent:
         """Read a whole block."""
         own = RowRange(block.start, block.stop)
         return BlockContent(
@@ -143,7 +143,7 @@ class IndexFolder:
             sparse=self.sparse(meta, own) if "sparse" in meta.keys else None,
         )
 
-    def _rows(self, block: Block) -> pa.RecordBatch:
+    def _rows(self, block: IndexBlock) -> pa.RecordBatch:
         name = f"{block.name('records')}.arrow"
         try:
             with pa.memory_map(str(self.path / name)) as file:  # what is mapped needs no open file
@@ -184,7 +184,7 @@ def _write_rows(path: Path, rows: pa.RecordBatch) -> None:
         writer.write_batch(rows)
 
 
-def _overlapping(meta: IndexMeta, wanted: RowRange) -> Iterator[tuple[Block, slice]]:
+def _overlapping(meta: IndexMeta, wanted: RowRange) -> Iterator[tuple[IndexBlock, slice]]:
     """Name the blocks that hold positions of a range, and which of their rows these are."""
     for block in meta.blocks:
         start, stop = max(block.start, wanted.start), min(block.stop, wanted.stop)

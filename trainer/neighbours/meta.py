@@ -19,7 +19,7 @@ META = "meta.json"
 FORMAT = "lmmtc-neighbours/1"
 
 
-class Block(Section):
+class IndexBlock(Section):
     """Records start <= position < stop of the index, in files that were written by its change number `generation`."""
 
     start: int
@@ -56,7 +56,7 @@ class IndexMeta(Section):
     idf_records: int
     limit: int
     settings: NeighboursSection
-    blocks: tuple[Block, ...]
+    blocks: tuple[IndexBlock, ...]
 
     @property
     def records(self) -> int:

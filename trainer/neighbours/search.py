@@ -21,7 +21,7 @@ from ..labels import LabelTable, RowRange
 from ..labels.pairs import LabelPairs
 from ..labels.scan import scan
 from ..labels.shortlist import merge_shortlists
-from ..labels.top_k import RunningBest
+from ..labels.top_k import StreamingTopK
 from .terms import Matrix, count_terms, matrix_of, weigh
 
 Best = tuple[Tensor, Tensor]
@@ -101,7 +101,7 @@ class SparseKeys:
         asked_QV = self._gathered(weigh(count_terms(questions, len(self.idf_V)), self.idf_V), meeting)
         num_questions = asked_QV.shape[0]
         blocks = [_Block.of(asked_QV[start : start + _QUESTIONS]) for start in range(0, num_questions, _QUESTIONS)]
-        best = RunningBest(num_questions, k, like=torch.empty(0))
+        best = StreamingTopK(num_questions, k, like=torch.empty(0))
         for records in self.range.chunks(chunk):
             keys_CV = self._rows(records.within(self.range))
             cosines_QC = np.concatenate([np.empty((0, len(records)), np.float32), *(b.times(keys_CV) for b in blocks)])

@@ -26,14 +26,14 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Index:
+class LatestIndex:
     """What was published, oldest first, in a version of the object; None: there is no object."""
 
     checkpoints: tuple[Published, ...] = ()
     version: str | None = None
 
     @classmethod
-    def read(cls, bucket: Bucket) -> "Index":
+    def read(cls, bucket: Bucket) -> "LatestIndex":
         """Ask the bucket, which may raise DataError; CheckpointError when the object is torn or of another format."""
         found = bucket.get(LATEST)
         if found is None:
@@ -48,13 +48,13 @@ class Index:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{where}: cannot be read: {error!r}") from None
 
-    def replaced(self, bucket: Bucket, checkpoints: Sequence[Published]) -> "Index":
+    def replaced(self, bucket: Bucket, checkpoints: Sequence[Published]) -> "LatestIndex":
         """Publish these instead; CheckpointError, and nothing is written, when another run was faster."""
         tree = {"format": FORMAT, "checkpoints": [asdict(each) for each in checkpoints]}
         version = bucket.swap(LATEST, json.dumps(tree, indent=1).encode(), self.version)
         if version is None:
             raise taken(bucket)
-        return Index(tuple(checkpoints), version)
+        return LatestIndex(tuple(checkpoints), version)
 
     def at(self, step: int) -> Published | None:
         """Find the checkpoint of a step."""

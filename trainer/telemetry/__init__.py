@@ -11,5 +11,5 @@ from .exporter import Telemetry as Telemetry
 from .exporter import TelemetryError as TelemetryError
 from .goodput import Goodput as Goodput
 from .memory import watch_host_memory as watch_host_memory
-from .past import Past as Past
 from .phases import PhaseClock as PhaseClock
+from .run_history import RunHistory as RunHistory

@@ -12,8 +12,8 @@ from sharding import LmmtcError
 from .catalogue import GoodputKind, Phase
 from .goodput import Goodput
 from .instruments import Instruments, register
-from .past import Past
 from .phases import Marks, PhaseClock
+from .run_history import RunHistory
 
 EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - Prometheus scrapes a pod from outside
 
@@ -57,7 +57,7 @@ class Telemetry:
         """Add the device's time to phases, too, from the next one on."""
         self._phases.follow(marks)
 
-    def begin(self, past: Past, started: float) -> None:
+    def begin(self, past: RunHistory, started: float) -> None:
         """Count what lies before the first step of a process that was started at this Unix time."""
         self.add("restarts_total", past.restarts)
         self.goodput.begin(past, started)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from .catalogue import GoodputKind, Phase
-from .past import Past
+from .run_history import RunHistory
 
 OF_PHASE: dict[Phase, GoodputKind] = {
     "data_wait": "stalled",
@@ -20,7 +20,7 @@ class Goodput:
         self._add = add
         self._waited = 0.0  # of the step that is going on
 
-    def begin(self, past: Past, started: float) -> None:
+    def begin(self, past: RunHistory, started: float) -> None:
         """Count what lies before the first step of a process that was started at this Unix time."""
         self._add("startup", max(time.time() - started, 0.0))
         self._add("lost", past.lost_seconds)

@@ -1,4 +1,4 @@
-"""From a Config to a run that is ready to start: where parts, hooks and the loop meet."""
+"""Build a run from its Config: components, callbacks and the loop, ready to start."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from ..labels import LabelTable, RowRange
 from ..model import Model, encoder_config
 from ..run.folder import RunFolder
 from ..telemetry import EventLog, Telemetry
-from .attach import Attachment
+from .callbacks.factory import CallbackFactory
 from .callbacks.record_log import RecordLog
-from .components import Parts, build_loader
-from .initialize import start
-from .loop import Hook, Position, TrainingLoop
+from .components import Components, build_loader
+from .initialize import initialize
+from .loop import Callback, Position, TrainingLoop
 from .resume import check_same_labels, resume
 from .step import TrainingStep
 
@@ -32,19 +32,19 @@ class TrainingRun:
     position: Position
 
 
-def assemble(
+def build_run(
     config: Config,
     ranks: Ranks,
     telemetry: Telemetry,
     events: EventLog,
     stop_requested: Callable[[], bool],
-    extra_hooks: Sequence[Hook] = (),
+    extra_callbacks: Sequence[Callback] = (),
     *,
     moved: Callable[[], None] = lambda: None,
 ) -> TrainingRun:
-    """Build all parts and load the newest checkpoint of `run.folder`, if there is one. A collective.
+    """Build all components and load the newest checkpoint of `run.folder`, if there is one. A collective.
 
-    moved: is told of every evaluation batch, which hooks do not see.
+    moved: is told of every evaluation batch, which callbacks do not see.
     """
     dataset, folder = open_dataset(config.data), RunFolder(config.run.folder)
     store = checkpoints_of(folder, config, ranks)
@@ -52,23 +52,23 @@ def assemble(
 
     def begin(model: Model, table: LabelTable) -> None:
         if newest is None:
-            start(config, dataset, model, table, partial(_tell, events))
+            initialize(config, dataset, model, table, partial(_tell, events))
 
-    parts = Parts.build(config, dataset, ranks, begin)
+    components = Components.build(config, dataset, ranks, begin)
     loader = build_loader(
-        config, dataset, ranks, parts.engine, parts.tokens, partial(telemetry.set, "loader_ready_steps")
+        config, dataset, ranks, components.engine, components.tokens, partial(telemetry.set, "loader_ready_steps")
     )
-    position = resume(newest, parts.state, config, loader.stream) if newest else Position(0, StreamState())
+    position = resume(newest, components.state, config, loader.stream) if newest else Position(0, StreamState())
     store.release()
     if ranks.is_first:
-        folder.create(config, dataset, encoder_config(parts.model.encoder), parts.plan)
+        folder.create(config, dataset, encoder_config(components.model.encoder), components.plan)
     logs = [RecordLog.open(folder.records, ranks, loader.stream)] if config.run.record_log else []
-    attachment = Attachment(config, dataset, parts, telemetry, events, moved)
-    hooks = [*logs, *attachment.hooks(store, loader.stream, position.step), *extra_hooks]
-    attachment.tell(position)
-    step = TrainingStep(config, parts.engine, parts.labels, parts.updates, telemetry.phase)
+    factory = CallbackFactory(config, dataset, components, telemetry, events, moved)
+    callbacks = [*logs, *factory.callbacks(store, loader.stream, position.step), *extra_callbacks]
+    factory.tell(position)
+    step = TrainingStep(config, components.engine, components.labels, components.updates, telemetry.phase)
     source = replace(loader, stream=logs[0]) if logs else loader
-    return TrainingRun(TrainingLoop(step, source, hooks, stop_requested), position)
+    return TrainingRun(TrainingLoop(step, source, callbacks, stop_requested), position)
 
 
 def _newest(store: CheckpointStore, dataset: Dataset, folder: RunFolder, events: EventLog) -> Path | None:

@@ -22,7 +22,7 @@ from .initialize import build_table
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What learns on this rank. plan: of the slots, see `slot_plan`; tokens: of a text, at most."""
 
     model: Model
@@ -36,7 +36,7 @@ class Parts:
     @classmethod
     def build(
         cls, config: Config, dataset: Dataset, ranks: Ranks, begin: Callable[[Model, LabelTable], object]
-    ) -> "Parts":
+    ) -> "Components":
         """Build all; `begin` gives a new model its first numbers, before DeepSpeed takes it. A collective."""
         model, num_labels = build_model(config), len(dataset.vocabulary)
         flops = ModelFlops.of(model, config, num_labels)

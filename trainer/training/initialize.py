@@ -1,4 +1,4 @@
-"""What a new run begins with: the untrained encoder, and label rows at random, from texts, or from another run."""
+"""Initialize a new run: label rows at random, from texts, or from another run, and the query that must find them."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: i
     return new_table(config, dataset.vocabulary.counts, records, encoder_width, rows)
 
 
-def start(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+def initialize(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
     """Give rows, and the query that must find them, the start that the configuration asks for.
 
     The model must still be whole: an engine may cut its parameters up. The scan leaves the rows of untrained labels as

@@ -1,4 +1,4 @@
-"""The training loop: data, step, hooks, until the last step or a request to stop. All else is a hook."""
+"""The training loop: data, step, callbacks, until the last step or a request to stop. All else is a callback."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -29,8 +29,8 @@ class Position:
     stream: StreamState
 
 
-class Hook(Protocol):
-    """Something that happens beside training. Every rank runs the same hooks in the same order."""
+class Callback(Protocol):
+    """Something that happens beside training. Every rank runs the same callbacks in the same order."""
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
         """React to a finished step, which took so many seconds, waiting for data included."""
@@ -45,7 +45,7 @@ class TrainingLoop:
 
     step: TrainingStep
     loader: Loader
-    hooks: Sequence[Hook]
+    callbacks: Sequence[Callback]
     stop_requested: Callable[[], bool]
 
     def run(self, position: Position) -> Outcome:
@@ -62,14 +62,14 @@ class TrainingLoop:
                 data = next(source)
             report = self.step(position.step + 1, data.micro_batches, stop=self.stop_requested())
             position = Position(report.step, data.state)
-            for hook in self.hooks:
-                hook.after_step(position, report, perf_counter() - started)
+            for callback in self.callbacks:
+                callback.after_step(position, report, perf_counter() - started)
             skipped = 0 if report.applied else skipped + 1
             self._check(skipped, position)
             if report.counts.stops:
                 outcome = Outcome.STOPPED
-        for hook in self.hooks:
-            hook.at_end(position)
+        for callback in self.callbacks:
+            callback.at_end(position)
         return outcome
 
     def _check(self, skipped: int, position: Position) -> None:

@@ -113,30 +113,30 @@ class TrainingStep:
 class _MicroStep:
     """The micro-steps of one optimizer step, and what they add up: scan, cloze, mlm, found, positives, slots."""
 
-    def __init__(self, parts: TrainingStep, normaliser: Normaliser, step: int, rows_lr: float) -> None:
-        self.parts, self.normaliser, self.step, self.rows_lr = parts, normaliser, step, rows_lr
-        self.sums = torch.zeros(6, dtype=torch.float64, device=parts.engine.device)
+    def __init__(self, training: TrainingStep, normaliser: Normaliser, step: int, rows_lr: float) -> None:
+        self.training, self.normaliser, self.step, self.rows_lr = training, normaliser, step, rows_lr
+        self.sums = torch.zeros(6, dtype=torch.float64, device=training.engine.device)
 
     def run_all(self, micro_batches: Sequence[TextBatch]) -> None:
         """Run up to the last backward."""
         for index, batch in enumerate(micro_batches):
             if index:
-                self.parts.engine.end_micro_step()
+                self.training.engine.end_micro_step()
             self._run(batch)
 
     def _run(self, batch: TextBatch) -> None:
-        labels, clock = self.parts.labels, self.parts.clock
-        if self.parts.config.cloze.denied:
+        labels, clock = self.training.labels, self.training.clock
+        if self.training.config.cloze.denied:
             with clock("scan"):
                 batch = self._denying(batch)
-        sink = self.parts.updates.sink(self.rows_lr, self.step)
+        sink = self.training.updates.sink(self.rows_lr, self.step)
         learn = partial(labels.learn, normaliser=self.normaliser, sink=sink, step=self.step)
         port = StepPort(labels, learn, batch)
-        losses, proposal = self.parts.engine.forward(batch, port, self.normaliser, clock)
+        losses, proposal = self.training.engine.forward(batch, port, self.normaliser, clock)
         with clock("backward"):
-            self.parts.engine.backward(losses.total)
-            for fetched in port.lent:
-                self.parts.updates.hold(*fetched.return_gradients(labels.ranks))
+            self.training.engine.backward(losses.total)
+            for fetched in port.lookups:
+                self.training.updates.hold(*fetched.return_gradients(labels.ranks))
         self._add(losses, proposal)
 
     def _denying(self, batch: TextBatch) -> TextBatch:
@@ -145,7 +145,7 @@ class _MicroStep:
         asked_N = chosen_N if len(chosen_N) else chosen_N.new_zeros(1)  # all ranks run the same passes
         texts = batch.of_texts(asked_N)
         with torch.no_grad():
-            proposal, _ = self.parts.labels.rank_labels(texts, self.parts.engine.query(texts))
+            proposal, _ = self.training.labels.rank_labels(texts, self.training.engine.query(texts))
         ids_NK, shown_NV = proposal.masked.ids_BC, batch.revealed_BV[asked_N]
         is_shown_NK = (ids_NK[:, :, None] == shown_NV[:, None, :]).any(dim=2)
         is_false_NK = (ids_NK >= 0) & ~proposal.targets_BK.bool() & ~is_shown_NK
@@ -156,6 +156,6 @@ class _MicroStep:
         return batch.revealing_too(ids_B1, State.NO)
 
     def _add(self, losses: Losses, proposal: Proposal) -> None:
-        slots = proposal.masked.mask_BC.sum() * self.parts.labels.has_slots
+        slots = proposal.masked.mask_BC.sum() * self.training.labels.has_slots
         counts = (proposal.recalled, proposal.findable, slots)
         self.sums += torch.stack([term.double() for term in (losses.scan, losses.cloze, losses.mlm, *counts)])

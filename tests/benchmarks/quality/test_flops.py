@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.quality.flops import step_flops
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.data import State, TextBatch
 from trainer.distributed import ONE_RANK

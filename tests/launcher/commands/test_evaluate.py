@@ -206,7 +206,7 @@ def test_filtered_pairs_are_neither_predicted_nor_true(
     test = [
         Case(frozenset(name for name in case.true if (record, name) not in pairs), case.names, case.scores)
         for record, case in zip(
-            ids, cases(model.barring(LabelFilter.read(path, model.vocabulary)), corpus, "test"), strict=True
+            ids, cases(model.excluding(LabelFilter.read(path, model.vocabulary)), corpus, "test"), strict=True
         )
     ]
     assert not [

@@ -86,11 +86,11 @@ def test_ranks_share_labels_and_records_and_the_first_has_all_answers_in_order(
 
 
 def test_a_record_is_not_proposed_the_label_of_its_own_name(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
-    barring = copy_with(trained, tmp_path / "barring", "data", "bar_own_label", value=True)
+    excluding = copy_with(trained, tmp_path / "barring", "data", "bar_own_label", value=True)
     questions = tmp_path / "own.jsonl"
     questions.write_text(json.dumps({"id": "label 0", "text": "topic 0"}) + "\n", encoding="utf-8")
     found = []
-    for run in (trained, barring):
+    for run in (trained, excluding):
         assert lmmtc("predict", run, "--input", questions, "--output", tmp_path / "own.parquet", "--top", 12).code == 0
         found.append("label 0" in pq.read_table(tmp_path / "own.parquet").to_pylist()[0]["labels"])
     assert found == [True, False]

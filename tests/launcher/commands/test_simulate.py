@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding import Cluster, Dataset, Simulator
+from sharding import Dataset, SimulatedCluster, Simulator
 from tests.launcher.conftest import Lmmtc
 
 CLUSTER = ("--nodes", 2, "--ranks-per-node", 2, "--batch", 16)
@@ -20,7 +20,7 @@ def simulator(dataset: Path) -> Simulator:
     return Simulator(
         dataset=Dataset.open(dataset),
         split="train",
-        cluster=Cluster(2, 2),
+        cluster=SimulatedCluster(2, 2),
         global_batch=16,
         micro_batch=4,
         max_tokens=514,

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharding import CorruptShardError, unpack
-from sharding.formats import Index, WebdatasetShard, encode_tar, pack
+from sharding.formats import ShardIndex, WebdatasetShard, encode_tar, pack
 from sharding.formats.index import Members
 from tests.sharding.formats.rows import FEW, RECORDS, WIDTHS, batch
 
 COLUMNS = FEW.schema.names
 
 
-def index(rows: Any, members: Members) -> Index:
-    return Index(rows["tokens"].value_lengths().to_numpy().astype(np.uint32), members)
+def index(rows: Any, members: Members) -> ShardIndex:
+    return ShardIndex(rows["tokens"].value_lengths().to_numpy().astype(np.uint32), members)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def tar(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sidecar() -> Index:
+def sidecar() -> ShardIndex:
     return index(FEW, encode_tar(pack(FEW))[1])
 
 
@@ -59,7 +59,7 @@ def test_the_webdataset_library_reads_the_same_records(tar: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 511, 514, 1 << 20, 2**63 - 512, -512])
-def test_a_member_outside_the_file_or_off_its_grid_is_never_read(tar: Path, sidecar: Index, offset: int) -> None:
+def test_a_member_outside_the_file_or_off_its_grid_is_never_read(tar: Path, sidecar: ShardIndex, offset: int) -> None:
     assert sidecar.members is not None
     sidecar.members.offset[1] = offset
     with pytest.raises(CorruptShardError, match=r"few\.tar: has 10240 bytes, and its sidecar tells of members outside"):
@@ -67,7 +67,7 @@ def test_a_member_outside_the_file_or_off_its_grid_is_never_read(tar: Path, side
 
 
 @pytest.mark.parametrize("size", [0, 23, 10_240])
-def test_a_member_too_small_or_too_large_is_never_read(tar: Path, sidecar: Index, size: int) -> None:
+def test_a_member_too_small_or_too_large_is_never_read(tar: Path, sidecar: ShardIndex, size: int) -> None:
     assert sidecar.members is not None
     sidecar.members.bytes[2] = size
     with pytest.raises(CorruptShardError, match="its sidecar tells of members outside"):
@@ -79,17 +79,17 @@ def test_a_sidecar_without_members_is_refused(tar: Path, sizes: list[int] | None
     empty = np.array([], dtype=np.uint32)
     members = None if sizes is None else Members(empty.astype(np.int64), empty)
     with pytest.raises(CorruptShardError, match=r"few\.tar: its sidecar tells of no member of a tar"):
-        WebdatasetShard.open(tar, Index(empty, members))
+        WebdatasetShard.open(tar, ShardIndex(empty, members))
 
 
 @pytest.mark.parametrize("place", range(24))
-def test_a_flipped_byte_of_a_header_is_noticed(tar: Path, sidecar: Index, place: int) -> None:
+def test_a_flipped_byte_of_a_header_is_noticed(tar: Path, sidecar: ShardIndex, place: int) -> None:
     flip(tar, 512 + place)
     with pytest.raises(CorruptShardError, match="the header of a record is not what the sidecar says: see `lmmtc ver"):
         WebdatasetShard.open(tar, sidecar).take(np.array([2, 0]), ["labels"])
 
 
-def test_a_sidecar_of_other_records_is_noticed(tar: Path, sidecar: Index) -> None:
+def test_a_sidecar_of_other_records_is_noticed(tar: Path, sidecar: ShardIndex) -> None:
     sidecar.tokens[0] += 1
     shard = WebdatasetShard.open(tar, sidecar)
     assert shard.take(np.array([2]), ["id"])["id"].to_pylist() == ["ç"]
@@ -111,7 +111,7 @@ def test_whatever_is_damaged_rows_are_whole_or_refused(
         WebdatasetShard.open(path, index(FEW, members)).rows.validate(full=True)
 
 
-def test_letters_that_are_not_utf_8_are_noticed(tar: Path, sidecar: Index) -> None:
+def test_letters_that_are_not_utf_8_are_noticed(tar: Path, sidecar: ShardIndex) -> None:
     flip(tar, 512 + 24 + 4 + 6)  # the id "a"
     shard = WebdatasetShard.open(tar, sidecar)
     shard.take(np.array([0]), ["labels", "text"])
@@ -131,13 +131,13 @@ def test_more_than_one_column_can_hold_is_refused_before_it_is_copied(tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"something else", bytes(1536)])
-def test_a_foreign_or_truncated_file_is_refused(tar: Path, sidecar: Index, content: bytes) -> None:
+def test_a_foreign_or_truncated_file_is_refused(tar: Path, sidecar: ShardIndex, content: bytes) -> None:
     tar.write_bytes(content)
     with pytest.raises(CorruptShardError, match=rf"shard .*few\.tar: has {len(content)} bytes, and its sidecar tells"):
         WebdatasetShard.open(tar, sidecar)
 
 
-def test_a_missing_file_is_named(tar: Path, sidecar: Index) -> None:
+def test_a_missing_file_is_named(tar: Path, sidecar: ShardIndex) -> None:
     tar.unlink()
     with pytest.raises(CorruptShardError, match=r"few\.tar: cannot be read: "):
         WebdatasetShard.open(tar, sidecar)

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 import xxhash
 
-from sharding.remote import Patience, Store, open_store
+from sharding.remote import RetryPolicy, Store, open_store
 from tests.sharding.remote.faulty_proxy import Proxy, faulty_proxy
 
 # As patient as ever, only faster.
-FAST = replace(Patience(), base=0.001, cap=0.01, request=1.0)
+FAST = replace(RetryPolicy(), base=0.001, cap=0.01, request=1.0)
 
 
 @dataclass(frozen=True)

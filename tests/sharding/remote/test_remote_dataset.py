@@ -23,7 +23,7 @@ from sharding import (
     convert,
     sequential,
 )
-from sharding.remote import Elsewhere, Fetched, open_store, upload
+from sharding.remote import FetchTotals, RemoteBackend, open_store, upload
 from sharding.remote.pins import is_pinned
 
 
@@ -31,8 +31,8 @@ def silent(_done: int, _total: int, _what: str) -> None:
     pass
 
 
-def counts(dataset: Dataset) -> Fetched:
-    assert isinstance(dataset.place, Elsewhere)
+def counts(dataset: Dataset) -> FetchTotals:
+    assert isinstance(dataset.place, RemoteBackend)
     return dataset.place.counts.now
 
 
@@ -124,9 +124,9 @@ def test_a_rank_asks_ahead_only_for_shards_that_it_reads(
     texts: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, held = [], []
-    expect, hold = Elsewhere.expect, Elsewhere.hold
-    monkeypatch.setattr(Elsewhere, "expect", lambda place, info: (asked.append(info.path), expect(place, info))[1])
-    monkeypatch.setattr(Elsewhere, "hold", lambda place, info: (held.append(info.path), hold(place, info))[1])
+    expect, hold = RemoteBackend.expect, RemoteBackend.hold
+    monkeypatch.setattr(RemoteBackend, "expect", lambda place, info: (asked.append(info.path), expect(place, info))[1])
+    monkeypatch.setattr(RemoteBackend, "hold", lambda place, info: (held.append(info.path), hold(place, info))[1])
     budget = Budget(micro_tokens=32, micro_records=4, micro_batches=8, max_tokens=64, pool=16)
     remote = Dataset.open(texts.path.as_uri(), cache=CacheSettings(tmp_path / "cache"))
     steps = BudgetStream(remote, "train", budget, seed=1, world_size=8).steps(StreamState())

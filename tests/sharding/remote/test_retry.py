@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharding.remote.retry import OutOfPatienceError, PassingError, Patience, insist
+from sharding.remote.retry import RetriesExhaustedError, RetryPolicy, TransientError, insist
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Request:
         self.now += self.seconds
         if self.failures:
             self.failures -= 1
-            raise PassingError("503 Slow Down")
+            raise TransientError("503 Slow Down")
         return "answer"
 
     def pause(self, seconds: float) -> None:
@@ -33,14 +33,14 @@ class Request:
     def retry(self) -> None:
         self.retries += 1
 
-    def insist(self, patience: Patience) -> str:
+    def insist(self, patience: RetryPolicy) -> str:
         return insist(self, patience, on_retry=self.retry, sleep=self.pause, clock=lambda: self.now)
 
 
 @given(st.integers(0, 7))
 def test_an_answer_among_the_tries_is_given_and_each_pause_keeps_its_bound(failures: int) -> None:
     request = Request(failures)
-    patience = Patience(cap=3.0)
+    patience = RetryPolicy(cap=3.0)
     assert request.insist(patience) == "answer"
     assert request.retries == len(request.pauses) == failures
     assert all(0 <= pause <= min(3.0, 0.2 * 2**n) for n, pause in enumerate(request.pauses))
@@ -48,23 +48,23 @@ def test_an_answer_among_the_tries_is_given_and_each_pause_keeps_its_bound(failu
 
 def test_after_the_last_try_the_last_reason_is_told() -> None:
     request = Request(100)
-    with pytest.raises(OutOfPatienceError, match=r"failed 8 times in \d+ s, at last: 503 Slow Down"):
-        request.insist(Patience())
+    with pytest.raises(RetriesExhaustedError, match=r"failed 8 times in \d+ s, at last: 503 Slow Down"):
+        request.insist(RetryPolicy())
     assert request.retries == 7
 
 
 @given(st.floats(0.5, 60))
 def test_no_pause_begins_that_would_end_after_the_deadline(seconds: float) -> None:
     request = Request(1000, seconds=seconds)
-    with pytest.raises(OutOfPatienceError, match="failed"):
-        request.insist(Patience(tries=1000, deadline=60))
+    with pytest.raises(RetriesExhaustedError, match="failed"):
+        request.insist(RetryPolicy(tries=1000, deadline=60))
     assert request.now <= 60 + seconds
 
 
 def test_two_callers_do_not_pause_equally_long() -> None:
     first, second = Request(7), Request(7)
-    first.insist(Patience())
-    second.insist(Patience())
+    first.insist(RetryPolicy())
+    second.insist(RetryPolicy())
     assert first.pauses != second.pauses
 
 
@@ -75,5 +75,5 @@ def test_an_error_that_does_not_pass_is_not_tried_again() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        insist(broken, Patience(), on_retry=request.retry)
+        insist(broken, RetryPolicy(), on_retry=request.retry)
     assert request.retries == 0

@@ -12,10 +12,10 @@ from sharding import (
     Budget,
     BudgetStream,
     CacheSettings,
-    Cluster,
     Dataset,
     Manifest,
     Reading,
+    SimulatedCluster,
     Simulator,
     StepStream,
     StreamState,
@@ -23,7 +23,7 @@ from sharding import (
     write_shard_files,
 )
 from sharding.layout.shards import in_folder, open_shard
-from sharding.remote import Elsewhere
+from sharding.remote import RemoteBackend
 
 SHARDS, ROWS, LANES, RANKS = 240, 200, 4, 2
 BATCH, MICRO_BATCH, MICRO_TOKENS, MAX_TOKENS = 64, 16, 128, 16
@@ -49,7 +49,7 @@ def simulator(dataset: Dataset) -> Simulator:
     return Simulator(
         dataset=dataset,
         split="train",
-        cluster=Cluster(1, RANKS),
+        cluster=SimulatedCluster(1, RANKS),
         global_batch=BATCH,
         micro_batch=MICRO_BATCH,
         max_tokens=MAX_TOKENS,
@@ -68,7 +68,7 @@ def fetches(many: Dataset, cache: CacheSettings, budget: Budget | None) -> tuple
     """Read on two ranks that share a cache, step by step; count their fetches in one epoch, and some steps later."""
     ranks = [Dataset.open(many.path.as_uri(), cache=cache) for _ in range(RANKS)]
     streams = [stream(dataset, rank, budget).steps(StreamState()) for rank, dataset in enumerate(ranks)]
-    counts = [dataset.place.counts for dataset in ranks if isinstance(dataset.place, Elsewhere)]
+    counts = [dataset.place.counts for dataset in ranks if isinstance(dataset.place, RemoteBackend)]
     first = 0
     for (_, state), _ in zip(*streams, strict=True):
         if state.epoch and not first:

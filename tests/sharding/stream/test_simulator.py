@@ -10,21 +10,21 @@ import pytest
 from sharding import (
     Budget,
     BudgetStream,
-    Cluster,
     DataError,
     Dataset,
     RecordBatch,
+    SimulatedCluster,
     Simulation,
     Simulator,
     TrainStream,
 )
 from sharding.stream.partition import StreamState, accumulation
-from sharding.stream.prefetch_window import Reach
+from sharding.stream.prefetch_window import PrefetchWindow
 
 MAX_TOKENS, SPECIAL_TOKENS = 20, 2
 COLUMNS = ("id", "tokens")
 NUM_RECORDS = 83  # of the fixture `texts`
-REACH = Reach(ahead=9, behind=7)
+REACH = PrefetchWindow(ahead=9, behind=7)
 CLUSTERS = [(1, 1), (1, 4), (2, 2), (4, 1), (4, 3)]
 BATCH, MICRO_BATCH, MICRO_TOKENS = 24, 2, 30
 
@@ -34,15 +34,15 @@ Ranks = list[list[tuple[RecordBatch, ...]]]
 @pytest.fixture(autouse=True)
 def short_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nodes keep shards for less than an epoch of so few records."""
-    monkeypatch.setattr(Reach, "of_batches", lambda *_: REACH)
-    monkeypatch.setattr(Reach, "of_pools", lambda *_: REACH)
+    monkeypatch.setattr(PrefetchWindow, "of_batches", lambda *_: REACH)
+    monkeypatch.setattr(PrefetchWindow, "of_pools", lambda *_: REACH)
 
 
 def simulator(texts: Dataset, nodes: int, ranks_per_node: int) -> Simulator:
     return Simulator(
         dataset=texts,
         split="train",
-        cluster=Cluster(nodes, ranks_per_node),
+        cluster=SimulatedCluster(nodes, ranks_per_node),
         global_batch=BATCH,
         micro_batch=MICRO_BATCH,
         max_tokens=MAX_TOKENS,

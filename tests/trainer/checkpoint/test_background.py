@@ -16,9 +16,9 @@ import torch
 from sharding import StreamState
 from tests.trainer.checkpoint.test_contents import contents
 from tests.trainer.checkpoint.test_store import files, meta
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_state
-from trainer.checkpoint.place import Files
+from trainer.checkpoint.storage import Files
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import CheckpointError
@@ -95,7 +95,7 @@ def test_a_write_that_fails_is_told_to_all_ranks_and_leaves_what_was(
 
 def train_while_saving(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
     """Save the state after two steps, which is written after two more; return what it was."""
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     parts.train(2)
     was = {name: array.copy() for name, array in contents(parts).items()}
     store = CheckpointStore(SlowFolder(folder), ranks)
@@ -110,7 +110,7 @@ def train_while_saving(ranks: Ranks, config: Config, folder: Path) -> dict[str, 
 
 
 def load(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     load_state(folder / "step-00000002", parts.state, 2)
     return contents(parts)
 

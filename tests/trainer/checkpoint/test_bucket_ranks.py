@@ -11,7 +11,7 @@ import pytest
 from sharding.remote import open_bucket
 from tests.s3_server import environment
 from tests.trainer.checkpoint.test_bucket import ROWS, flip_a_byte, object_of, save_all, store_at
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from tests.trainer.training.test_loop import run as train
 from trainer.checkpoint import CheckpointMeta
 from trainer.config import Config

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sharding import StreamState
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import (
     CheckpointFolder,
     CheckpointMeta,
@@ -28,19 +28,19 @@ from trainer.training.components import build_optimizer
 Arrays = dict[str, np.ndarray]
 
 
-def contents(parts: Parts) -> Arrays:
+def contents(parts: Components) -> Arrays:
     """Copy out everything that a checkpoint should bring back, rows whole."""
     dense = {name: tensor.numpy().copy() for name, tensor in parts.engine.state()}
     rows = {f"row/{name}": gathered(parts, tensor) for name, tensor in row_tensors(parts.state.rows).items()}
     return dense | rows
 
 
-def gathered(parts: Parts, tensor: torch.Tensor) -> np.ndarray:
+def gathered(parts: Components, tensor: torch.Tensor) -> np.ndarray:
     return parts.labels.ranks.gather_ragged(tensor).numpy().copy()
 
 
 def train_and_save(ranks: Ranks, config: Config, folder: Path) -> tuple[Arrays, list[float]]:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     parts.train(2)
     torch.manual_seed(100 + ranks.rank)
     guards = parts.loader.stream.guards
@@ -50,7 +50,7 @@ def train_and_save(ranks: Ranks, config: Config, folder: Path) -> tuple[Arrays, 
 
 
 def load(ranks: Ranks, config: Config, folder: Path) -> tuple[Arrays, list[float]]:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     torch.manual_seed(7)
     load_state(folder / "step-00000002", parts.state, 2)
     return contents(parts), torch.rand(3).tolist()

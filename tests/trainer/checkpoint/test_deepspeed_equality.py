@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from sharding import StreamState
 from tests.trainer.checkpoint.test_contents import contents
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_state
 from trainer.config import Config
 from trainer.distributed import Ranks
@@ -24,8 +24,8 @@ SAVED = 3
 TAG = "theirs"
 
 
-def build(ranks: Ranks, config: Config) -> Parts:
-    return Parts.build(config, ranks, build_optimizer)
+def build(ranks: Ranks, config: Config) -> Components:
+    return Components.build(config, ranks, build_optimizer)
 
 
 def save_both(ranks: Ranks, config: Config, folder: Path) -> None:

@@ -14,19 +14,19 @@ from trainer.checkpoint import CheckpointFolder, CheckpointStore
 from trainer.checkpoint import folder as folder_module
 from trainer.checkpoint.bucket import CheckpointBucket
 from trainer.checkpoint.meta import read_tree
-from trainer.checkpoint.place import Place
+from trainer.checkpoint.storage import CheckpointStorage
 
 FILE = "part-0.safetensors"
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStorage:
     if request.param == "folder":
         return CheckpointFolder(tmp_path / "checkpoints")
     return CheckpointBucket(open_bucket(request.getfixturevalue("s3")))
 
 
-def damage(place: Place, step: int) -> None:
+def damage(place: CheckpointStorage, step: int) -> None:
     """Take a file away."""
     if isinstance(place, CheckpointFolder):
         return (place.at(step) / FILE).unlink()
@@ -39,7 +39,7 @@ def save(store: CheckpointStore, step: int) -> list[int]:
     return store.place.steps()
 
 
-def resume(place: Place, keep: int, keep_every: int | None = None) -> tuple[CheckpointStore, int]:
+def resume(place: CheckpointStorage, keep: int, keep_every: int | None = None) -> tuple[CheckpointStore, int]:
     """Start again, and say at which step."""
     store = CheckpointStore(place, keep=keep, keep_every=keep_every)
     folder = store.newest()
@@ -47,7 +47,7 @@ def resume(place: Place, keep: int, keep_every: int | None = None) -> tuple[Chec
     return store, int(load_file(folder / FILE)["numbers"][0])
 
 
-def test_saves_behind_a_damaged_checkpoint_stay(place: Place) -> None:
+def test_saves_behind_a_damaged_checkpoint_stay(place: CheckpointStorage) -> None:
     before = CheckpointStore(place, keep=1, keep_every=1000)
     assert [save(before, step) for step in (1000, 1400)][-1] == [1000, 1400]
     damage(place, 1400)
@@ -59,7 +59,7 @@ def test_saves_behind_a_damaged_checkpoint_stay(place: Place) -> None:
     assert [save(store, step) for step in (1400, 1500)] == [[1000, 1400], [1000, 1500]]
 
 
-def test_a_damaged_checkpoint_takes_no_whole_ones_place(place: Place) -> None:
+def test_a_damaged_checkpoint_takes_no_whole_ones_place(place: CheckpointStorage) -> None:
     before = CheckpointStore(place, keep=2)
     assert [save(before, step) for step in (1200, 1300, 1337)][-1] == [1300, 1337]
     damage(place, 1337)
@@ -86,7 +86,7 @@ def stale_at(name: str, folder: Path) -> Any:
     return read_tree(folder)
 
 
-def test_a_step_that_is_saved_again_counts_again(place: Place) -> None:
+def test_a_step_that_is_saved_again_counts_again(place: CheckpointStorage) -> None:
     before = CheckpointStore(place, keep=2)
     assert [save(before, step) for step in (1, 2)][-1] == [1, 2]
     damage(place, 2)
@@ -95,7 +95,7 @@ def test_a_step_that_is_saved_again_counts_again(place: Place) -> None:
     assert place.damage(2) is None
 
 
-def test_a_run_that_went_back_keeps_what_it_saves_and_what_lies_ahead(place: Place) -> None:
+def test_a_run_that_went_back_keeps_what_it_saves_and_what_lies_ahead(place: CheckpointStorage) -> None:
     before = CheckpointStore(place, keep=2)
     assert [save(before, step) for step in (10, 20)][-1] == [10, 20]
     back = CheckpointStore(place, keep=2)

@@ -31,11 +31,11 @@ def test_barred_labels_are_excluded_with_those_that_were_and_with_revealed_ones(
 ) -> None:
     batch = some_texts().revealing([{0: True}, {}, {9: False}])
     for labels in (first, second):
-        batch = batch.barring([np.array(sorted(each), dtype=np.int64) for each in labels])
+        batch = batch.excluding([np.array(sorted(each), dtype=np.int64) for each in labels])
     record_N, label_N = batch.excluded()
     excluded = set(zip(record_N.tolist(), label_N.tolist(), strict=True))
-    barred = {(record, label) for labels in (first, second) for record in range(3) for label in labels[record]}
-    assert excluded == {(0, 0), (2, 9)} | barred
+    excluded = {(record, label) for labels in (first, second) for record in range(3) for label in labels[record]}
+    assert excluded == {(0, 0), (2, 9)} | excluded
 
 
 def labelled() -> TextBatch:
@@ -76,7 +76,7 @@ def test_further_labels_are_revealed_beside_those_that_were(known: list[dict[int
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=4))
 def test_texts_that_are_chosen_keep_labels_and_bars_and_reveal_nothing(chosen: list[int]) -> None:
     whole = (
-        labelled().revealing([{4: True}, {}, {9: False}]).barring([np.array([], dtype=np.int64)] * 2 + [np.arange(2)])
+        labelled().revealing([{4: True}, {}, {9: False}]).excluding([np.array([], dtype=np.int64)] * 2 + [np.arange(2)])
     )
     part = whole.of_texts(torch.tensor(chosen))
     for place, record in enumerate(chosen):

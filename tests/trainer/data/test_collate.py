@@ -146,8 +146,8 @@ def test_a_record_is_barred_from_the_label_that_has_its_name(dataset: Dataset, c
 
 
 def test_own_labels_are_known_only_where_they_are_barred(dataset: Dataset) -> None:
-    barred, proposed = (DataSection(dataset=dataset.path, bar_own_label=bar) for bar in (True, False))
-    assert own_labels(barred, dataset.vocabulary) == dataset.vocabulary.ids
+    excluded, proposed = (DataSection(dataset=dataset.path, bar_own_label=bar) for bar in (True, False))
+    assert own_labels(excluded, dataset.vocabulary) == dataset.vocabulary.ids
     assert own_labels(proposed, dataset.vocabulary) is None
-    assert set(columns(barred)) - set(columns(proposed)) == {"id"}
-    assert columns(proposed, ids=True) == columns(barred)
+    assert set(columns(excluded)) - set(columns(proposed)) == {"id"}
+    assert columns(proposed, ids=True) == columns(excluded)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sharding import Dataset, StreamState, TrainStream
-from tests.trainer.parts import awake_model, momentum_sgd
+from tests.trainer.components import awake_model, momentum_sgd
 from trainer.config import Config
 from trainer.data import Collator, TextBatch
 from trainer.labels import RowRange, new_table, slot_plan

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.config import BUCKET, Config
 from trainer.distributed import Ranks
 
@@ -14,7 +14,7 @@ from trainer.distributed import Ranks
 def address_space_taken(ranks: Ranks, config: Config) -> int:
     """Build a model and train a step; returns the bytes by which its address space grew at most, touched or not."""
     before = most_bytes()
-    Parts.build(config, ranks).train(1)
+    Components.build(config, ranks).train(1)
     return most_bytes() - before
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.trainer.components import Components, tiny_config
 from tests.trainer.engine.plainly import Result, train_plainly
-from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.training.step import StepReport
@@ -35,7 +35,7 @@ FORMS = {
 
 
 def train(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     reports = parts.train(config.train.steps)
     return parts.numbers(), [report.losses for report in reports]
 
@@ -174,7 +174,7 @@ def test_three_steps_with_context_are_those_of_one_plain_graph(
 
 
 def train_with_budget(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], list[StepReport], list[list[int]]]:
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     reports = parts.train(config.train.steps)
     sizes = [[int(batch.records()) for batch in step] for step in parts.batches(config.train.steps)]
     return parts.numbers(), reports, sizes
@@ -210,7 +210,7 @@ def test_two_ranks_with_a_budget_of_tokens_train_as_one_does(
 
 
 def scan_in(ranks: Ranks, config: Config) -> dict[str, np.ndarray]:
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     parts.train(1)
     return parts.numbers()
 

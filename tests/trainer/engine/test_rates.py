@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.training.components import build_optimizer
@@ -15,7 +15,7 @@ from trainer.training.components import build_optimizer
 
 def largest_moves(ranks: Ranks, config: Config) -> dict[str, float]:
     """Train one step of Adam, which moves what has a gradient by its learning rate."""
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     before = parts.numbers()
     (report,) = parts.train(1)
     return {name: float(np.abs(after - before[name]).max()) / report.lr for name, after in parts.numbers().items()}

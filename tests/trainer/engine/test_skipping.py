@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.model import LabelMaskModel
@@ -47,7 +47,7 @@ def poisoned(model: LabelMaskModel, kind: str, micro_step: int) -> Iterator[None
 
 
 def train_with_a_bad_second_step(ranks: Ranks, config: Config, poison: tuple[str, int]) -> dict[str, Any]:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     first, second, third = parts.batches(3)
     parts.step(1, first)
     before = parts.numbers()
@@ -68,7 +68,7 @@ def train_with_a_bad_second_step(ranks: Ranks, config: Config, poison: tuple[str
 
 
 def train_without_it(ranks: Ranks, config: Config) -> dict[str, np.ndarray]:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     first, _, third = parts.batches(3)
     parts.step(1, first)
     parts.step(3, third)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.training.components import build_optimizer
@@ -17,11 +17,11 @@ from trainer.training.step import StepReport
 Arrays = dict[str, np.ndarray]
 
 
-def build(ranks: Ranks, config: Config) -> Parts:
-    return Parts.build(config, ranks, build_optimizer)
+def build(ranks: Ranks, config: Config) -> Components:
+    return Components.build(config, ranks, build_optimizer)
 
 
-def state_of(parts: Parts) -> Arrays:
+def state_of(parts: Components) -> Arrays:
     return {name: tensor.numpy().copy() for name, tensor in parts.engine.state()}
 
 

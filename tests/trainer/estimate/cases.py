@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.estimate import Cluster, Corpus, EncoderShape, Plan
 

@@ -9,8 +9,8 @@ import pytest
 from torch import Tensor
 
 from sharding import Dataset
+from tests.trainer.components import Components, tiny_config
 from tests.trainer.estimate.cases import a_plan
-from tests.trainer.parts import Parts, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.estimate import Corpus, EncoderShape
@@ -40,7 +40,7 @@ class Counting(Ranks):
 
 def bytes_of_a_step(ranks: Ranks, config: Config) -> int:
     counting = Counting(ranks.rank, ranks.world_size)
-    parts = Parts.build(config, counting)
+    parts = Components.build(config, counting)
     [batch] = parts.batches(1)
     counting.sent.clear()
     parts.step(1, batch)

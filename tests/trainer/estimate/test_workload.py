@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.trainer.components import tiny_config
 from tests.trainer.estimate.cases import CORPUS, SHAPE, a_plan, run_config
 from tests.trainer.model.tiny import LABEL_WIDTH, some_slots, some_texts, tiny_model
-from tests.trainer.parts import tiny_config
 from trainer.data import State
 from trainer.data.masking import RecordKeys, reveal_labels
 from trainer.errors import ConfigError

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from trainer.evaluation import BANDS, CHANNELS, Channels, ChannelWeights, Fusion
+from trainer.evaluation import CHANNELS, FREQUENCY_BUCKETS, Channels, ChannelWeights, Fusion
 
 # Two labels of each band, and one more of the tail.
 TRAINING_RECORDS = np.array([500, 101, 100, 20, 19, 1, 3, 0, 0])
@@ -62,7 +62,7 @@ def fusions(draw: st.DrawFn, names: Any = CHANNELS) -> Fusion:
         tuple(
             ChannelWeights(
                 name,
-                draw(st.tuples(*[weight] * len(BANDS))),
+                draw(st.tuples(*[weight] * len(FREQUENCY_BUCKETS))),
                 draw(st.sampled_from([0.5, 1.0, 2.0])) if name in {"dense", "sparse"} else 1.0,
             )
             for name in names

@@ -65,18 +65,18 @@ def test_a_candidate_keeps_its_score_in_a_smaller_label_space(data: Answers, cho
 
 @given(answers(), st.lists(st.sets(st.integers(0, NUM_LABELS - 1)), min_size=8, max_size=8), st.integers(0, 2))
 def test_what_is_barred_from_a_record_is_not_true_of_it_and_padding_is_left_out(
-    data: Answers, barred: list[set[int]], padding: int
+    data: Answers, excluded: list[set[int]], padding: int
 ) -> None:
     total = len(data.ids_NK) + padding
     true = [*truth(data), *[{0, 1}] * padding]
     columns = {"id": list(map(str, range(total))), "labels": pa.array(map(sorted, true), pa.list_(pa.uint32()))}
     weights = np.arange(total) < len(data.ids_NK)
     records = RecordBatch(0, np.arange(total), weights.astype(np.float32), pa.table(columns))
-    out = LabelFilter({str(record): np.array(sorted(labels)) for record, labels in enumerate(barred)}, {})
-    for label_filter, excluded in ((out, barred), (None, [set[int]()] * total)):
+    out = LabelFilter({str(record): np.array(sorted(labels)) for record, labels in enumerate(excluded)}, {})
+    for label_filter, left_out in ((out, excluded), (None, [set[int]()] * total)):
         stand_in: Any = Fixed(data, padding, label_filter)
         found = ask(stand_in, records)["scan"]
-        assert truth(found) == [own - labels for own, labels in zip(truth(data), excluded, strict=False)]
+        assert truth(found) == [own - labels for own, labels in zip(truth(data), left_out, strict=False)]
         assert np.array_equal(found.ids_NK, data.ids_NK)
         assert np.array_equal(found.scores_NK, data.scores_NK)
 
@@ -87,7 +87,7 @@ class Fixed:
 
     answers: Answers
     padding: int
-    barred: LabelFilter | None
+    excluded: LabelFilter | None
 
     def rank(self, _records: RecordBatch, _given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         more = ((0, self.padding), (0, 0))

@@ -17,7 +17,7 @@ from trainer.data import State
 from trainer.distributed import ONE_RANK
 from trainer.errors import ConfigError
 from trainer.evaluation import Ranker, mask_predict
-from trainer.labels import LabelSide, LabelTable, RowRange
+from trainer.labels import LabelRetriever, LabelTable, RowRange
 from trainer.model import Slots
 
 NUM_LABELS, SHORTLIST = 11, 5
@@ -37,7 +37,7 @@ def tiny_ranker(folder: Path, **model: Any) -> Ranker:
     table = LabelTable(
         rows_LX[:, :-2], rows_LX[:, -2:], torch.ones(NUM_LABELS, dtype=torch.bool), RowRange(0, NUM_LABELS)
     )
-    side = LabelSide(
+    side = LabelRetriever(
         table, NUM_LABELS, SHORTLIST, 4, ONE_RANK, has_slots=dense.has_slots, reads_context=dense.reads_context
     )
     return Ranker(dense, side, lambda _: batch, device=torch.device("cpu"))
@@ -116,13 +116,13 @@ def test_without_a_cloze_no_label_is_given_and_no_answer_refined(
 def test_labels_that_are_barred_are_no_candidates_and_what_stands_behind_them_moves_up(tmp_path: Path) -> None:
     ranker = tiny_ranker(tmp_path)
     whole = replace(ranker, labels=replace(ranker.labels, shortlist=NUM_LABELS)).rank(RECORDS)["scan"].ids_BK
-    barred = {"a": whole[0, [0, 2, 3]], "c": whole[2, [4]]}
+    excluded = {"a": whole[0, [0, 2, 3]], "c": whole[2, [4]]}
     records = replace(RECORDS, table=pa.table({"id": ["a", "b", "c"]}))
-    found = replace(ranker, barred=LabelFilter(barred, {})).rank(records)
+    found = replace(ranker, excluded=LabelFilter(excluded, {})).rank(records)
     for name, ids_K, found_K, candidates_K in zip(
         "abc", whole, found["scan"].ids_BK, found["scan+cloze"].ids_BK, strict=True
     ):
-        left = [label for label in ids_K if label not in barred.get(name, [])]
+        left = [label for label in ids_K if label not in excluded.get(name, [])]
         assert found_K.tolist() == left[:SHORTLIST]
         assert set(candidates_K) == set(found_K)
 

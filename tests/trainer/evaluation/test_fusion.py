@@ -13,7 +13,7 @@ from tests.trainer.evaluation.channel_cases import TRAINING_RECORDS, Judged, fus
 from trainer.errors import ConfigError
 from trainer.evaluation import Channels, ChannelWeights, Fusion
 
-BANDS = ("head 101+", "torso 20-100", "tail 1-19", "unseen 0")
+FREQUENCY_BUCKETS = ("head 101+", "torso 20-100", "tail 1-19", "unseen 0")
 
 
 @given(st.data(), judged(), st.integers(0, 9))
@@ -65,7 +65,7 @@ def test_a_fusion_is_read_as_it_was_written(fusion: Fusion) -> None:
 
 
 def test_a_fusion_is_written_with_the_bounds_of_its_bands() -> None:
-    weights = dict(zip(BANDS, (1.0, 2.0, 3.0, 4.0), strict=True))
+    weights = dict(zip(FREQUENCY_BUCKETS, (1.0, 2.0, 3.0, 4.0), strict=True))
     fusion = Fusion((ChannelWeights("dense", (1.0, 2.0, 3.0, 4.0), 0.5),))
     assert fusion.to_json() == {"channels": {"dense": {"exponent": 0.5, "weights": weights}}}
 
@@ -84,23 +84,38 @@ def test_a_fusion_is_written_with_the_bounds_of_its_bands() -> None:
         (("channels", "dense"), {}, "fusion.channels.dense = {}: must be an object with exactly the keys exponent, w"),
         (("channels", "dense", "weights"), {"head": 1}, "exactly the keys head 101+, torso 20-100, tail 1-19, unseen"),
         (
-            ("channels", "dense", "weights", BANDS[2]),
+            ("channels", "dense", "weights", FREQUENCY_BUCKETS[2]),
             float("nan"),
             "fusion.channels.dense.weights.tail 1-19 = nan: must be a finite number of at least 0 (here)",
         ),
-        (("channels", "dense", "weights", BANDS[0]), -1, "head 101+ = -1: must be a finite number of at least 0"),
-        pytest.param(
-            ("channels", "dense", "weights", BANDS[0]), 10**400, "must be a finite number of at least 0", id="huge"
+        (
+            ("channels", "dense", "weights", FREQUENCY_BUCKETS[0]),
+            -1,
+            "head 101+ = -1: must be a finite number of at least 0",
         ),
-        (("channels", "dense", "weights", BANDS[0]), True, "head 101+ = True: must be a finite number of at least 0"),
-        (("channels", "dense", "weights", BANDS[0]), "1", "head 101+ = '1': must be a finite number of at least 0"),
+        pytest.param(
+            ("channels", "dense", "weights", FREQUENCY_BUCKETS[0]),
+            10**400,
+            "must be a finite number of at least 0",
+            id="huge",
+        ),
+        (
+            ("channels", "dense", "weights", FREQUENCY_BUCKETS[0]),
+            True,
+            "head 101+ = True: must be a finite number of at least 0",
+        ),
+        (
+            ("channels", "dense", "weights", FREQUENCY_BUCKETS[0]),
+            "1",
+            "head 101+ = '1': must be a finite number of at least 0",
+        ),
         (("channels", "dense", "exponent"), 0, "fusion.channels.dense.exponent = 0: must be a finite number above 0"),
         (("channels", "dense", "exponent"), float("inf"), "exponent = inf: must be a finite number above 0 (here)"),
         (("channels", "slots", "exponent"), 2, "slots.exponent = 2: must be 1, as values may be negative (here)"),
     ],
 )
 def test_what_is_no_fusion_is_refused_with_key_value_and_rule(path: tuple[str, ...], value: Any, message: str) -> None:
-    one = {"exponent": 1, "weights": dict.fromkeys(BANDS, 1)}
+    one = {"exponent": 1, "weights": dict.fromkeys(FREQUENCY_BUCKETS, 1)}
     tree: Any = {"channels": {"dense": copy.deepcopy(one), "slots": copy.deepcopy(one)}}
     assert len(Fusion.from_json(tree).channels) == 2
     parent = tree

@@ -47,7 +47,7 @@ class Stub:
     """A ranker that answers by `ranking`, and before that by something that must not count."""
 
     asked: list[Known] = field(default_factory=list)
-    barred: LabelFilter | None = None
+    excluded: LabelFilter | None = None
 
     def rank(self, records: RecordBatch, given: Sequence[Known] = ()) -> dict[str, Ranked]:
         """Answer, and note what is given."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.inference.candidates import Candidates, Source, join_candidates
+from trainer.inference.candidates import Candidates, CandidateSource, join_candidates
 
 NUM_LABELS = 7
 PROPOSED = st.dictionaries(st.integers(0, NUM_LABELS - 1), st.integers(-50, 50), max_size=NUM_LABELS)
@@ -21,7 +21,7 @@ def proposals(draw: st.DrawFn) -> dict[str, list[dict[int, int]]]:
     return {name: draw(st.lists(PROPOSED, min_size=records, max_size=records)) for name in names}
 
 
-def source(proposed: list[dict[int, int]], gap: int) -> Source:
+def source(proposed: list[dict[int, int]], gap: int) -> CandidateSource:
     """Lay them out with empty places in front, between and behind."""
     width = max(map(len, proposed)) + gap
     ids_BK = np.full((len(proposed), width), -1, dtype=np.int64)
@@ -29,7 +29,7 @@ def source(proposed: list[dict[int, int]], gap: int) -> Source:
     for record, own in enumerate(proposed):
         places = sorted(np.random.default_rng(record).permutation(width)[: len(own)])
         ids_BK[record, places], values_BK[record, places] = list(own), list(own.values())
-    return Source(ids_BK, values_BK)
+    return CandidateSource(ids_BK, values_BK)
 
 
 def as_dicts(found: Candidates) -> list[dict[int, dict[str, float]]]:
@@ -72,6 +72,6 @@ def test_each_label_that_any_source_proposes_is_there_once_with_what_each_says(
 
 @pytest.mark.parametrize("width", [0, 2])
 def test_where_nobody_proposes_anything_there_are_no_candidates(width: int) -> None:
-    nothing = Source(np.full((3, width), -1, dtype=np.int64), np.zeros((3, width), dtype=np.float32))
+    nothing = CandidateSource(np.full((3, width), -1, dtype=np.int64), np.zeros((3, width), dtype=np.float32))
     found = join_candidates({"scan": nothing}, (np.array([1]), np.array([2])), NUM_LABELS)
     assert found.ids_BU.shape == found.values["scan"].shape == (3, 0)

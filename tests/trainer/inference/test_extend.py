@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sharding import ChunkPlan, DataError, Dataset, Record, StreamState, convert
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
@@ -24,7 +24,7 @@ from trainer.labels import RowRange, slot_plan
 from trainer.model import encoder_config
 from trainer.run.folder import RunFolder
 from trainer.training.components import build_model, build_optimizer
-from trainer.training.initialize import build_table, start
+from trainer.training.initialize import build_table, initialize
 
 pytestmark = pytest.mark.ranks
 
@@ -77,7 +77,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) ->
 
 
 def train_and_save(ranks: Ranks, config: Config, steps: int) -> None:
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     parts.train(steps)
     folder, dataset = RunFolder(config.run.folder), Dataset.open(config.data.dataset)
     if ranks.is_first:
@@ -102,7 +102,7 @@ def begun_with(config: Config) -> Tensor:
     """Make the vectors that training began with."""
     model, dataset = build_model(config), Dataset.open(config.data.dataset)
     table = build_table(config, dataset, ONE_RANK, model.encoder.width)
-    start(config, dataset, model, table, quiet)
+    initialize(config, dataset, model, table, quiet)
     return table.vectors_RE.float()
 
 

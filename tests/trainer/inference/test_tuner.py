@@ -193,8 +193,8 @@ def test_barred_labels_are_neither_candidates_nor_truth(
     ours = tuner(context_run, tiny_dataset)
     [records] = sequential_dev(tiny_dataset)
     names = records.table["id"].to_pylist()
-    barred = {name: np.array([0, 5], dtype=np.int64) for name in names[::2]}
-    replace(ours, model=ours.model.barring(LabelFilter(barred, {}))).tune(0)
+    excluded = {name: np.array([0, 5], dtype=np.int64) for name in names[::2]}
+    replace(ours, model=ours.model.excluding(LabelFilter(excluded, {}))).tune(0)
     *_, (channels, (labels, offsets, *_)) = asked
     truth = np.split(labels, offsets[1:-1])
     for place, (ids_K, own, true) in enumerate(

@@ -130,7 +130,7 @@ def test_every_label_that_is_neither_revealed_nor_barred_has_a_masked_slot_in_th
     on_ranks: OnRanks, world_size: int
 ) -> None:
     learned: list[Learned] = on_ranks(learn, world_size)
-    excluded = [{*shown, barred} for shown, barred in zip(REVEALED, BARRED, strict=True)]
+    excluded = [{*shown, excluded} for shown, excluded in zip(REVEALED, BARRED, strict=True)]
     ids_BL = [[-1 if label in own else label for label in PLAN.order.tolist()] for own in excluded]
     assert joined([rank.ids_BL for rank in learned]).tolist() == ids_BL
     wanted = [[label in own for label in ids] for ids, own in zip(ids_BL, LABELS, strict=True)]
@@ -199,7 +199,7 @@ def test_positives_may_count_more_than_negatives() -> None:
 def test_true_labels_that_are_shown_or_barred_cannot_be_found() -> None:
     proposal, _ = side_of(Ranks()).rank_labels(batch(slice(0, RECORDS)), torch.empty(RECORDS, 0))
     hidden = zip(LABELS, REVEALED, BARRED, strict=True)
-    assert int(proposal.findable) == sum(len({*own} - {*shown, barred}) for own, shown, barred in hidden)
+    assert int(proposal.findable) == sum(len({*own} - {*shown, excluded}) for own, shown, excluded in hidden)
     both = replace(batch(slice(0, 1)), barred_BN=torch.tensor([[3]]))  # shown as well: of 0 and 3, 0 is left
     assert int(side_of(Ranks()).rank_labels(both, torch.empty(1, 0))[0].findable) == 1
 

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from sharding import convert
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.config import Config
 from trainer.data import TextBatch
 from trainer.distributed import Ranks
@@ -51,7 +51,7 @@ def told_apart(ranks: Ranks, config: Config, negatives: int) -> tuple[float, flo
     Frequency: how often a label with a slot is true, counted in other records.
     """
     shortlist.NEGATIVES = negatives
-    parts = Parts.build(config, ranks, build_optimizer)
+    parts = Components.build(config, ranks, build_optimizer)
     batches = parts.batches(STEPS + 120)
     for step in range(1, STEPS + 1):
         parts.step(step, batches[step - 1])
@@ -66,7 +66,7 @@ def joined(slots: list[tuple[Tensor, ...]]) -> tuple[np.ndarray, ...]:
 
 
 @torch.no_grad()
-def asked(parts: Parts, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
+def asked(parts: Components, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Propose as training does; returns the labels of all slots, their scores, and whether they are true."""
     model: Any = parts.engine.module
     text = model.read(batch)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from sharding import ChunkPlan, Dataset, plan_chunks
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.distributed import ONE_RANK
 from trainer.errors import ConfigError
-from trainer.labels import AllSlots, LabelSide, LabelTable, RowRange, label_side, new_table, slot_plan
+from trainer.labels import AllSlots, LabelRetriever, LabelTable, RowRange, label_side, new_table, slot_plan
 
 COUNTS = np.array([90, 40, 3, 1, 0])
 PRIOR = [math.log(90 / 11), math.log(40 / 61)]  # of the first two labels, in 100 records
@@ -29,7 +29,7 @@ def rows_of(settings: Config) -> torch.Tensor:
 
 
 def test_a_scan_proposes_unless_all_labels_have_a_slot() -> None:
-    assert isinstance(label_side(config(), NO_ROWS, 48, ONE_RANK), LabelSide)
+    assert isinstance(label_side(config(), NO_ROWS, 48, ONE_RANK), LabelRetriever)
     assert isinstance(label_side(config(slots="all"), NO_ROWS, 48, ONE_RANK), AllSlots)
 
 

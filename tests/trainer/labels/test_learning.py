@@ -22,14 +22,14 @@ from tests.trainer.labels.test_retriever import (
 )
 from trainer.distributed import Ranks
 from trainer.labels import (
-    LabelSide,
+    LabelRetriever,
     LabelTable,
     RowGradient,
     RowRange,
     RowUpdates,
     Sampling,
     Stage,
-    Turn,
+    UpdateContext,
     create_table,
     row_optimizer,
 )
@@ -57,7 +57,7 @@ def queries(step: int, dtype: torch.dtype) -> Tensor:
 def learn(ranks: Ranks, name: Any, dtype: torch.dtype, share: float, *, has_slots: bool = True) -> np.ndarray:
     """Train; the loss of the cloze is the square of every row that has a slot."""
     own = table(RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size), dtype)
-    side = LabelSide(
+    side = LabelRetriever(
         own, NUM_LABELS, SHORTLIST, CHUNK, ranks, Sampling(share, 1), WEIGHTS_L.to(own.dtype), has_slots=has_slots
     )
     updates, records = RowUpdates(row_optimizer(name, own, **SETTINGS, seed=9), fused=True), own_records(ranks)
@@ -81,14 +81,14 @@ def by_autograd(name: Any, *, has_slots: bool = True) -> np.ndarray:
         logits_QL = queries(step, torch.float64) @ rows_LX[:, :-2].T + rows_LX[:, -2]
         losses_QL = binary_cross_entropy_with_logits(logits_QL, targets_QL, reduction="none")
         (gradient_LX,) = torch.autograd.grad((losses_QL * weights_QL).sum() / 5, [rows_LX])
-        rule.update(slice(0, NUM_LABELS), RowGradient.split(gradient_LX), Turn(LR, step, Stage.SCAN))
+        rule.update(slice(0, NUM_LABELS), RowGradient.split(gradient_LX), UpdateContext(LR, step, Stage.SCAN))
         if not has_slots:
             continue
         slots_QS = torch.tensor([slots(query, logits_QL.detach()) for query in range(len(LABELS))])
         times_L = torch.bincount(slots_QS[slots_QS >= 0], minlength=NUM_LABELS)
         (named,) = times_L.nonzero(as_tuple=True)
         cloze_NX = (2 * times_L[:, None] * whole.rows(slice(None)))[named]
-        rule.update(named, RowGradient.split(cloze_NX), Turn(LR, step, Stage.CLOZE))
+        rule.update(named, RowGradient.split(cloze_NX), UpdateContext(LR, step, Stage.CLOZE))
     return whole.rows(slice(None)).numpy()
 
 

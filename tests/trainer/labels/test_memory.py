@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sharding import Dataset
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.checkpoint import row_tensors
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks

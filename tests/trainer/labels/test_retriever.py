@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainer.data import State, TextBatch
 from trainer.distributed import Ranks
-from trainer.labels import LabelSide, LabelTable, RowRange, Sampling, ScanGradient, create_table
+from trainer.labels import LabelRetriever, LabelTable, RowRange, Sampling, ScanGradient, create_table
 from trainer.labels.gradient import Rows
 from trainer.model import Normaliser
 
@@ -69,9 +69,9 @@ def batch(own: slice) -> TextBatch:
     )
 
 
-def side_of(ranks: Ranks, **settings: Any) -> LabelSide:
+def side_of(ranks: Ranks, **settings: Any) -> LabelRetriever:
     own = RowRange.of_rank(NUM_LABELS, ranks.rank, ranks.world_size)
-    return LabelSide(table(own), NUM_LABELS, SHORTLIST, CHUNK, ranks, **settings)
+    return LabelRetriever(table(own), NUM_LABELS, SHORTLIST, CHUNK, ranks, **settings)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def learn_with_context(ranks: Ranks, share: float) -> Learned:
     return learn_from(told, side_of(ranks, reads_context=True, **settings))
 
 
-def learn_from(own: TextBatch, side: LabelSide) -> Learned:
+def learn_from(own: TextBatch, side: LabelRetriever) -> Learned:
     ranks = side.ranks
     scan_gradient_RX, cloze_gradient_RX = (torch.zeros_like(side.table.rows(slice(None))) for _ in range(2))
 
@@ -163,8 +163,8 @@ def test_any_number_of_ranks_proposes_and_learns_what_one_table_does(on_ranks: O
     logits_QL, loss, query_gradient_QE, row_gradient_LX = autograd()
     learned: list[Learned] = on_ranks(learn, world_size)
     ids_QK = np.concatenate([rank.ids_BK for rank in learned])
-    for query, (labels, shown, barred) in enumerate(zip(LABELS, REVEALED, BARRED, strict=True)):
-        ranked = sorted(set(range(NUM_LABELS)) - {*shown, barred}, key=lambda label: -float(logits_QL[query, label]))
+    for query, (labels, shown, excluded) in enumerate(zip(LABELS, REVEALED, BARRED, strict=True)):
+        ranked = sorted(set(range(NUM_LABELS)) - {*shown, excluded}, key=lambda label: -float(logits_QL[query, label]))
         assert ids_QK[query].tolist() == ranked[:SHORTLIST]
         targets = np.concatenate([rank.targets_BK for rank in learned])[query]
         assert targets.tolist() == [label in labels for label in ranked[:SHORTLIST]]
@@ -203,8 +203,8 @@ def test_the_scan_learns_nothing_from_labels_that_queries_have_been_told(
     assert_near(np.concatenate([rank.scan_gradient_RX for rank in learned]), row_gradient_LX)
     assert sum(rank.loss for rank in learned) == pytest.approx(float(loss), rel=1e-6)
     ids_QK = np.concatenate([rank.ids_BK for rank in learned]).tolist()
-    for logits_L, told, barred, ids_K in zip(logits_QL.tolist(), TOLD, BARRED, ids_QK, strict=True):
-        ranked = sorted(set(range(NUM_LABELS)) - {*told, barred}, key=lambda label, own=logits_L: -own[label])
+    for logits_L, told, excluded, ids_K in zip(logits_QL.tolist(), TOLD, BARRED, ids_QK, strict=True):
+        ranked = sorted(set(range(NUM_LABELS)) - {*told, excluded}, key=lambda label, own=logits_L: -own[label])
         assert ids_K == ranked[:SHORTLIST]
     for rank in learned:  # without slots no rows are lent, and what is told is the context's
         assert rank.slot_rows_BSX.shape[1] == 0

@@ -13,7 +13,7 @@ from trainer.labels import (
     RowRange,
     ScanGradient,
     Stage,
-    Turn,
+    UpdateContext,
     row_optimizer,
 )
 
@@ -39,7 +39,7 @@ def move(
     ours: RowOptimizer, rows: slice | list[int], gradient_NX: Tensor, step: int, stage: Stage = Stage.SCAN
 ) -> None:
     named = torch.tensor(rows) if isinstance(rows, list) else rows
-    ours.update(named, RowGradient.split(gradient_NX), Turn(LR, step, stage))
+    ours.update(named, RowGradient.split(gradient_NX), UpdateContext(LR, step, stage))
 
 
 def rows_of(ours: RowOptimizer) -> Tensor:
@@ -114,7 +114,7 @@ def test_a_product_moves_rows_as_the_gradient_it_stands_for_does(name: str, clip
     for step in (1, 2):
         move(whole, slice(1, 5), gradient_CX, step)
         scanned = ScanGradient(errors_QC, queries_QE * weights_Q[:, None], weights_Q)
-        product.update_by_scan(slice(1, 5), scanned, Turn(LR, step, Stage.SCAN))
+        product.update_by_scan(slice(1, 5), scanned, UpdateContext(LR, step, Stage.SCAN))
     torch.testing.assert_close(rows_of(product), rows_of(whole), rtol=0, atol=1e-14)
 
 
@@ -146,7 +146,7 @@ def test_decay_spares_the_rows_of_labels_without_a_training_record(name: str) ->
     ours.table.trained_R[[1, 4]] = False
     move(ours, every, torch.zeros(ROWS, WIDTH + 2, dtype=torch.float64), 1)
     nothing = (torch.zeros(size, dtype=torch.float64) for size in ((1, ROWS), (1, WIDTH), (1,)))
-    ours.update_by_scan(every, ScanGradient(*nothing), Turn(LR, 2, Stage.SCAN))
+    ours.update_by_scan(every, ScanGradient(*nothing), UpdateContext(LR, 2, Stage.SCAN))
     shrunk_R1 = torch.tensor([[1.0 if row in (1, 4) else 0.95**2] for row in range(ROWS)], dtype=torch.float64)
     torch.testing.assert_close(rows_of(ours)[:, :-2], numbers(0)[:, :-2] * shrunk_R1, rtol=0, atol=1e-15)
 

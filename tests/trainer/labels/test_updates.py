@@ -31,11 +31,11 @@ def learn(ours: RowUpdates, step: int) -> Tensor:
             ours.sink(LR, step)(rows, product)
             gradient_RX[rows, :WIDTH] += product.errors_QC.T @ product.queries_QE
             gradient_RX[rows, WIDTH] += product.errors_QC.T @ WEIGHTS_2
-        lent = torch.tensor([3, 9, 10])
+        lookups = torch.tensor([3, 9, 10])
         cloze_NX = numbers(7 * step + micro, 3, WIDTH + 2)
         cloze_NX[:, WIDTH] = 0  # the cloze knows nothing of the scan's bias
-        ours.hold(lent, cloze_NX)
-        gradient_RX[lent] += cloze_NX
+        ours.hold(lookups, cloze_NX)
+        gradient_RX[lookups] += cloze_NX
     return gradient_RX
 
 
@@ -83,15 +83,15 @@ def test_rows_that_are_lent_twice_in_a_step_move_once() -> None:
     table = ours.optimizer.table
     parts = [torch.nn.Parameter(table.vectors_RE.clone()), torch.nn.Parameter(table.biases_R2.clone())]
     rules = [torch.optim.SparseAdam([part], lr=LR) for part in parts]
-    lent = [torch.tensor([2, 5, 9]), torch.tensor([9, 0, 2, 7]), torch.tensor([], dtype=torch.long)]
+    lookups = [torch.tensor([2, 5, 9]), torch.tensor([9, 0, 2, 7]), torch.tensor([], dtype=torch.long)]
     for step in (1, 2, 3):
         gradient_RX = torch.zeros(ROWS, WIDTH + 2, dtype=torch.float64)
-        for place, rows_N in enumerate(lent):
+        for place, rows_N in enumerate(lookups):
             gradient_NX = numbers(5 * step + place, len(rows_N), WIDTH + 2)
             ours.hold(rows_N, gradient_NX)
             gradient_RX[rows_N] += gradient_NX
         assert bool(ours.magnitude().isfinite())
-        moved_N = torch.cat(lent).unique()  # decayed by the scan's update alone
+        moved_N = torch.cat(lookups).unique()  # decayed by the scan's update alone
         for part, rule, part_RX in zip(parts, rules, gradient_RX.split([WIDTH, 2], dim=1), strict=True):
             part.grad = torch.sparse_coo_tensor(moved_N[None], part_RX[moved_N], part.shape, check_invariants=True)
             rule.step()

@@ -281,7 +281,7 @@ def test_every_parameter_takes_part_also_where_nothing_is_revealed(tmp_path: Pat
 class _NothingRevealed:
     """A label side that lends empty places and proposes nothing."""
 
-    def lend(self, batch: TextBatch) -> Slots:
+    def look_up(self, batch: TextBatch) -> Slots:
         rows_BVX = torch.zeros(*batch.revealed_BV.shape, LABEL_WIDTH + 2).requires_grad_()
         return Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.trainer.components import tiny_config
 from tests.trainer.model.tiny import tiny_encoder
-from tests.trainer.parts import tiny_config
 from trainer.config import Config
 from trainer.errors import ConfigError
 from trainer.model import JointModel, LabelMaskModel, build_form, load_encoder, text_tokens

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sharding import TRAIN, Dataset, TextTokenizer
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import NeighboursSection
 from trainer.data import Collator
 from trainer.distributed import ONE_RANK, Ranks

@@ -81,8 +81,8 @@ def cosines(kind: str) -> np.ndarray:
         keys, idf_V = all_sparse()
         asked = weigh(count_terms(texts(1, QUESTIONS), FEATURES), idf_V)
         whole = asked.toarray().astype(np.float64) @ keys.toarray().astype(np.float64).T
-    for question, barred in enumerate(excluded().tolist()):
-        whole[question, [place for place in barred if place >= 0]] = 0
+    for question, own in enumerate(excluded().tolist()):
+        whole[question, [place for place in own if place >= 0]] = 0
     return whole
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sharding import ChunkPlan, DataError, Dataset, Vocabulary, convert
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.run.folder import RunFolder
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from trainer.telemetry import CATALOGUE, PHASES, Past, Telemetry, TelemetryError, watch_host_memory
+from trainer.telemetry import CATALOGUE, PHASES, RunHistory, Telemetry, TelemetryError, watch_host_memory
 
 LOCAL = "127.0.0.1"
 PROMTOOL = shutil.which("promtool") or ""
@@ -128,7 +128,7 @@ def test_device_time_of_a_step_is_there_after_the_next_one(telemetry: Telemetry)
 
 def test_a_start_counts_what_lies_behind_it(telemetry: Telemetry) -> None:
     now = time.time()
-    telemetry.begin(Past(restarts=3, lost_seconds=20.0, last_seen=now - 90), started=now - 30)
+    telemetry.begin(RunHistory(restarts=3, lost_seconds=20.0, last_seen=now - 90), started=now - 30)
     series = scrape(telemetry)
     assert value(series, "lmmtc_restarts_total") == 3
     assert value(series, "lmmtc_goodput_seconds_total", kind="lost") == 20

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from trainer.telemetry import GOODPUT_KINDS, Goodput, Past
+from trainer.telemetry import GOODPUT_KINDS, Goodput, RunHistory
 
 
 def counted() -> tuple[Goodput, Counter[str]]:
@@ -45,7 +45,7 @@ def test_evaluations_and_saves_are_kinds_of_their_own() -> None:
 def test_what_lies_before_the_first_step_is_counted_when_it_begins() -> None:
     goodput, spent = counted()
     now = time.time()
-    goodput.begin(Past(restarts=1, lost_seconds=7.0, last_seen=now - 100), started=now - 60)
+    goodput.begin(RunHistory(restarts=1, lost_seconds=7.0, last_seen=now - 100), started=now - 60)
     assert spent["startup"] == pytest.approx(60, abs=5)
     assert spent["down"] == pytest.approx(40)
     assert spent["lost"] == 7
@@ -53,12 +53,12 @@ def test_what_lies_before_the_first_step_is_counted_when_it_begins() -> None:
 
 def test_a_first_life_was_never_down() -> None:
     goodput, spent = counted()
-    goodput.begin(Past(), started=time.time())
+    goodput.begin(RunHistory(), started=time.time())
     assert not spent["down"]
     assert not spent["lost"]
 
 
 def test_a_clock_that_was_set_back_takes_no_time_away() -> None:
     goodput, spent = counted()
-    goodput.begin(Past(last_seen=time.time() + 500), started=time.time() + 100)
+    goodput.begin(RunHistory(last_seen=time.time() + 500), started=time.time() + 100)
     assert not spent.total()

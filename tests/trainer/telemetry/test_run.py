@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.telemetry import EventLog, Past, Telemetry
-from trainer.training.build import assemble
+from trainer.telemetry import EventLog, RunHistory, Telemetry
+from trainer.training.build import build_run
 
 RECORDS, STEPS, LABELS = 16, 6, 48
 
@@ -27,8 +27,8 @@ def train(ranks: Ranks, config: Config) -> Values:
     path.parent.mkdir(parents=True, exist_ok=True)
     events = EventLog(path if ranks.is_first else None, None, run_id="run", rank=ranks.rank)
     started = time.time()
-    run = assemble(config, ranks, telemetry, events, lambda: False)
-    past = Past.read(path, run.position.step, started)
+    run = build_run(config, ranks, telemetry, events, lambda: False)
+    past = RunHistory.read(path, run.position.step, started)
     ranks.barrier()  # both have read before one writes
     telemetry.begin(past, started)
     events.write("start", step=run.position.step, restarts=past.restarts)
@@ -93,4 +93,4 @@ def check_goodput(found: Values, lost: float) -> None:
     kinds = ("startup", "productive", "stalled", "checkpoint", "evaluation")
     spent = [found[f"goodput_seconds_total {kind}"] for kind in kinds]
     assert min(spent) > 0
-    assert 0.8 * found["wall"] < sum(spent) <= found["wall"]  # the rest is hooks, and the end of assembling
+    assert 0.8 * found["wall"] < sum(spent) <= found["wall"]  # the rest is callbacks, and the end of assembling

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.resilience.lineage import lineage, lost_and_twice
 from sharding import StreamState
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore
 from trainer.config import Config
 from trainer.distributed import Ranks
@@ -47,14 +47,14 @@ def configure(dataset: Path, encoder: Path, stage: int) -> Config:
 
 def train(ranks: Ranks, config: Config, folder: Path) -> Trained:
     """Train without a stop."""
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     losses, _ = _go(parts, ranks, folder, Position(0, StreamState()), STEPS)
     return Trained(parts.numbers(), losses)
 
 
 def begin(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
     """Train half of the steps, save, and return what it began with."""
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     first = parts.numbers()
     _, stream = _go(parts, ranks, folder, Position(0, StreamState()), STOP)
     meta = CheckpointMeta(STOP, ranks.world_size, stream, parts.loader.stream.guards, config.model_dump(mode="json"))
@@ -64,7 +64,7 @@ def begin(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
 
 def go_on(ranks: Ranks, config: Config, folder: Path) -> Trained:
     """Train the other half."""
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     checkpoint = CheckpointStore(CheckpointFolder(folder / "checkpoints"), ranks).newest()
     assert checkpoint is not None
     position = resume(checkpoint, parts.state, config, parts.loader.stream)
@@ -73,7 +73,7 @@ def go_on(ranks: Ranks, config: Config, folder: Path) -> Trained:
 
 
 def _go(
-    parts: Parts, ranks: Ranks, folder: Path, position: Position, stop: int
+    parts: Components, ranks: Ranks, folder: Path, position: Position, stop: int
 ) -> tuple[list[dict[str, float]], StreamState]:
     """Train from a position up to a step; returns losses and where the stream then is."""
     log = RecordLog.open(folder / "records", ranks, parts.loader.stream)

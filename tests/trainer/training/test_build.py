@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.errors import ConfigError
 from trainer.telemetry import EventLog, Telemetry
-from trainer.training.build import assemble
+from trainer.training.build import build_run
 from trainer.training.components import build_model
 
 
@@ -26,7 +26,7 @@ def begin_without_memory(ranks: Ranks, config: Config) -> str:
         patch.setattr("trainer.training.initialize.new_table", None)
         events = EventLog(None, None, run_id="none", rank=ranks.rank)
         with pytest.raises(ConfigError) as caught:
-            assemble(config, ranks, Telemetry.serve(None, is_first_rank=ranks.is_first), events, lambda: False)
+            build_run(config, ranks, Telemetry.serve(None, is_first_rank=ranks.is_first), events, lambda: False)
     return str(caught.value)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sharding import DataError, Dataset, StreamState, Vocabulary, convert
-from tests.trainer.parts import Parts, tiny_config
+from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore, load_parameters, load_rows
 from trainer.config import Config
 from trainer.distributed import ONE_RANK, Ranks
@@ -20,13 +20,13 @@ from trainer.labels import LabelTable, RowRange
 from trainer.model import encoder_config
 from trainer.run.folder import RunFolder
 from trainer.training.components import build_model
-from trainer.training.initialize import build_table, start
+from trainer.training.initialize import build_table, initialize
 
 SPLITS = ("train", "dev")
 
 
 def train_and_save(ranks: Ranks, config: Config) -> None:
-    parts = Parts.build(config, ranks)
+    parts = Components.build(config, ranks)
     parts.train(2)
     folder = RunFolder(config.run.folder)
     if ranks.is_first:
@@ -63,7 +63,7 @@ def other_labels(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Pat
 def begin(config: Config) -> tuple[LabelTable, dict[str, Tensor]]:
     dataset, model = Dataset.open(config.data.dataset), build_model(config)
     table = build_table(config, dataset, ONE_RANK, model.encoder.width)
-    start(config, dataset, model, table, lambda *_: None)
+    initialize(config, dataset, model, table, lambda *_: None)
     return table, dict(model.named_parameters())
 
 

@@ -16,13 +16,13 @@ from safetensors.numpy import load_file
 
 from sharding import Kind, StreamState
 from tests.rewriting import rewrite
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.data import StepData
 from trainer.distributed import Ranks
 from trainer.errors import NonFiniteError
 from trainer.telemetry import EventLog, Telemetry
-from trainer.training.build import assemble
+from trainer.training.build import build_run
 from trainer.training.loop import Outcome, Position, TrainingLoop
 from trainer.training.step import StepReport
 
@@ -31,7 +31,7 @@ STEPS = 6
 
 @dataclass
 class Recorder:
-    """A hook that remembers the positions it was told."""
+    """A callback that remembers the positions it was told."""
 
     after: list[Position] = field(default_factory=list)
     ends: list[Position] = field(default_factory=list)
@@ -47,7 +47,7 @@ def position(step: int) -> Position:
     return Position(step, StreamState(0, 10 * step))
 
 
-def loop(hook: Recorder, applied: Callable[[int], bool] = lambda _: True, stops_at: int = 0) -> TrainingLoop:
+def loop(callback: Recorder, applied: Callable[[int], bool] = lambda _: True, stops_at: int = 0) -> TrainingLoop:
     """Build a loop whose steps do nothing: `applied` says which succeed, at `stops_at` some rank was asked to stop."""
 
     def step(number: int, _batches: Any, *, stop: bool) -> Any:
@@ -60,14 +60,14 @@ def loop(hook: Recorder, applied: Callable[[int], bool] = lambda _: True, stops_
 
     train = SimpleNamespace(steps=STEPS, nonfinite_limit=2)
     step.config, step.clock = SimpleNamespace(train=train), lambda _: nullcontext()  # type: ignore[attr-defined]
-    return TrainingLoop(step, SimpleNamespace(steps=steps), [hook], lambda: False)  # type: ignore[arg-type]
+    return TrainingLoop(step, SimpleNamespace(steps=steps), [callback], lambda: False)  # type: ignore[arg-type]
 
 
 def test_a_loop_runs_from_its_position_to_the_last_step() -> None:
-    hook = Recorder()
-    assert loop(hook).run(position(2)) is Outcome.DONE
-    assert hook.after == [position(3), position(4), position(5), position(6)]
-    assert hook.ends == [position(6)]
+    callback = Recorder()
+    assert loop(callback).run(position(2)) is Outcome.DONE
+    assert callback.after == [position(3), position(4), position(5), position(6)]
+    assert callback.ends == [position(6)]
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -89,25 +89,25 @@ def test_however_a_loop_ends_it_tells_its_source_at_once(applied: bool) -> None:
 
 
 def test_a_finished_run_does_no_step() -> None:
-    hook = Recorder()
-    assert loop(hook).run(position(STEPS)) is Outcome.DONE
-    assert (hook.after, hook.ends) == ([], [position(STEPS)])
+    callback = Recorder()
+    assert loop(callback).run(position(STEPS)) is Outcome.DONE
+    assert (callback.after, callback.ends) == ([], [position(STEPS)])
 
 
 def test_a_stop_that_any_rank_was_asked_for_ends_the_loop_after_the_step() -> None:
-    hook = Recorder()
-    assert loop(hook, stops_at=4).run(position(0)) is Outcome.STOPPED
-    assert hook.ends == [position(4)]
+    callback = Recorder()
+    assert loop(callback, stops_at=4).run(position(0)) is Outcome.STOPPED
+    assert callback.ends == [position(4)]
 
 
 def test_skipped_steps_in_a_row_end_the_run_with_nothing_saved() -> None:
-    hook = Recorder()
+    callback = Recorder()
     with pytest.raises(NonFiniteError) as caught:
-        loop(hook, applied=lambda step: step not in (3, 4)).run(position(0))
+        loop(callback, applied=lambda step: step not in (3, 4)).run(position(0))
     assert str(caught.value).startswith(
         "step 4: 2 steps in a row had a loss or a gradient that is not finite (train.nonfinite_limit = 2); "
     )
-    assert hook.ends == []
+    assert callback.ends == []
 
 
 def test_skipped_steps_that_are_not_in_a_row_do_not() -> None:
@@ -120,7 +120,7 @@ def run(ranks: Ranks, config: Config, stop_at: int) -> tuple[str, int]:
     telemetry = Telemetry.serve(None, is_first_rank=ranks.is_first)
     events = EventLog(None, None, run_id="tiny", rank=ranks.rank)
     asked = ranks.rank == ranks.world_size - 1
-    training = assemble(config, ranks, telemetry, events, lambda: asked and next(calls) == stop_at)
+    training = build_run(config, ranks, telemetry, events, lambda: asked and next(calls) == stop_at)
     return training.loop.run(training.position).value, training.position.step
 
 

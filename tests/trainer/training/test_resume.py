@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config, check_config
 from trainer.errors import ConfigError
 from trainer.training.resume import check_same_run

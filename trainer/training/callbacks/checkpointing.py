@@ -1,4 +1,4 @@
-"""When the state of a run is saved, how long training stands still for it, and what is told of it."""
+"""The callback that saves the state of a run: when, and for how long training stands still for it."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class UnderWay:
 
 
 @dataclass
-class PeriodicCheckpoint:
+class CheckpointCallback:
     """A save every so many steps, and at the end if the last step has none yet.
 
     With `checkpoint.background` training goes on while files are written: how far they are ranks ask each other after

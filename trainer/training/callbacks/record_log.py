@@ -19,10 +19,11 @@ from ..step import StepReport
 
 
 class RecordLog:
-    """Stands between a stream and its reader, and is a hook: a step's line is written once that step is done.
+    """Stands between a stream and its reader, and is a callback: a step's line is written once that step is done.
 
-    It must come before the hook that saves: no saved step then lacks its line, whatever is killed when. What was done
-    and not saved is done again by a later start: of each step, the last start that has it counts. Batches need ids.
+    It must come before the callback that saves: no saved step then lacks its line, whatever is killed when. What was
+    done and not saved is done again by a later start: of each step, the last start that has it counts. Batches need
+    ids.
     """
 
     def __init__(self, stream: StepStream, file: TextIO) -> None:

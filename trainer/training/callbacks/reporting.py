@@ -1,11 +1,11 @@
-"""What happens beside training: metrics and events, the look at the dev split. Checkpoints: see saving.py."""
+"""Callbacks that report: metrics and events of each step, and the evaluation of the dev split."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 from sharding import RecordBatch
-from sharding.remote import FetchCounts, Fetched
+from sharding.remote import FetchCounts, FetchTotals
 
 from ...evaluation import Evaluator
 from ...model import ModelFlops
@@ -15,7 +15,7 @@ from ..step import StepReport
 
 
 @dataclass(frozen=True)
-class Reporting:
+class MetricsCallback:
     """Every step becomes metrics on each rank, and an event on the first one."""
 
     telemetry: Telemetry
@@ -54,7 +54,7 @@ class Reporting:
 
 
 @dataclass(frozen=True)
-class WorkReporting:
+class WorkMetricsCallback:
     """What a step has worked becomes metrics on each rank: its share of all operations, and what its scan compared.
 
     rows: label rows that this rank scans; peak: operations a second that its device can do at best, None: unknown.
@@ -85,12 +85,12 @@ class WorkReporting:
 
 
 @dataclass
-class FetchReporting:
+class FetchMetricsCallback:
     """What a remote data set cost becomes metrics on each rank, after every step and at the end."""
 
     telemetry: Telemetry
     counts: FetchCounts
-    reported: Fetched = field(default_factory=Fetched)
+    reported: FetchTotals = field(default_factory=FetchTotals)
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
         """Export what has been added since the last time."""
@@ -105,7 +105,7 @@ class FetchReporting:
 
 
 @dataclass(frozen=True)
-class PeriodicEvaluation:
+class EvaluationCallback:
     """A look at the dev split every so many steps, and after the last one."""
 
     evaluator: Evaluator

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from sharding import StreamState
 from tests.trainer.checkpoint.test_store import GUARDS
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointStore
-from trainer.checkpoint.place import Files
+from trainer.checkpoint.storage import Files
 from trainer.distributed import ONE_RANK
 from trainer.errors import CheckpointError
 from trainer.telemetry import EventLog, Telemetry
-from trainer.training.callbacks.checkpointing import PeriodicCheckpoint
+from trainer.training.callbacks.checkpointing import CheckpointCallback
 from trainer.training.loop import Position
 
 WRITING = 0.3  # seconds
@@ -51,22 +51,22 @@ def telemetry() -> Iterator[Telemetry]:
     telemetry.close()
 
 
-def hook(folder: CheckpointFolder, telemetry: Telemetry, said: StringIO, *, background: bool) -> PeriodicCheckpoint:
+def callback(folder: CheckpointFolder, telemetry: Telemetry, said: StringIO, *, background: bool) -> CheckpointCallback:
     state: Any = State()
     config = tiny_config(Path("data"), Path("encoder"), checkpoint={"every_steps": 2, "background": background})
     events = EventLog(None, said, run_id="tiny", rank=0)
-    return PeriodicCheckpoint(CheckpointStore(folder), state, GUARDS, config, telemetry, events, 0)
+    return CheckpointCallback(CheckpointStore(folder), state, GUARDS, config, telemetry, events, 0)
 
 
-def after(hook: PeriodicCheckpoint, step: int) -> None:
+def after(callback: CheckpointCallback, step: int) -> None:
     report: Any = SimpleNamespace()
-    hook.after_step(Position(step, StreamState(0, step)), report, 0.1)
+    callback.after_step(Position(step, StreamState(0, step)), report, 0.1)
 
 
-def go_on(hook: PeriodicCheckpoint) -> None:
+def go_on(callback: CheckpointCallback) -> None:
     """Take steps until no save is under way."""
-    while hook.under_way:
-        after(hook, 3)
+    while callback.under_way:
+        after(callback, 3)
         time.sleep(0.01)
 
 
@@ -82,7 +82,7 @@ def test_a_save_in_the_background_costs_less_than_it_takes_and_is_told_of_when_i
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
     said = StringIO()
-    saving = hook(SlowFolder(tmp_path), telemetry, said, background=True)
+    saving = callback(SlowFolder(tmp_path), telemetry, said, background=True)
     started = time.monotonic()
     after(saving, 1)
     after(saving, 2)
@@ -100,7 +100,7 @@ def test_a_save_in_the_background_costs_less_than_it_takes_and_is_told_of_when_i
 def test_a_run_that_ends_waits_for_the_save_under_way_and_makes_the_last_one(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    saving = hook(SlowFolder(tmp_path), telemetry, StringIO(), background=True)
+    saving = callback(SlowFolder(tmp_path), telemetry, StringIO(), background=True)
     after(saving, 2)
     saving.at_end(Position(3, StreamState(0, 3)))
     assert saving.store.place.steps() == [2, 3]
@@ -109,7 +109,7 @@ def test_a_run_that_ends_waits_for_the_save_under_way_and_makes_the_last_one(
 
 def test_the_last_step_is_saved_once(tmp_path: Path, telemetry: Telemetry) -> None:
     said = StringIO()
-    saving = hook(SlowFolder(tmp_path), telemetry, said, background=True)
+    saving = callback(SlowFolder(tmp_path), telemetry, said, background=True)
     after(saving, 2)
     saving.at_end(Position(2, StreamState(0, 2)))
     assert saving.store.place.steps() == [2]
@@ -117,7 +117,7 @@ def test_the_last_step_is_saved_once(tmp_path: Path, telemetry: Telemetry) -> No
 
 
 def test_without_a_background_training_waits_for_the_save(tmp_path: Path, telemetry: Telemetry) -> None:
-    saving = hook(SlowFolder(tmp_path), telemetry, StringIO(), background=False)
+    saving = callback(SlowFolder(tmp_path), telemetry, StringIO(), background=False)
     after(saving, 2)
     assert saving.store.place.steps() == [2]
     assert blocked(telemetry) > WRITING
@@ -125,7 +125,7 @@ def test_without_a_background_training_waits_for_the_save(tmp_path: Path, teleme
 
 def test_a_save_that_fails_ends_the_run_after_the_next_step(tmp_path: Path, telemetry: Telemetry) -> None:
     (tmp_path / "file").touch()  # where the folder should be
-    saving = hook(SlowFolder(tmp_path / "file"), telemetry, StringIO(), background=True)
+    saving = callback(SlowFolder(tmp_path / "file"), telemetry, StringIO(), background=True)
     after(saving, 2)
     with pytest.raises(CheckpointError, match=r"writing the checkpoint failed: .*; earlier ones stand"):
         go_on(saving)

@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.resilience.lineage import Lineage, lineage, lost_and_twice
 from sharding import Dataset
-from tests.trainer.parts import tiny_config
+from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
 from trainer.telemetry import EventLog, Telemetry
-from trainer.training.build import assemble
+from trainer.training.build import build_run
 
 OnRanks = Callable[..., list[Any]]
 STEPS = 16  # of 12 records: an epoch has 13 steps and 4 records that come to no step
@@ -27,7 +27,7 @@ def run(ranks: Ranks, config: Config, stop_at: int) -> None:
     calls = count(1)
     telemetry = Telemetry.serve(None, is_first_rank=ranks.is_first)
     events = EventLog(None, None, run_id="tiny", rank=ranks.rank)
-    training = assemble(config, ranks, telemetry, events, lambda: next(calls) == stop_at)
+    training = build_run(config, ranks, telemetry, events, lambda: next(calls) == stop_at)
     training.loop.run(training.position)
 
 

@@ -9,7 +9,7 @@ from sharding import StreamState
 from sharding.remote import FetchCounts
 from trainer.model import ModelFlops
 from trainer.telemetry import Telemetry
-from trainer.training.callbacks.reporting import FetchReporting, WorkReporting
+from trainer.training.callbacks.reporting import FetchMetricsCallback, WorkMetricsCallback
 from trainer.training.loop import Position
 from trainer.training.step import StepCounts, StepReport
 
@@ -25,12 +25,12 @@ def telemetry() -> Iterator[Telemetry]:
 
 def test_each_count_of_a_remote_data_set_is_exported_under_its_name_and_once(telemetry: Telemetry) -> None:
     counts = FetchCounts()
-    hook = FetchReporting(telemetry, counts)
+    callback = FetchMetricsCallback(telemetry, counts)
     expected = {name: 10.0 * number for number, name in enumerate(asdict(counts.now), start=1)}
     for _ in range(2):
         counts.add(**{name: amount / 2 for name, amount in expected.items()})
-        hook.at_end(END)
-        hook.at_end(END)
+        callback.at_end(END)
+        callback.at_end(END)
     counters = telemetry._instruments.counters
     assert {name: counters[f"stream_{name}_total"]._value.get() for name in expected} == expected
 
@@ -41,12 +41,12 @@ def report(*, applied: bool) -> StepReport:
     return StepReport(1, applied, counts, 0, losses, positives=20, found=12, gradient_norm=1.0, lr=1.0, rows_lr=1.0)
 
 
-def work(telemetry: Telemetry, peak: float | None) -> WorkReporting:
-    """Make the hook of one of two ranks: a model whose tokens cost 5 multiplications, and 30 rows to scan."""
+def work(telemetry: Telemetry, peak: float | None) -> WorkMetricsCallback:
+    """Make the callback of one of two ranks: a model whose tokens cost 5 multiplications, and 30 rows to scan."""
     flops = ModelFlops(
         position=5, pair=0, record=0, slot=0, masked_token=0, chunk=None, slot_positions=1, passes=1, query_slots=0
     )
-    return WorkReporting(telemetry, flops, world_size=2, rows=30, device="NVIDIA H100", peak=peak)
+    return WorkMetricsCallback(telemetry, flops, world_size=2, rows=30, device="NVIDIA H100", peak=peak)
 
 
 def counted(telemetry: Telemetry, name: str) -> float:

@@ -1,44 +1,44 @@
-"""Which hooks hang on the loop of a run, and what is told of it before its first step."""
+"""Make the callbacks of a run from its Config, and say what is known of it before its first step."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from sharding import TRAIN, Dataset, RecordBatch, StepStream, sequential
-from sharding.remote import Elsewhere
+from sharding.remote import RemoteBackend
 
-from ..checkpoint import CheckpointStore
-from ..config import Config
-from ..data import columns
-from ..evaluation import Evaluator, Ranker, inverse_propensity
-from ..telemetry import EventLog, Telemetry
-from ..telemetry.gpu import device_name, known_peak, watch_gpu
-from .callbacks.checkpointing import PeriodicCheckpoint
-from .callbacks.reporting import FetchReporting, PeriodicEvaluation, Reporting, WorkReporting
-from .components import Parts, plain_collator
-from .loop import Hook, Position
+from ...checkpoint import CheckpointStore
+from ...config import Config
+from ...data import columns
+from ...evaluation import Evaluator, Ranker, inverse_propensity
+from ...telemetry import EventLog, Telemetry
+from ...telemetry.gpu import device_name, known_peak, watch_gpu
+from ..components import Components, plain_collator
+from ..loop import Callback, Position
+from .checkpointing import CheckpointCallback
+from .reporting import EvaluationCallback, FetchMetricsCallback, MetricsCallback, WorkMetricsCallback
 
 
 @dataclass(frozen=True)
-class Attachment:
-    """Makes the hooks of a run. moved: is told of every evaluation batch, which hooks do not see."""
+class CallbackFactory:
+    """Makes the callbacks of a run. moved: is told of every evaluation batch, which callbacks do not see."""
 
     config: Config
     dataset: Dataset
-    parts: Parts
+    components: Components
     telemetry: Telemetry
     events: EventLog
     moved: Callable[[], None]
 
-    def hooks(self, store: CheckpointStore, stream: StepStream, begun_step: int) -> list[Hook]:
+    def callbacks(self, store: CheckpointStore, stream: StepStream, begun_step: int) -> list[Callback]:
         """Make them, in their order: the same on every rank."""
-        state, guards, place = self.parts.state, stream.guards, self.dataset.place
+        state, guards, place = self.components.state, stream.guards, self.dataset.place
         return [
-            Reporting(self.telemetry, self.events, store.ranks.world_size),
+            MetricsCallback(self.telemetry, self.events, store.ranks.world_size),
             self._work(),
             self._evaluation(),
-            PeriodicCheckpoint(store, state, guards, self.config, self.telemetry, self.events, begun_step),
-            *([FetchReporting(self.telemetry, place.counts)] if isinstance(place, Elsewhere) else []),
+            CheckpointCallback(store, state, guards, self.config, self.telemetry, self.events, begun_step),
+            *([FetchMetricsCallback(self.telemetry, place.counts)] if isinstance(place, RemoteBackend) else []),
         ]
 
     def tell(self, position: Position) -> None:
@@ -50,18 +50,18 @@ class Attachment:
         used = sum(shard.rows for split in manifest.splits.values() for shard in split)
         skipped = manifest.skipped_records
         self.telemetry.set("dataset_skipped_records_ratio", skipped / max(skipped + used, 1))
-        watch_gpu(self.telemetry, self.parts.engine.device)
+        watch_gpu(self.telemetry, self.components.engine.device)
 
-    def _work(self) -> WorkReporting:
-        labels, name = self.parts.labels, device_name(self.parts.engine.device)
+    def _work(self) -> WorkMetricsCallback:
+        labels, name = self.components.labels, device_name(self.components.engine.device)
         rows = len(labels.table.range) if labels.scans else 0
         peak = self.config.telemetry.peak_flops or known_peak(name, self.config.train.precision)
-        return WorkReporting(self.telemetry, self.parts.flops, labels.ranks.world_size, rows, name, peak)
+        return WorkMetricsCallback(self.telemetry, self.components.flops, labels.ranks.world_size, rows, name, peak)
 
-    def _evaluation(self) -> PeriodicEvaluation:
-        settings, data, labels = self.config.evaluation, self.config.data, self.parts.labels
-        collate = plain_collator(self.config, self.dataset, self.parts.tokens)
-        ranker = Ranker(self.parts.model, labels, collate, self.parts.engine.device)
+    def _evaluation(self) -> EvaluationCallback:
+        settings, data, labels = self.config.evaluation, self.config.data, self.components.labels
+        collate = plain_collator(self.config, self.dataset, self.components.tokens)
+        ranker = Ranker(self.components.model, labels, collate, self.components.engine.device)
         train_records = self.dataset.split(TRAIN).num_records
         propensity = inverse_propensity(self.dataset.vocabulary.counts, train_records)
         dev = partial(
@@ -73,7 +73,7 @@ class Attachment:
             limit=settings.records,
             columns=columns(data),
         )
-        return PeriodicEvaluation(
+        return EvaluationCallback(
             Evaluator(ranker, propensity, labels.ranks),
             partial(_telling, self.moved, dev),
             settings.every_steps,

@@ -10,7 +10,7 @@ import pytest
 
 from sharding import LabelFilter, RecordBatch
 from trainer.distributed import ONE_RANK, Ranks
-from trainer.evaluation import Judge, Ranked, Verdict
+from trainer.evaluation import EvaluationResult, Ranked, SplitEvaluator
 
 NUM_LABELS, SHORTLIST, RECORDS, TRAIN_RECORDS = 30, 7, 41, 500
 TRAINING_RECORDS = np.array([400, 101, 100, 60, 20, 19, 7, 3, 2, 1] + [1] * 10 + [0] * 10)
@@ -22,7 +22,7 @@ OnRanks = Callable[..., list[Any]]
 class Guesses:
     """A ranker whose answer follows from a record's place in its split; places at the end are now and then empty."""
 
-    barred: LabelFilter | None = None
+    excluded: LabelFilter | None = None
 
     def rank(self, records: RecordBatch, _given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         return {name: self._ranked(records, seed) for seed, name in enumerate(("scan", "scan+cloze"))}
@@ -52,14 +52,14 @@ def batches(size: int, rank: int = 0, world_size: int = 1) -> Iterator[RecordBat
         yield RecordBatch(0, places, real.astype(np.float32), table)
 
 
-def judge(ranks: Ranks, size: int, *, seen_only: bool = False) -> dict[str, Verdict]:
+def judge(ranks: Ranks, size: int, *, seen_only: bool = False) -> dict[str, EvaluationResult]:
     stand_in: Any = Guesses()
-    judging = Judge(stand_in, TRAINING_RECORDS, TRAIN_RECORDS, ranks, seen_only=seen_only)
+    judging = SplitEvaluator(stand_in, TRAINING_RECORDS, TRAIN_RECORDS, ranks, seen_only=seen_only)
     share = ranks.rank, ranks.world_size
     return judging.verdicts(batches(size, *share), judging.thresholds(batches(size, *share)))
 
 
-def assert_equal(found: dict[str, Verdict], wanted: dict[str, Verdict]) -> None:
+def assert_equal(found: dict[str, EvaluationResult], wanted: dict[str, EvaluationResult]) -> None:
     assert found.keys() == wanted.keys()
     for name, verdict in found.items():
         assert verdict.records == wanted[name].records

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.evaluation.cases import NUM_LABELS, answers, ranked, truth
-from trainer.evaluation import BANDS, Answers, LabelCounts, by_band
+from trainer.evaluation import FREQUENCY_BUCKETS, Answers, LabelCounts, by_frequency
 
 KS = (1, 3, 5)
 TRAINING_RECORDS = st.lists(st.sampled_from([0, 1, 19, 20, 100, 101, 5000]), min_size=NUM_LABELS, max_size=NUM_LABELS)
@@ -24,7 +24,7 @@ def band_of(training_records: int) -> str:
 
 @given(st.integers(0, 10_000))
 def test_a_label_belongs_to_exactly_one_band(training_records: int) -> None:
-    mine = [band.name for band in BANDS if band.of(np.array([training_records]))[0]]
+    mine = [band.name for band in FREQUENCY_BUCKETS if band.of(np.array([training_records]))[0]]
     assert mine == [band_of(training_records)]
 
 
@@ -34,7 +34,7 @@ def test_each_band_has_its_labels_their_assignments_and_what_was_found_of_these(
 ) -> None:
     counts = LabelCounts.zeros(len(KS), NUM_LABELS)
     counts.add(data, [data.top_NK(k) for k in KS])
-    bands = {found.band.name: found for found in by_band(counts, np.array(training_records))}
+    bands = {found.band.name: found for found in by_frequency(counts, np.array(training_records))}
     assigned = [label for true in truth(data) for label in true]
     times = Counter(band_of(training_records[label]) for label in assigned)
     for name, found in bands.items():
@@ -55,4 +55,4 @@ def test_each_band_has_its_labels_their_assignments_and_what_was_found_of_these(
 
 
 def test_bands_are_named_with_their_bounds() -> None:
-    assert list(map(str, BANDS)) == ["head 101+", "torso 20-100", "tail 1-19", "unseen 0"]
+    assert list(map(str, FREQUENCY_BUCKETS)) == ["head 101+", "torso 20-100", "tail 1-19", "unseen 0"]

@@ -13,23 +13,23 @@ from sharding import RecordBatch
 
 from ..distributed import Ranks
 from .answers import Answering, Answers, ask
+from .frequency_buckets import BucketRecall, by_frequency
 from .label_counts import LabelCounts
 from .ranking import KS, Bools, Floats, Ints, RankingSums, inverse_propensity, ranking_sums
-from .tail import BandRecall, by_band
 from .thresholds import best_threshold
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EvaluationResult:
     """One ranking's metrics, over so many judged records, and its recall at each k of KS by training records."""
 
     records: int
     metrics: dict[str, float]
-    bands: tuple[BandRecall, ...]
+    bands: tuple[BucketRecall, ...]
 
 
 @dataclass(frozen=True)
-class Judge:
+class SplitEvaluator:
     """Judges what a ranker answers.
 
     training_records_L: of each label; train_records: of all. seen_only: in the label space of those that have one, so
@@ -49,10 +49,10 @@ class Judge:
             scored.setdefault(name, Scored()).add(answers, len(self.training_records_L))
         return {name: parts.best_threshold(self.ranks) for name, parts in scored.items()}
 
-    def verdicts(self, batches: Iterable[RecordBatch], thresholds: dict[str, float]) -> dict[str, Verdict]:
+    def verdicts(self, batches: Iterable[RecordBatch], thresholds: dict[str, float]) -> dict[str, EvaluationResult]:
         """Judge each ranking by its metrics, those of F1 and subsets at its threshold. A collective."""
         inverse_propensity_L = inverse_propensity(self.training_records_L, self.train_records)
-        tallies = {name: Tally.begin(threshold, inverse_propensity_L) for name, threshold in thresholds.items()}
+        tallies = {name: MetricSums.begin(threshold, inverse_propensity_L) for name, threshold in thresholds.items()}
         for name, answers in self._answers(batches):
             tallies[name].add(answers)
         return {name: tally.verdict(self.training_records_L, self.ranks) for name, tally in tallies.items()}
@@ -89,7 +89,7 @@ class Scored:
 
 
 @dataclass
-class Tally:
+class MetricSums:
     """All that a verdict on one ranking is made of; adds up over batches and ranks."""
 
     threshold: float
@@ -100,7 +100,7 @@ class Tally:
     right: int = 0
 
     @classmethod
-    def begin(cls, threshold: float, inverse_propensity_L: Floats) -> "Tally":
+    def begin(cls, threshold: float, inverse_propensity_L: Floats) -> "MetricSums":
         """Count what is predicted at each k, and in the end at the threshold."""
         return cls(threshold, inverse_propensity_L, LabelCounts.zeros(len(KS) + 1, len(inverse_propensity_L)))
 
@@ -114,7 +114,7 @@ class Tally:
         self.records += len(weights_N)
         self.right += int(answers.exactly_right_N(above_NK, len(self.inverse_propensity_L)).sum())
 
-    def verdict(self, training_records_L: Ints, ranks: Ranks) -> Verdict:
+    def verdict(self, training_records_L: Ints, ranks: Ranks) -> EvaluationResult:
         """Add up over ranks, and divide. A collective."""
         counts = self.counts.over_ranks(ranks)
         records, right = ranks.sum(torch.tensor([self.records, self.right])).tolist()
@@ -128,4 +128,4 @@ class Tally:
             "threshold": self.threshold,
         }
         means = self.sums.over_ranks(ranks).means()
-        return Verdict(records, means | at_k | at_threshold, tuple(by_band(counts, training_records_L)))
+        return EvaluationResult(records, means | at_k | at_threshold, tuple(by_frequency(counts, training_records_L)))

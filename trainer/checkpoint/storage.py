@@ -25,7 +25,7 @@ class Saved:
     bytes: int
 
 
-class Place(Protocol):
+class CheckpointStorage(Protocol):
     """A folder of one file system that all ranks see, or a bucket; `str` of it is its address.
 
     `prepare` comes first and on rank 0 alone, then `write` on every rank, and, once all have written, `publish` on

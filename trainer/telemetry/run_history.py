@@ -13,7 +13,7 @@ _START = b'"event": "start"'  # no string of JSON can hold it: its quotes would 
 
 
 @dataclass(frozen=True)
-class Past:
+class RunHistory:
     """A run before it is started now.
 
     restarts: of the run, this start among them; lost_seconds: productive time of steps that are done again from here

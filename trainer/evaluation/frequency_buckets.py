@@ -8,7 +8,7 @@ from .ranking import Bools, Ints
 
 
 @dataclass(frozen=True)
-class Band:
+class FrequencyBucket:
     """The labels with at least `least` and at most `most` training records (None: no bound)."""
 
     name: str
@@ -27,30 +27,35 @@ class Band:
 
 # Fixed bounds, so that runs and data sets can be compared. They are those of many, medium and few shots in Liu, Miao,
 # Zhan, Wang, Gong, Yu, Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019; no shot stands for itself.
-BANDS = (Band("head", 101, None), Band("torso", 20, 100), Band("tail", 1, 19), Band("unseen", 0, 0))
+FREQUENCY_BUCKETS = (
+    FrequencyBucket("head", 101, None),
+    FrequencyBucket("torso", 20, 100),
+    FrequencyBucket("tail", 1, 19),
+    FrequencyBucket("unseen", 0, 0),
+)
 
 
 @dataclass(frozen=True)
-class BandRecall:
+class BucketRecall:
     """The labels of a band that some judged record has, their assignments, and the share of these that was found.
 
     share: of all assignments. recall_D: for each decision of the counts; empty where there is no assignment.
     """
 
-    band: Band
+    band: FrequencyBucket
     labels: int
     assignments: int
     share: float
     recall_D: tuple[float, ...]
 
 
-def by_band(counts: LabelCounts, training_records_L: Ints) -> Iterator[BandRecall]:
+def by_frequency(counts: LabelCounts, training_records_L: Ints) -> Iterator[BucketRecall]:
     """Judge each band; the assignments of all bands add up to all assignments."""
-    for band in BANDS:
+    for band in FREQUENCY_BUCKETS:
         chosen_L = band.of(training_records_L)
         true_C = counts.true_L[chosen_L]
         assignments = int(true_C.sum())
-        yield BandRecall(
+        yield BucketRecall(
             band=band,
             labels=int((true_C > 0).sum()),
             assignments=assignments,

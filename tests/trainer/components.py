@@ -1,4 +1,4 @@
-"""The parts of a tiny run, put together for tests: as `assemble` does, with rules whose result is easy to state."""
+"""The components of a tiny run, built as `Components.build` does, with rules whose result is easy to state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from trainer.labels import Labels, RowUpdates, slot_plan
 from trainer.model import LabelMaskModel, Model, text_tokens
 from trainer.telemetry import Telemetry
 from trainer.training.components import build_labels, build_loader, build_model
-from trainer.training.initialize import build_table, start
+from trainer.training.initialize import build_table, initialize
 from trainer.training.step import StepReport, TrainingStep
 
 MOMENTUM = 0.9
@@ -57,7 +57,7 @@ def momentum_sgd(model: nn.Module, config: Config) -> Optimizer:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """One rank's share of a run."""
 
     engine: Engine
@@ -67,12 +67,12 @@ class Parts:
     step: TrainingStep
 
     @classmethod
-    def build(cls, config: Config, ranks: Ranks, rule: Callable[..., Optimizer] = momentum_sgd) -> "Parts":
+    def build(cls, config: Config, ranks: Ranks, rule: Callable[..., Optimizer] = momentum_sgd) -> "Components":
         """Put the parts together, at step 0; rule(model, config) moves the dense parameters."""
         dataset = Dataset.open(config.data.dataset)
         model = awake_model(config)
         table = build_table(config, dataset, ranks, model.encoder.width)
-        start(config, dataset, model, table, lambda *_: None)
+        initialize(config, dataset, model, table, lambda *_: None)
         engine = Engine(model, rule(model, config), deepspeed_config(config, ranks.world_size))
         labels, updates = build_labels(config, dataset, ranks, engine, table, slot_plan(config, dataset))
         tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
