@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     "train.global_batch": 32,
     "train.micro_batch": 16,
     "evaluation.records": RANKS,
-    "labels.start": "random",
+    "labels.init": "random",
     "cloze.slots": "shortlist",  # what a run has most parts with
     "cloze.context": "none",
     "checkpoint.background": False,  # so short a run would only copy: nothing else is at work while it saves

@@ -14,7 +14,7 @@ CONTROL, CONTEXT, PREFIX, JOINT = "control", "context (joint)", "prefix (scan + 
 RANDOM_ROWS = "control, rows at random"
 FORMS = {
     CONTROL: ("cloze.enabled=false",),
-    RANDOM_ROWS: ("cloze.enabled=false", "labels.start=random"),
+    RANDOM_ROWS: ("cloze.enabled=false", "labels.init=random"),
     CONTEXT: ("cloze.context=joint", "cloze.slots=none"),
     PREFIX: ("cloze.context=none", "cloze.slots=shortlist"),
     JOINT: ("cloze.slots=all", "cloze.attention=joint"),

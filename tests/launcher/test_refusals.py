@@ -89,7 +89,7 @@ def test_a_run_does_not_go_on_with_other_labels(
     assert said.err.splitlines()[-1] == (
         f"DataError: data.dataset = {tmp_path / 'more'}: its 49 labels are not the 48 labels of {labels}, whose rows "
         f"this run has trained: shard the same corpus again with `lmmtc shard --vocabulary {labels}`, or begin a new "
-        f"run with what was learnt: another run.folder, and run.start_from = '{trained}'"
+        f"run with what was learnt: another run.folder, and run.init_from = '{trained}'"
     )
     assert contents(trained) == before
 
@@ -109,6 +109,6 @@ def test_a_run_does_not_go_on_with_other_records_of_the_same_labels(
     assert last.startswith("StreamMismatchError: stream dataset_id = 'sha256:")
     assert last.endswith(
         "or start from a fresh state: begin a new run with what was learnt: another run.folder, and "
-        f"run.start_from = '{trained}'"
+        f"run.init_from = '{trained}'"
     )
     assert contents(trained) == before

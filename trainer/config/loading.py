@@ -1,7 +1,8 @@
 """From a TOML file and `--set a.b=c` to a checked Config, or to one error that names the key."""
 
 import tomllib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from .schema import Config
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
+RENAMED = {"run.start_from": "run.init_from", "labels.start": "labels.init"}  # old names, which files may still use
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read `path`, apply `a.b=value` overrides in order, and check everything.
@@ -23,12 +26,31 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     tree = read_toml(path, "configuration file")
     for override in overrides:
         _apply(tree, override)
+    for old, new in _under_old_names(tree):
+        warnings.warn(f"{old}: is called {new} now ({path})", FutureWarning, stacklevel=2)
     return check_config(tree, str(path))
 
 
 def check_config(tree: dict[str, Any], origin: str) -> Config:
-    """Turn a tree of plain values into a Config; `origin` is named in errors."""
-    return validated(Config, tree, origin)
+    """Turn a tree of plain values, keys under old names among them, into a Config; `origin` is named in errors."""
+    return validated(Config, _with_new_names(tree, origin), origin)
+
+
+def _under_old_names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for old, new in RENAMED.items():
+        section, _, key = old.partition(".")
+        if isinstance(tree.get(section), dict) and key in tree[section]:
+            yield old, new
+
+
+def _with_new_names(tree: dict[str, Any], origin: str) -> dict[str, Any]:
+    for old, new in _under_old_names(tree):
+        (section, _, before), (*_, after) = old.partition("."), new.partition(".")
+        if after in tree[section]:
+            raise ConfigError(f"{old}: is called {new} now, which is set as well: remove {old} ({origin})")
+        values = {after if key == before else key: value for key, value in tree[section].items()}
+        tree = {**tree, section: values}
+    return tree
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class RunSection(Section):
     """Checkpoints, events and the model are written here; a run that is started again goes on from here."""
     seed: int = 0
     """Seed of the order of records, masks, new parameters and new label rows."""
-    start_from: Path | None = None
+    init_from: Path | None = None
     """Folder of a trained run whose parameters a new run begins with, and whose rows for labels of the same name."""
     threads: Positive | None = None
     """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
@@ -105,7 +105,7 @@ class LabelsSection(Section):
     any. On tens of thousands of labels sgd with lr = 10 found rare ones sooner than adam with 1e-2."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """What label vectors are kept in; bf16 takes half the memory and is rounded stochastically, biases stay fp32."""
-    start: Literal["random", "text"] = "text"
+    init: Literal["random", "text"] = "text"
     """New rows: small random vectors, or where the untrained encoder puts the label's text, if it has one."""
     text_cache: Path | None = None
     """Folder that keeps encoded label texts for other runs, by a hash of what they are made of; unset: not kept."""

@@ -15,7 +15,7 @@ from ..labels import RowRange, new_table, row_optimizer
 from ..labels.text_init import Progress, start_rows
 from ..model import TextEncoder, build_encoder, load_encoder
 from ..run.folder import RunFolder
-from ..training.initialize import project_texts, read_texts, starts_from_texts
+from ..training.initialize import inits_from_texts, project_texts, read_texts
 from .loading import TrainedModel
 
 
@@ -42,7 +42,7 @@ def extend(
     config, before = run.config(), run.vocabulary()
     after = before.extended(texts)
     first, new = before.texts[: run.labels_at_start()], after.texts[len(before) :]
-    from_texts = len(new) - new.null_count if starts_from_texts(config, first) else 0
+    from_texts = len(new) - new.null_count if inits_from_texts(config, first) else 0
     with publish_folder(out) as folder:
         store = checkpoints_of(run, config)
         checkpoint = store.newest()

@@ -43,16 +43,16 @@ def initialize(config: Config, dataset: Dataset, model: Model, table: LabelTable
     they are made here.
     """
     vocabulary = dataset.vocabulary
-    if starts_from_texts(config, vocabulary.texts):
+    if inits_from_texts(config, vocabulary.texts):
         _check_rotation(config, model.encoder.width)
-        _start_from_texts(config, dataset, model, table, progress)
-    if config.run.start_from is not None:
-        _start_from_run(config.run.start_from, model, table, vocabulary)
+        _init_from_texts(config, dataset, model, table, progress)
+    if config.run.init_from is not None:
+        _init_from_run(config.run.init_from, model, table, vocabulary)
 
 
-def starts_from_texts(config: Config, texts: pa.StringArray) -> bool:
+def inits_from_texts(config: Config, texts: pa.StringArray) -> bool:
     """Tell whether rows begin where the texts of their labels are, as far as a label has one."""
-    return config.labels.start == "text" and texts.null_count < len(texts)
+    return config.labels.init == "text" and texts.null_count < len(texts)
 
 
 def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:
@@ -75,7 +75,7 @@ def project_texts(config: Config, texts: LabelTexts) -> nn.Linear:
 
 def _check_rotation(config: Config, encoder_width: int) -> None:
     """Refuse to turn texts of new labels otherwise than those of the run that this one begins from."""
-    path, width = config.run.start_from, config.model.label_width or encoder_width
+    path, width = config.run.init_from, config.model.label_width or encoder_width
     if path is None or width == encoder_width:
         return
     if (seed := RunFolder(path).config().run.seed) != config.run.seed:
@@ -85,7 +85,7 @@ def _check_rotation(config: Config, encoder_width: int) -> None:
         )
 
 
-def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
+def _init_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
     tokenizer = TextTokenizer.from_folder(dataset.path / "tokenizer")
     texts = read_texts(config, model.encoder, tokenizer, dataset.vocabulary.texts)
     project = project_texts(config, texts)
@@ -100,14 +100,14 @@ def _start_from_texts(config: Config, dataset: Dataset, model: Model, table: Lab
     model.train()
 
 
-def _start_from_run(path: Path, model: Model, table: LabelTable, vocabulary: Vocabulary) -> None:
+def _init_from_run(path: Path, model: Model, table: LabelTable, vocabulary: Vocabulary) -> None:
     """Take over the parameters of a trained run and the rows of labels of the same name; the others stay new."""
     folder = RunFolder(path)
     known = folder.vocabulary().ids if folder.labels.is_file() else {}
     store = checkpoints_of(folder)
     checkpoint = store.newest()
     if checkpoint is None:
-        raise CheckpointError(f"run.start_from = {path}: there is no checkpoint")
+        raise CheckpointError(f"run.init_from = {path}: there is no checkpoint")
     _take_parameters(checkpoint, model, path)
     names = vocabulary.names[table.range.as_slice()].to_pylist()
     theirs_R = torch.tensor([known.get(name, -1) for name in names], dtype=torch.long)
@@ -124,7 +124,7 @@ def _take_parameters(checkpoint: Path, model: Model, path: Path) -> None:
         if name not in theirs or theirs[name].shape != parameter.shape:
             there = f"of shape {list(theirs[name].shape)}" if name in theirs else "missing"
             raise ConfigError(
-                f"run.start_from = {path}: {name} is {there} there and of shape {list(parameter.shape)} here: "
+                f"run.init_from = {path}: {name} is {there} there and of shape {list(parameter.shape)} here: "
                 "use the encoder, label_width and heads of that run"
             )
         parameter.data.copy_(theirs[name])

@@ -72,4 +72,4 @@ def check_same_labels(folder: RunFolder, dataset: Dataset) -> None:
 
 
 def _anew(folder: RunFolder) -> str:
-    return f"begin a new run with what was learnt: another run.folder, and run.start_from = '{folder.path}'"
+    return f"begin a new run with what was learnt: another run.folder, and run.init_from = '{folder.path}'"

@@ -73,8 +73,8 @@ def test_training_does_not_go_on_in_a_longer_run_but_begins_from_it(
     start = ("python", ROOT / "launcher" / "run.py", "--config", trained.with_name("run.toml"))
     said = finish(*start, f"--set=run.folder={extended}", code=78, timeout=200)
     assert "48 labels are not the 51 labels of" in said.err.splitlines()[-1]
-    assert f"run.start_from = '{extended}'" in said.err.splitlines()[-1]
-    finish(*start, f"--set=run.folder={tmp_path / 'next'}", f"--set=run.start_from={extended}", timeout=200)
+    assert f"run.init_from = '{extended}'" in said.err.splitlines()[-1]
+    finish(*start, f"--set=run.folder={tmp_path / 'next'}", f"--set=run.init_from={extended}", timeout=200)
 
 
 def test_a_label_that_is_there_is_refused_by_name(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:

@@ -216,3 +216,25 @@ def test_a_folder_for_checkpoints_is_no_store(path: Path, folder: str) -> None:
 @pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/a/prefix", "file:///data/one", "data/user@host/x y"])
 def test_a_data_set_is_in_a_bucket_or_in_any_folder(path: Path, place: str) -> None:
     assert load_config(path, [f"data.dataset={place}"]).data.dataset == place
+
+
+def test_keys_under_old_names_are_read_and_the_new_ones_named(path: Path) -> None:
+    with pytest.warns(FutureWarning) as warned:
+        config = load_config(path, ["run.start_from=before", "labels.start=random"])
+    assert (config.run.init_from, config.labels.init) == (Path("before"), "random")
+    assert [str(each.message) for each in warned] == [
+        f"run.start_from: is called run.init_from now ({path})",
+        f"labels.start: is called labels.init now ({path})",
+    ]
+
+
+def test_a_key_under_both_names_is_refused(path: Path) -> None:
+    with pytest.warns(FutureWarning):
+        found = error_of(path, "labels.start=text", "labels.init=random")
+    assert found == f"labels.start: is called labels.init now, which is set as well: remove labels.start ({path})"
+
+
+def test_old_runs_are_read_without_a_word(path: Path) -> None:
+    tree = load_config(path).model_dump(mode="json")
+    tree["labels"]["start"] = tree["labels"].pop("init")
+    assert check_config(tree, "config.json").labels.init == "text"

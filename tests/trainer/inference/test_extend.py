@@ -164,7 +164,7 @@ def test_labels_added_one_after_the_other_are_those_added_together(
 
 
 def test_random_rows_stay_random(on_ranks: OnRanks, dataset: Path, tiny_encoder: Path, tmp_path: Path) -> None:
-    config = tiny_config(dataset, tiny_encoder, tmp_path / "run", labels={"start": "random"})
+    config = tiny_config(dataset, tiny_encoder, tmp_path / "run", labels={"init": "random"})
     run = trained(on_ranks, config)
     gone = config.model.model_copy(update={"encoder": tmp_path / "gone"})
     (run.path / "config.json").write_text(config.model_copy(update={"model": gone}).model_dump_json())

@@ -71,7 +71,7 @@ def begin(config: Config) -> tuple[LabelTable, dict[str, Tensor]]:
 def test_labels_of_the_same_name_bring_their_rows_and_new_ones_are_new(
     trained: Path, other_labels: Path, tiny_encoder: Path
 ) -> None:
-    config = tiny_config(other_labels, tiny_encoder, run={"start_from": trained}, cloze={"shortlist": 3})
+    config = tiny_config(other_labels, tiny_encoder, run={"init_from": trained}, cloze={"shortlist": 3})
     table, parameters = begin(config)
     checkpoint = trained / "checkpoints" / "step-00000002"
     theirs, ours = RunFolder(trained).vocabulary(), Dataset.open(other_labels).vocabulary
@@ -87,16 +87,16 @@ def test_labels_of_the_same_name_bring_their_rows_and_new_ones_are_new(
 
 def test_a_folder_without_a_checkpoint_is_no_start(tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
-        begin(tiny_config(tiny_dataset, tiny_encoder, run={"start_from": tmp_path}))
-    assert str(caught.value) == f"run.start_from = {tmp_path}: there is no checkpoint"
+        begin(tiny_config(tiny_dataset, tiny_encoder, run={"init_from": tmp_path}))
+    assert str(caught.value) == f"run.init_from = {tmp_path}: there is no checkpoint"
 
 
 @pytest.mark.ranks
 def test_a_model_of_another_shape_is_no_start(trained: Path, tiny_dataset: Path, tiny_encoder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        begin(tiny_config(tiny_dataset, tiny_encoder, run={"start_from": trained}, model={"label_width": 24}))
+        begin(tiny_config(tiny_dataset, tiny_encoder, run={"init_from": trained}, model={"label_width": 24}))
     assert str(caught.value) == (
-        f"run.start_from = {trained}: query.project.weight is of shape [20, 32] there and of shape [24, 32] here: "
+        f"run.init_from = {trained}: query.project.weight is of shape [20, 32] there and of shape [24, 32] here: "
         "use the encoder, label_width and heads of that run"
     )
 
@@ -133,9 +133,9 @@ def test_texts_of_new_labels_are_not_turned_by_another_seed(
     (tmp_path / "new.jsonl").write_text(json.dumps({"id": "1", "text": "a", "labels": ["a"], "split": "train"}))
     (tmp_path / "new.tsv").write_text("a\tthe first letter\n")
     convert(tmp_path / "new.jsonl", tmp_path / "shards", tokenizer_folder, label_texts=tmp_path / "new.tsv")
-    begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"start_from": trained}))
+    begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"init_from": trained}))
     with pytest.raises(ConfigError) as caught:
-        begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"start_from": trained, "seed": 6}))
+        begin(tiny_config(tmp_path / "shards", tiny_encoder, run={"init_from": trained, "seed": 6}))
     assert str(caught.value) == (
         f"run.seed = 6: {trained} began with 5, which turned texts of 32 numbers into rows of model.label_width = 20; "
         "new labels must be turned alike: set run.seed = 5"
