@@ -54,10 +54,10 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
         yield Sent("query gradients", "scan", others * records * width * _FULL, 1, to_all=True)
     wanted = _wanted(work) * others / ranks
     rows = wanted * (work.row_width + 2) * _FULL
-    lent = 1 + work.config.cloze.reads_context  # rows of what is revealed travel before those of the shortlist
-    yield Sent("row ids", "scan", wanted * _ID, 2 * lent, to_all=True)
-    yield Sent("rows", "scan", rows, lent, to_all=True)
-    yield Sent("row gradients", "backward", rows, lent, to_all=True)
+    lookups = 1 + work.config.cloze.reads_context  # rows of what is revealed travel before those of the shortlist
+    yield Sent("row ids", "scan", wanted * _ID, 2 * lookups, to_all=True)
+    yield Sent("rows", "scan", rows, lookups, to_all=True)
+    yield Sent("row gradients", "backward", rows, lookups, to_all=True)
     if work.config.train.zero_stage == 3:
         whole = _FULL * work.parameters * others / ranks
         yield Sent("parameters, before they are used", "backward", 2 * whole, 2 * work.shape.layers)

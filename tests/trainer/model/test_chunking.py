@@ -228,13 +228,13 @@ def peak(way: str, model: LabelMaskModel, given: MicroStep) -> int:
 
 
 @WAYS
-@pytest.mark.parametrize("lent", [1, 3])  # to all records together, or to each
+@pytest.mark.parametrize("revealed", [1, 3])  # to all records together, or to each
 def test_a_further_chunk_takes_memory_for_its_rows_and_not_for_its_graph(
-    tmp_path: Path, way: str, lookups: int
+    tmp_path: Path, way: str, revealed: int
 ) -> None:
     model, given = awake(tmp_path, way, chunk=2).float(), MicroStep.draw(dtype=torch.float32)
     asked = [asked_often(given, 2 * chunks) for chunks in (2, 12)]
-    few, many = (peak(way, model, with_rows(one, one.proposal.masked.rows_BCX[:lookups])) for one in asked)
-    rows_bytes, slot_bytes = lookups * 2 * (LABEL_WIDTH + 2) * 4, 3 * 2 * 16
+    few, many = (peak(way, model, with_rows(one, one.proposal.masked.rows_BCX[:revealed])) for one in asked)
+    rows_bytes, slot_bytes = revealed * 2 * (LABEL_WIDTH + 2) * 4, 3 * 2 * 16
     # The gradient of the rows, once more where it is handed over, and masks and weights. One graph takes 19,000.
     assert ((many - few) / 10 < 2 * rows_bytes + slot_bytes) == (way != "one graph")
