@@ -1,7 +1,7 @@
 """`python -m benchmarks.given --set debtags`: what given labels are worth; 25 minutes the first time, JSON comes last.
 
-Of each record with more than two labels two are drawn, and 0, 1 or 2 of these are given; the others are judged. A model
-that reads given labels stands beside the control, which cannot, and beside counted co-occurrence.
+Of each record with more than two labels two are drawn, five times, and 0, 1 or 2 of these are given; the others are
+judged. A model that reads given labels stands beside the control, which cannot, and beside counted co-occurrence.
 """
 
 import argparse

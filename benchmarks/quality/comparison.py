@@ -130,7 +130,7 @@ class Comparison:
         )
 
     def _given(self, variant: Variant) -> str:
-        rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in run.worth()]
+        rows = [worth_row(seed, worth) for seed, run in enumerate(self._tuned(variant)) for worth in run.worth()[0]]
         head = ["seed", "labels given", "P@1 of the others", *(f"R@{k}" for k in DEPTHS), "micro-F1"]
         return markdown(head, rows)
 

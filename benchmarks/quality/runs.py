@@ -26,7 +26,6 @@ from .corpus import encoder_folder
 
 STARTER = Path(__file__).parents[2] / "launcher" / "run.py"
 BATCH = 64
-SEED = 0  # of the labels that are drawn
 
 
 @dataclass(frozen=True)
@@ -64,24 +63,33 @@ class Run:
             (self.folder / "evaluation.json").rename(verdict)
         return json.loads(verdict.read_text(encoding="utf-8"))
 
-    def worth(self, most: int = 2) -> list[Worth]:
-        """Return what one and two given labels are worth on the test split, once this very run is trained."""
-        path = self.folder / f"judged-by-{most}-given.json"
+    def worth(self, most: int = 2, draws: int = 1) -> list[list[Worth]]:
+        """Return what one and two given labels are worth on the test split, once this very run is trained.
+
+        Args:
+            most: Labels that are given at most.
+            draws: As often other labels are drawn to be given.
+
+        Returns:
+            By draw and by number of labels given, from 0.
+        """
+        path = self.folder / f"judged-by-{most}-given-in-{draws}-draws.json"
         self.train()
         if not path.exists():
-            found = self._judge_given(most)
+            found = [[asdict(each) for each in draw] for draw in self._judge_given(most, draws)]
             with publish(path) as temporary:
-                temporary.write_text(json.dumps([asdict(each) for each in found]), encoding="utf-8")
-        return [Worth(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+                temporary.write_text(json.dumps(found), encoding="utf-8")
+        return [[Worth(**each) for each in draw] for draw in json.loads(path.read_text(encoding="utf-8"))]
 
-    def _judge_given(self, most: int) -> list[Worth]:
+    def _judge_given(self, most: int, draws: int) -> Iterator[list[Worth]]:
         model, dataset = TrainedModel.load(self.folder, depth=max(DEPTHS)), open_dataset(self.config.data)
 
         def records(split: str) -> Iterator[RecordBatch]:
             return sequential(dataset.split(split), batch=BATCH, columns=(*COLUMNS, "id"))
 
-        judge = PartialAnnotation(model.ranker, model.vocabulary.counts > 0, ONE_RANK, SEED)
-        return judge.worth(records("test"), most, judge.threshold(records("dev")))
+        for seed in range(draws):
+            judge = PartialAnnotation(model.ranker, model.vocabulary.counts > 0, ONE_RANK, seed)
+            yield judge.worth(records("test"), most, judge.threshold(records("dev")))
 
     @property
     def _is_trained(self) -> bool:

@@ -42,7 +42,7 @@ def test_the_recipe_trains_two_epochs_of_the_first_layers(dataset: Dataset, tmp_
 
 def test_drawn_labels_belong_to_the_record_whose_text_is_read(dataset: Dataset, tmp_path: Path) -> None:
     texts = read_texts(tmp_path, dataset, "test")
-    found = product.draw(dataset, texts)
+    found = product.draw(dataset, texts, 1)
     own = np.split(found.records.labels, found.records.offsets[1:-1])
     for text, labels, pair in zip(found.records.texts, own, found.labels_n2.tolist(), strict=True):
         assert set(text.split()) == set(dataset.vocabulary.names_of(labels))
