@@ -1,7 +1,10 @@
-"""A trained run at work: how its answers are fused from channels, and how that is tuned on dev."""
+"""A trained run at work: loaded, asked, exported, extended; its answers fused from channels that are tuned on dev."""
 
 from .fused import DEEP as DEEP
 from .fused import FusedRanker as FusedRanker
+from .loading import TrainedModel as TrainedModel
+from .predict import Prediction as Prediction
+from .predict import predict as predict
 from .split_channels import SplitChannels as SplitChannels
 from .split_channels import ask_channels as ask_channels
 from .tuned import answering as answering
