@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# Where torch comes from; empty is pip's own default. The README says when to set it.
+# Where torch comes from; empty is pip's own default. docs/tutorials/icd10.md says when to set it.
 TORCH_INDEX ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
