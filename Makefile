@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# Where torch comes from; empty is pip's own default. The README says when to set it.
+# Where torch comes from; empty is pip's own default. docs/tutorials/icd10.md says when to set it.
 TORCH_INDEX ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow soak lint check clean
+.PHONY: demo test test-slow soak lint check docs clean
 
 demo: $(VENV)/.demo
 	bash examples/icd10/run.sh
@@ -30,6 +30,10 @@ lint: $(VENV)/.dev
 check: lint
 	pytest -m "not slow and not ranks"
 
+# The site, into build/site; a dead link or a page that nothing leads to is an error. Pages are read, and not imported.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
 clean:
 	rm -rf $(VENV) data runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -51,6 +55,6 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/.torch
 	lmmtc setup
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
+$(VENV)/.demo $(VENV)/.test $(VENV)/.docs $(VENV)/.dev: $(VENV)/.%: $(VENV)/.base
 	$(PIP) -c constraints.txt -e ".[$*]"
 	@touch $@

@@ -1,16 +1,25 @@
-"""Writes docs/configuration.md and docs/metrics.md from the code that decides them: `python docs/generate.py`."""
+"""Writes docs/cli.md, configuration.md and metrics.md from the code that decides them: `python docs/generate.py`."""
 
 from collections.abc import Iterator
 from inspect import getdoc
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 
+from launcher.cli import app
 from trainer.config import Config
 from trainer.telemetry import CATALOGUE, PHASES, Metric
 
 DOCS = Path(__file__).parent
+CLI_HEAD = """# Commands
+
+`lmmtc COMMAND --help` says the same. A misspelt option ends with exit code 78 ([all exit codes](faults.md)). A training
+is described by a TOML file: [configuration](configuration.md). This page is generated from `launcher`.
+"""
 CONFIGURATION_HEAD = """# Configuration
 
 A run is one TOML file, given as `--config run.toml`; `--set section.key=value` overrides one setting. A key that is not
@@ -22,8 +31,8 @@ Every rank serves these at `/metrics` on `telemetry.port` + its local rank, from
 is generated from `trainer/telemetry/catalogue.py`. Phases are: {phases}.
 
 `deploy/prometheus` has what Prometheus needs: `rules.yml` (rates, ratios and alerts, each by run), and samples of
-`prometheus.yml` and `alertmanager.yml` for one machine. Each alert has a page in [runbooks](runbooks). Two runs of the
-same name of `run.folder` under one job are taken for one.
+`prometheus.yml` and `alertmanager.yml` for one machine. Each alert has a page in [runbooks](runbooks.md). Two runs of
+the same name of `run.folder` under one job are taken for one.
 
 Counts of a step are shared out evenly over the ranks, so that sums over ranks are those of the run. Only
 `lmmtc_rank_info` names the run, the rank and the version; other labels have the few values that the catalogue lists.
@@ -56,6 +65,11 @@ the time between the moments in which the GPU came to its beginning and to its e
 """
 
 
+def cli() -> str:
+    """Describe every command, those of groups under the name of their group."""
+    return CLI_HEAD + "".join(_command(name, command) for name, command in _commands("lmmtc", get_command(app)))
+
+
 def configuration() -> str:
     """Describe every key."""
     return CONFIGURATION_HEAD + "".join(
@@ -68,6 +82,48 @@ def configuration() -> str:
 def metrics() -> str:
     """Describe every metric."""
     return METRICS_HEAD.format(phases=", ".join(PHASES)) + "".join(_row(metric) for metric in CATALOGUE)
+
+
+def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if not (members := getattr(command, "commands", {})):
+        yield name, command
+    for part, member in members.items():
+        if not member.hidden:
+            yield from _commands(f"{name} {part}", member)
+
+
+def _command(name: str, command: Any) -> str:
+    shown = [parameter for parameter in command.params if not parameter.hidden]
+    arguments = [parameter for parameter in shown if not parameter.opts[0].startswith("-")]
+    usage = " ".join([name, *(f"{each.name.upper()}{' ...' if each.nargs == -1 else ''}" for each in arguments)])
+    text = f"\n## {name}\n\n{command.help}\n\n```\n{usage}{' [options]' if len(shown) > len(arguments) else ''}\n```\n"
+    if shown:
+        text += "\n| | values | default | meaning |\n| --- | --- | --- | --- |\n"
+    return text + "".join(map(_parameter, shown))
+
+
+def _parameter(parameter: Any) -> str:
+    is_option = parameter.opts[0].startswith("-")
+    name = ", ".join(f"`{word}`" for word in (parameter.opts if is_option else [parameter.name.upper()]))
+    default = "required" if parameter.required else _shown(parameter.default)
+    meaning = (parameter.help or "").replace("|", "\\|")
+    return f"| {name} | {_values(parameter.type_descriptor.annotation)} | {default} | {meaning} |\n"
+
+
+def _shown(default: object) -> str:
+    return "" if default is None or default is False or default == [] else f"`{default}`".replace("|", "\\|")
+
+
+def _values(annotation: Any) -> str:
+    """Name what a parameter takes, as a reader of the page would."""
+    parts = [part for part in get_args(annotation) if part is not NoneType]
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if get_origin(annotation) in {Union, UnionType}:
+        return _values(parts[0])
+    if get_origin(annotation) is list:
+        return f"{_values(parts[0])}, repeatable"
+    return {Path: "path", int: "integer", float: "number", str: "text", bool: "switch"}[annotation]
 
 
 def _row(metric: Metric) -> str:
@@ -92,5 +148,6 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
+    (DOCS / "cli.md").write_text(cli(), encoding="utf-8")
     (DOCS / "configuration.md").write_text(configuration(), encoding="utf-8")
     (DOCS / "metrics.md").write_text(metrics(), encoding="utf-8")

@@ -91,7 +91,7 @@ def test_a_start_with_other_labels_leaves_those_that_somebody_has_open(
 CUT_OFF = """
 import os, shutil, signal, sys
 from pathlib import Path
-from tests.trainer.test_run_folder import created
+from tests.trainer.run.test_folder import created
 
 def cut_off(source, target):
     content = Path(source).read_bytes()
