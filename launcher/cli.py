@@ -157,7 +157,7 @@ def plan(  # noqa: PLR0917  # typer reads the options from here
 
 def _choose_accelerator() -> None:
     """Settle what deepspeed reads when it is imported, which transformers does too."""
-    from .environment import choose_accelerator  # noqa: PLC0415
+    from .cluster import choose_accelerator  # noqa: PLC0415
 
     choose_accelerator(os.environ)
 

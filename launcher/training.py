@@ -13,10 +13,10 @@ from trainer.config import Config, load_config
 from trainer.run_folder import RunFolder
 from trainer.telemetry import EventLog, Past, Telemetry, watch_host_memory
 
-from .environment import Placement, choose_accelerator, placement
+from .cluster import Placement, choose_accelerator, placement
 from .exit_codes import ExitCode
-from .signals import StopRequest
-from .watchdog import Watchdog
+from .supervise.signals import StopRequest
+from .supervise.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from trainer.distributed import Ranks
@@ -116,7 +116,7 @@ def _open_events(config: Config, place: Placement) -> EventLog:
 
 
 def _extra_hooks(config: Config, ranks: "Ranks") -> list:
-    from .progress import TrainingBar  # noqa: PLC0415
+    from .terminal.progress import TrainingBar  # noqa: PLC0415
 
     return [TrainingBar(config.train.steps)] if ranks.is_first and sys.stdout.isatty() else []
 

@@ -20,8 +20,8 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..meeting import met
-from ..outputs import check_output
-from ..progress import followed
+from ..terminal.outputs import check_output
+from ..terminal.progress import followed
 from .evaluation_report import Report
 
 RESULT = "evaluation.json"

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from trainer.evaluation import DEPTHS, KS, BandRecall, Denial, Verdict, Worth
 
-from ..plain import plain
+from ..terminal.plain import plain
 
 SHOWN = (
     *("P@1", "P@3", "P@5", "R@1", "R@3", "R@5", "nDCG@3", "nDCG@5", "PSP@1", "PSP@3", "PSP@5", "recall@K"),

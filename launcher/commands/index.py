@@ -17,7 +17,7 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..meeting import check_alone, met
-from ..outputs import check_output
+from ..terminal.outputs import check_output
 
 
 def run(path: Path, records: int | None, dataset: Path | None, add: Path | None, remove: Path | None) -> None:

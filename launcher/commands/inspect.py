@@ -10,7 +10,7 @@ from rich.text import Text
 from sharding import DataError, Dataset, TextTokenizer
 from sharding.manifest import TOKENIZER_FOLDER
 
-from ..plain import plain
+from ..terminal.plain import plain
 
 _LONGEST = 160  # letters of a text that are shown
 _MOST_FREQUENT = 5

@@ -12,12 +12,12 @@ from trainer.config import Config, load_config
 from trainer.published import Index
 from trainer.run_folder import RunFolder
 
-from ..environment import node
+from ..cluster import node
 from ..exit_codes import ExitCode
 from ..ports import free_port
 from ..run import parse
-from ..supervision import Command, StopSignals, supervise
-from ..verdict import Verdict, verdict
+from ..supervise.agent import Command, StopSignals, supervise
+from ..supervise.exit_policy import Verdict, verdict
 
 RANK_PROGRAM = Path(__file__).resolve().parent.parent / "run.py"
 

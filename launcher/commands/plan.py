@@ -25,7 +25,7 @@ from trainer.planning import (
     load_cluster,
 )
 
-from ..environment import choose_accelerator, placement
+from ..cluster import choose_accelerator, placement
 from ..exit_codes import ExitCode
 
 _GIB = 2**30

@@ -19,11 +19,11 @@ from trainer.predict import Prediction, predict, write_predictions
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
-from ..environment import placement
+from ..cluster import placement
 from ..meeting import met
-from ..outputs import check_output
-from ..plain import plain
-from ..progress import followed
+from ..terminal.outputs import check_output
+from ..terminal.plain import plain
+from ..terminal.progress import followed
 
 
 def run(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sharding import DataError, Manifest
 
-from ..progress import rounds
+from ..terminal.progress import rounds
 
 
 def run(conversion: Callable[..., Manifest], out: Path, workers: int | None, dask: str | None) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from sharding import Cluster, Dataset, Simulation, Simulator
 
-from ..plain import plain
+from ..terminal.plain import plain
 
 _GB = 10**9
 

@@ -16,8 +16,8 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..meeting import met
-from ..outputs import check_output
-from ..progress import followed
+from ..terminal.outputs import check_output
+from ..terminal.progress import followed
 
 SHOWN = ("P@1", "P@3", "P@5", "nDCG@5", "PSP@1", "PSP@3", "PSP@5")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sharding.remote import upload
 
-from ..progress import rounds
+from ..terminal.progress import rounds
 
 
 def run(dataset: Path, url: str) -> None:

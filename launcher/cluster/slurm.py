@@ -8,7 +8,7 @@ import re
 
 from trainer.errors import ConfigError
 
-from .place import Environment, Node, Placement, count, index, number, port, require
+from .world import Environment, Node, Placement, count, index, number, port, require
 
 SLURM_MARK = "SLURM_STEP_ID"  # not in a batch script, but in every task of srun
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from launcher.starters import Node, Placement, pod_node, pod_place
-from tests.launcher.starters.recorded import JOB, JOB_SET
+from launcher.cluster import Node, Placement
+from launcher.cluster.pods import pod_node, pod_place
+from tests.launcher.cluster.recorded import JOB, JOB_SET
 from trainer.errors import ConfigError
 
 ADVICE = "set it in the pod's manifest, or unset JOB_COMPLETION_INDEX to work in one process"

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 from rich.console import Console
 
-from launcher import progress
-from launcher.progress import TrainingBar, followed
+from launcher.terminal import progress
+from launcher.terminal.progress import TrainingBar, followed
 from sharding import StreamState
 from trainer.loop import Position
 from trainer.step import StepCounts, StepReport

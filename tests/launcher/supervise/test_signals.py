@@ -10,7 +10,7 @@ PROGRAM = """
 import os
 import signal
 
-from launcher.signals import StopRequest
+from launcher.supervise.signals import StopRequest
 
 stop = StopRequest().listen()
 print(stop(), flush=True)

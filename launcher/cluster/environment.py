@@ -1,25 +1,13 @@
 """Which of the run's processes this is: a pure function of the environment that the starter left."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 
 from trainer.errors import ConfigError
 
-from .starters import (
-    ON_NODE,
-    PLACE,
-    POD_MARK,
-    RANKS_PER_POD,
-    SLURM_MARK,
-    Node,
-    Placement,
-    by_hand_node,
-    count,
-    pod_node,
-    pod_place,
-    rank_place,
-    slurm_node,
-    slurm_place,
-)
+from .explicit import by_hand_node, rank_place
+from .pods import POD_MARK, pod_node, pod_place
+from .slurm import SLURM_MARK, slurm_node, slurm_place
+from .world import ON_NODE, PLACE, Node, Placement
 
 ALONE = Placement(0, 0, 1, "127.0.0.1", 0)
 
@@ -55,30 +43,6 @@ def node(environment: Mapping[str, str]) -> Node:
     if mark := _scheduler(environment):
         return _SCHEDULERS[mark][2](environment)
     return by_hand_node(environment)
-
-
-def ranks_here(environment: Mapping[str, str]) -> int:
-    """Count this machine's ranks before they are started, as far as they are known. ConfigError.
-
-    A starter or a pod's manifest says how many; else there will be one for each GPU, and one without any.
-    """
-    if said := next((name for name in (*ON_NODE, RANKS_PER_POD) if name in environment), None):
-        return count(environment, said)
-    from torch import cuda  # noqa: PLC0415  # few ask
-
-    return max(cuda.device_count(), 1)
-
-
-def choose_accelerator(environment: MutableMapping[str, str]) -> None:
-    """Tell DeepSpeed to use the CPU where there is no GPU, and torch not to load a compiler that nothing here uses.
-
-    Takes effect only before deepspeed is imported.
-    """
-    environment.setdefault("TORCHDYNAMO_DISABLE", "1")  # it costs 5 to 8 seconds at every start
-    from torch import cuda  # noqa: PLC0415  # reads the environment that was set above
-
-    if not cuda.is_available():
-        environment.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def _scheduler(environment: Mapping[str, str]) -> str | None:

@@ -5,7 +5,7 @@ Ranks: deepspeed, torchrun and `lmmtc launch`. Nodes: whoever starts one process
 
 from trainer.errors import ConfigError
 
-from .place import DEFAULT_PORT, ON_NODE, PLACE, Environment, Node, Placement, count, index, number, port, require
+from .world import DEFAULT_PORT, ON_NODE, PLACE, Environment, Node, Placement, count, index, number, port, require
 
 _NODE = ("NNODES", "NODE_RANK")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.verdict import Ended, verdict
+from launcher.supervise.exit_policy import Ended, verdict
 
 CODES = st.sampled_from([0, 1, 75, 78, -signal.SIGKILL, -signal.SIGSEGV])
 ENDS = st.lists(st.builds(Ended, st.integers(0, 9), CODES), min_size=1)

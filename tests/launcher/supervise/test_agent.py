@@ -19,17 +19,17 @@ import sys
 
 import psutil
 
-from launcher import supervision
+from launcher.supervise import agent
 
 BECOME_THE_PARENT_OF_ORPHANS = 36  # Linux: what a container's first process is anyway
 ctypes.CDLL(None).prctl(BECOME_THE_PARENT_OF_ORPHANS, 1)
 
-supervision.ALONE_SECONDS = supervision.HURRY_SECONDS = 0.5
+agent.ALONE_SECONDS = agent.HURRY_SECONDS = 0.5
 ranks = [(sys.executable, "-u", "-c", program) for program in sys.argv[2:]]
-commands = [supervision.Command(rank, words, os.environ) for rank, words in enumerate(ranks)]
+commands = [agent.Command(rank, words, os.environ) for rank, words in enumerate(ranks)]
 said = []
-signals = supervision.StopSignals().listen()
-ends = supervision.supervise(commands, signals, float(sys.argv[1]), said.append)
+signals = agent.StopSignals().listen()
+ends = agent.supervise(commands, signals, float(sys.argv[1]), said.append)
 ends = [(end.rank, end.code, end.forced) for end in ends]
 zombies = [child.pid for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
 print(json.dumps({"ends": ends, "said": said, "asked": signals.asked, "zombies": zombies}))

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .exit_codes import ExitCode
+from ..exit_codes import ExitCode
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.starters import PLACE, Node, Placement, by_hand_node, rank_place
-from tests.launcher.starters.recorded import DEEPSPEED, DEEPSPEED_SECOND_NODE, TORCHRUN
+from launcher.cluster import Node, Placement
+from launcher.cluster.explicit import by_hand_node, rank_place
+from launcher.cluster.world import PLACE
+from tests.launcher.cluster.recorded import DEEPSPEED, DEEPSPEED_SECOND_NODE, TORCHRUN
 from trainer.errors import ConfigError
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from launcher.environment import ALONE, choose_accelerator, node, placement
-from launcher.starters import ON_NODE, Node, Placement
-from tests.launcher.starters.recorded import DEEPSPEED, JOB, JOB_SET, SALLOC, SBATCH, SRUN, TORCHRUN
+from launcher.cluster import ALONE, Node, Placement, choose_accelerator, node, placement
+from launcher.cluster.world import ON_NODE
+from tests.launcher.cluster.recorded import DEEPSPEED, JOB, JOB_SET, SALLOC, SBATCH, SRUN, TORCHRUN
 from trainer.errors import ConfigError
 
 RANKS = {

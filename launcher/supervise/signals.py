@@ -10,7 +10,7 @@ from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
-from .exit_codes import ExitCode
+from ..exit_codes import ExitCode
 
 _PATIENCE = 5.0  # seconds that a block has for its end
 

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from launcher.watchdog import Watchdog
+from launcher.supervise.watchdog import Watchdog
 
 limit, stacks = float(sys.argv[1]), Path(sys.argv[2])
 
@@ -71,7 +71,7 @@ import subprocess
 import sys
 import time
 
-from launcher.leash import Leash
+from launcher.supervise.parent_pipe import Leash
 
 with Leash() as leash:
     held = os.environ | leash.variables

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from .leash import Leash
-from .verdict import Ended
+from .exit_policy import Ended
+from .parent_pipe import Leash
 
 ALONE_SECONDS = 10.0  # ranks that have lost one of them wait for it: they can save nothing
 HURRY_SECONDS = 5.0  # between letting go, SIGTERM and SIGKILL

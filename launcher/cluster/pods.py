@@ -7,7 +7,7 @@ import re
 
 from trainer.errors import ConfigError
 
-from .place import DEFAULT_PORT, Environment, Node, Placement, count, index, port, require
+from .world import DEFAULT_PORT, Environment, Node, Placement, count, index, port, require
 
 POD_MARK = "JOB_COMPLETION_INDEX"
 PODS = "LMMTC_PODS"

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self, TextIO
 
-from .exit_codes import ExitCode
-from .leash import leash_of
+from ..exit_codes import ExitCode
+from .parent_pipe import leash_of
 
 if TYPE_CHECKING:  # they import torch, which reads the environment that is not complete yet
     from trainer.loop import Position

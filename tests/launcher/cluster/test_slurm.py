@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.starters import Node, Placement, slurm_node, slurm_place
-from launcher.starters.slurm import first_host
-from tests.launcher.starters.recorded import SALLOC, SRUN
+from launcher.cluster import Node, Placement
+from launcher.cluster.slurm import first_host, slurm_node, slurm_place
+from tests.launcher.cluster.recorded import SALLOC, SRUN
 from trainer.errors import ConfigError
 
 ONE_EACH = {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_TASKS_PER_NODE": "1(x3)", "SLURM_PROCID": "1"}
