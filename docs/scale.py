@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.commands.plan import verdict
+from launcher.cli.plan import verdict
 from trainer.config import load_config
 from trainer.planning import Corpus, EncoderShape, Plan, changed, load_cluster
 

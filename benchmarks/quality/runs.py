@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from launcher.commands import evaluate
+from launcher.cli import evaluate
 from sharding import COLUMNS, Dataset, RecordBatch, publish, sequential
 from trainer.config import Config, load_config
 from trainer.data import open_dataset

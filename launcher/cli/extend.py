@@ -9,7 +9,7 @@ from sharding import read_new_labels
 from trainer.extend import extend
 from trainer.run_folder import RunFolder
 
-from ..meeting import check_alone
+from .process_group import check_alone
 
 
 def run(path: Path, labels: Path, out: Path, encoder: Path | None) -> None:

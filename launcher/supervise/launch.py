@@ -8,27 +8,24 @@ from pathlib import Path
 
 from sharding import LmmtcError
 from sharding.remote import open_bucket
-from trainer.config import Config, load_config
+from trainer.config import Config
 from trainer.published import Index
 from trainer.run_folder import RunFolder
 
 from ..cluster import node
 from ..exit_codes import ExitCode
 from ..ports import free_port
-from ..run import parse
-from ..supervise.agent import Command, StopSignals, supervise
-from ..supervise.exit_policy import Verdict, verdict
+from .agent import Command, StopSignals, supervise
+from .exit_policy import Verdict, verdict
 
 RANK_PROGRAM = Path(__file__).resolve().parent.parent / "run.py"
 
 
-def run(arguments: Sequence[str], nproc: int, restarts: int, grace: float) -> int:
-    """Train with `nproc` ranks here, which get `arguments`; returns the exit code.
+def launch(arguments: Sequence[str], config: Config, nproc: int, restarts: int, grace: float) -> int:
+    """Train with `nproc` ranks here, which get `arguments`, that say `config`; returns the exit code.
 
     restarts: how often in a row they are started again without having saved a step. grace: see `supervise`.
     """
-    options = parse(list(arguments))
-    config = load_config(options.config, options.set)
     folder = RunFolder(config.run.folder)
     signals = StopSignals().listen()
     left = restarts

@@ -19,10 +19,10 @@ from trainer.inference import FusedRanker, answering, count_duplicates
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
-from ..meeting import met
 from ..terminal.outputs import check_output
 from ..terminal.progress import followed
 from .evaluation_report import Report
+from .process_group import met
 
 RESULT = "evaluation.json"
 Labels = Literal["all", "seen"]

@@ -20,10 +20,10 @@ from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
 from ..cluster import placement
-from ..meeting import met
 from ..terminal.outputs import check_output
 from ..terminal.plain import plain
 from ..terminal.progress import followed
+from .process_group import met
 
 
 def run(

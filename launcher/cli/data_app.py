@@ -53,7 +53,7 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
     """Turn a corpus into shards with a manifest, tokenised and shuffled; started again, it goes on where it stopped."""
     from sharding import SourceSettings, convert  # noqa: PLC0415
 
-    from .commands import shard as command  # noqa: PLC0415
+    from . import shard as command  # noqa: PLC0415
 
     conversion = partial(
         convert,
@@ -78,7 +78,7 @@ def shard(  # noqa: PLR0917  # typer reads the options from here
 @app.command()
 def verify(dataset: Annotated[Path, typer.Argument(help="Folder that `lmmtc shard` has written.")]) -> None:
     """Check a data set to the last byte: checksums, counts, label and token ids."""
-    from .commands import verify as command  # noqa: PLC0415
+    from . import verify as command  # noqa: PLC0415
 
     command.run(dataset)
 
@@ -93,7 +93,7 @@ def inspect(
     rows: Annotated[int, typer.Option(min=1, help="Records that are shown of it.")] = 10,
 ) -> None:
     """Show what a data set holds, or records of one of its shards: texts, labels and tokens."""
-    from .commands import inspect as command  # noqa: PLC0415
+    from . import inspect as command  # noqa: PLC0415
 
     command.run(dataset, split, shard, rows)
 
@@ -104,7 +104,7 @@ def merge(
     others: Annotated[list[Path], typer.Argument(help="Data sets that were converted with its --vocabulary.")],
 ) -> None:
     """Append the shards of other data sets to a published one, without rewriting any."""
-    from .commands import merge as command  # noqa: PLC0415
+    from . import merge as command  # noqa: PLC0415
 
     command.run(dataset, others)
 
@@ -135,7 +135,7 @@ def simulate(  # noqa: PLR0917  # typer reads the options from here
     """Tell what an epoch would ask of a cluster: steps, shards held, cache, bytes fetched, padding."""
     from sharding import Cluster  # noqa: PLC0415
 
-    from .commands import simulate as command  # noqa: PLC0415
+    from . import simulate as command  # noqa: PLC0415
 
     command.run(
         dataset,
@@ -157,6 +157,6 @@ def upload(
     address: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX, as in data.dataset.")],
 ) -> None:
     """Copy a data set to a bucket, its manifest last; credentials come from the environment, see docs/remote.md."""
-    from .commands import upload as command  # noqa: PLC0415
+    from . import upload as command  # noqa: PLC0415
 
     command.run(dataset, address)

@@ -6,7 +6,7 @@ from trainer.export import export
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
-from ..meeting import check_alone
+from .process_group import check_alone
 
 
 def run(path: Path, out: Path, step: int | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.launcher.commands.test_predict import PROBABILITY
+from tests.launcher.cli.test_predict import PROBABILITY
 from tests.launcher.conftest import Lmmtc
 
 pytestmark = pytest.mark.ranks

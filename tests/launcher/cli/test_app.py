@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from launcher.cli import app
+from launcher.cli.app import app
 from tests.launcher.conftest import Lmmtc
 from tests.programs import finish
 

@@ -51,10 +51,10 @@ def index(
     ] = None,
 ) -> None:
     """Build a run's neighbour index, RUN/neighbours, or change it: nearest training records vote for their labels."""
-    from .cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
+    from ..cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
 
     choose_accelerator(os.environ)
-    from .commands import index as command  # noqa: PLC0415
+    from . import index as command  # noqa: PLC0415
 
     command.run(run, records, dataset, add, remove)
 
@@ -69,10 +69,10 @@ def tune(
     batch: Annotated[int, typer.Option(min=1, help="Records at a time.")] = 64,
 ) -> None:
     """Choose on dev how a trained run answers: refinement, and the weights of its channels; writes RUN/tuned.json."""
-    from .cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
+    from ..cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
 
     choose_accelerator(os.environ)
-    from .commands import tune as command  # noqa: PLC0415
+    from . import tune as command  # noqa: PLC0415
 
     command.run(run, dataset, records, refine=refine, batch=batch, keep_psp=not lose_psp)
 
@@ -110,10 +110,10 @@ def evaluate(  # noqa: PLR0917  # typer reads the options from here
     batch: Batch = 32,
 ) -> None:
     """Measure a run: P, R, nDCG, PSP at k, recall, F1, the long tail, given labels; writes RUN/evaluation.json."""
-    from .cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
+    from ..cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
 
     choose_accelerator(os.environ)
-    from .commands import evaluate as command  # noqa: PLC0415
+    from . import evaluate as command  # noqa: PLC0415
 
     command.run(
         run,
@@ -164,10 +164,10 @@ def predict(  # noqa: PLR0917  # typer reads the options from here
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
-    from .cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
+    from ..cluster import choose_accelerator  # noqa: PLC0415  # the work is imported when it is asked for
 
     choose_accelerator(os.environ)
-    from .commands import predict as command  # noqa: PLC0415
+    from . import predict as command  # noqa: PLC0415
 
     command.run(
         run,

@@ -15,9 +15,9 @@ from trainer.inference import Tuner, Tuning, load_index
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
-from ..meeting import met
 from ..terminal.outputs import check_output
 from ..terminal.progress import followed
+from .process_group import met
 
 SHOWN = ("P@1", "P@3", "P@5", "nDCG@5", "PSP@1", "PSP@3", "PSP@5")
 

@@ -16,8 +16,8 @@ from trainer.neighbours import IndexFolder, IndexMeta, add_records, build_index,
 from trainer.run_folder import RunFolder
 from trainer.trained import TrainedModel
 
-from ..meeting import check_alone, met
 from ..terminal.outputs import check_output
+from .process_group import check_alone, met
 
 
 def run(path: Path, records: int | None, dataset: Path | None, add: Path | None, remove: Path | None) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .answer_cli import app as answers
-from .data_cli import app as data
-from .identity import EXIT_CODE, check_identity
+from ..identity import EXIT_CODE, check_identity
+from .answer_app import app as answers
+from .data_app import app as data
 
 app = typer.Typer(
     name="lmmtc",
@@ -40,7 +40,7 @@ def export(
 ) -> None:
     """Write a run as a folder that transformers opens, with its labels, its heads and a README."""
     _choose_accelerator()
-    from .commands import export as command  # noqa: PLC0415
+    from . import export as command  # noqa: PLC0415
 
     command.run(run, out, step)
 
@@ -49,7 +49,7 @@ def export(
 def list_checkpoints(run: RunArgument) -> None:
     """Show what a run has saved: steps, times, ranks, how far in the data, sizes."""
     _choose_accelerator()
-    from .commands import checkpoint as command  # noqa: PLC0415
+    from . import checkpoint as command  # noqa: PLC0415
 
     command.show(run)
 
@@ -58,7 +58,7 @@ def list_checkpoints(run: RunArgument) -> None:
 def verify_checkpoints(run: RunArgument) -> None:
     """Compare every file of every checkpoint with its checksum."""
     _choose_accelerator()
-    from .commands import checkpoint as command  # noqa: PLC0415
+    from . import checkpoint as command  # noqa: PLC0415
 
     command.verify(run)
 
@@ -75,7 +75,7 @@ def extend(
 ) -> None:
     """Add labels to a run without training it: each is found by what its text says."""
     _choose_accelerator()
-    from .commands import extend as command  # noqa: PLC0415
+    from . import extend as command  # noqa: PLC0415
 
     command.run(run, labels, out, encoder)
 
@@ -94,16 +94,20 @@ def launch(
     ] = 120,
 ) -> None:
     """Train on this machine and see to every end: hands signals on, ends with 0, 75, 78 or a fault; docs/faults.md."""
-    from .commands import launch as command  # noqa: PLC0415
+    from trainer.config import load_config  # noqa: PLC0415
 
-    sys.exit(command.run(arguments, nproc, restarts, grace))
+    from ..run import parse  # noqa: PLC0415
+    from ..supervise.launch import launch as command  # noqa: PLC0415
+
+    options = parse(arguments)
+    sys.exit(command(arguments, load_config(options.config, options.set), nproc, restarts, grace))
 
 
 @app.command()
 def setup() -> None:
     """Build DeepSpeed's native op once, before the first run; removes the lock of a build that was killed."""
     _choose_accelerator()
-    from .commands import setup as command  # noqa: PLC0415
+    from . import setup as command  # noqa: PLC0415
 
     command.run()
 
@@ -121,7 +125,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
 ) -> None:
     """Look at this machine before a long run: packages, accelerators, memory, ports, disks; exit code 78 if not fit."""
-    from .commands import doctor as command  # noqa: PLC0415
+    from . import doctor as command  # noqa: PLC0415
 
     sys.exit(command.run(config, overrides or [], folder or [], as_json=as_json))
 
@@ -149,7 +153,7 @@ def plan(  # noqa: PLR0917  # typer reads the options from here
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,  # noqa: FBT002
 ) -> None:
     """Predict memory, time and cost of a run on a cluster, and what would make it fit; exit code 78 if it does not."""
-    from .commands import plan as command  # noqa: PLC0415
+    from . import plan as command  # noqa: PLC0415
 
     known = {"labels": labels, "records": records, "positives": positives, "tokens": tokens}
     sys.exit(command.run(config, overrides or [], known, cluster, calibrate, as_json=as_json))
@@ -157,7 +161,7 @@ def plan(  # noqa: PLR0917  # typer reads the options from here
 
 def _choose_accelerator() -> None:
     """Settle what deepspeed reads when it is imported, which transformers does too."""
-    from .cluster import choose_accelerator  # noqa: PLC0415
+    from ..cluster import choose_accelerator  # noqa: PLC0415
 
     choose_accelerator(os.environ)
 
@@ -175,7 +179,7 @@ def main() -> None:
     except Exception as error:
         from sharding import LmmtcError  # noqa: PLC0415  # a doctor must not need it: it may be broken, or foreign
 
-        from .exit_codes import report  # noqa: PLC0415
+        from ..exit_codes import report  # noqa: PLC0415
 
         if not isinstance(error, LmmtcError):
             raise

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from trainer.distributed import ONE_RANK, Ranks, join, leave, naming_lost_peers
 from trainer.errors import ConfigError
 
-from .cluster import placement
-from .supervise.signals import ended_by_sigterm
+from ..cluster import placement
+from ..supervise.signals import ended_by_sigterm
 
 
 @contextmanager
