@@ -1,17 +1,24 @@
 """`lmmtc checkpoint`: what a run has saved, and whether it is whole."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainer.checkpoint import CheckpointStore, checkpoints_of
-from trainer.errors import CheckpointError
-from trainer.run_folder import RunFolder, step_name
+from .options import RunArgument, on_accelerator
+
+if TYPE_CHECKING:
+    from trainer.checkpoint import CheckpointStore
+
+checkpoint = typer.Typer(help="Look at what a run has saved.", no_args_is_help=True)
 
 
-def show(run: Path) -> None:
-    """List the checkpoints, oldest first; no file but their descriptions is read."""
+@checkpoint.command("list")
+@on_accelerator
+def list_checkpoints(run: RunArgument) -> None:
+    """Show what a run has saved: steps, times, ranks, how far in the data, sizes."""
     store, steps = _checkpoints(run)
     table = Table("step", "saved", "ranks", "epoch", "records of it", "MiB")
     for step in steps:
@@ -19,7 +26,36 @@ def show(run: Path) -> None:
     Console().print(table)
 
 
-def _described(store: CheckpointStore, step: int) -> tuple[str, ...]:
+@checkpoint.command("verify")
+@on_accelerator
+def verify_checkpoints(run: RunArgument) -> None:
+    """Compare every file of every checkpoint with its checksum."""
+    from trainer.errors import CheckpointError
+    from trainer.run_folder import step_name
+
+    store, steps = _checkpoints(run)
+    problems = [f"{step_name(step)}: {problem}" for step in steps if (problem := store.place.damage(step))]
+    if problems:
+        raise CheckpointError("\n".join([f"{run}: {len(problems)} of {len(steps)} are damaged", *problems]))
+    typer.echo(f"{run}: {len(steps)} checkpoints, all whole")
+
+
+def _checkpoints(run: Path) -> tuple["CheckpointStore", list[int]]:
+    """Find a run's checkpoints, oldest first. CheckpointError when there is none."""
+    from trainer.checkpoint import checkpoints_of
+    from trainer.errors import CheckpointError
+    from trainer.run_folder import RunFolder
+
+    store = checkpoints_of(RunFolder(run))
+    steps = store.place.steps()
+    if not steps:
+        raise CheckpointError(f"{run}: has no checkpoint")
+    return store, steps
+
+
+def _described(store: "CheckpointStore", step: int) -> tuple[str, ...]:
+    from trainer.errors import CheckpointError
+
     try:
         saved = store.place.describe(step)
     except (CheckpointError, OSError):  # damaged, or gone since the steps were listed
@@ -28,20 +64,3 @@ def _described(store: CheckpointStore, step: int) -> tuple[str, ...]:
     size, records = f"{saved.bytes / 2**20:,.1f}", f"{stream.consumed:,}"
     at = saved.at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return at, str(saved.meta.world_size), str(stream.epoch), records, size
-
-
-def verify(run: Path) -> None:
-    """Compare every file with its checksum; CheckpointError with every checkpoint that is damaged."""
-    store, steps = _checkpoints(run)
-    problems = [f"{step_name(step)}: {problem}" for step in steps if (problem := store.place.damage(step))]
-    if problems:
-        raise CheckpointError("\n".join([f"{run}: {len(problems)} of {len(steps)} are damaged", *problems]))
-    print(f"{run}: {len(steps)} checkpoints, all whole")  # noqa: T201
-
-
-def _checkpoints(run: Path) -> tuple[CheckpointStore, list[int]]:
-    store = checkpoints_of(RunFolder(run))
-    steps = store.place.steps()
-    if not steps:
-        raise CheckpointError(f"{run}: has no checkpoint")
-    return store, steps

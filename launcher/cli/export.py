@@ -1,17 +1,27 @@
 """`lmmtc export`: a trained run as a folder that transformers opens."""
 
 from pathlib import Path
+from typing import Annotated
 
-from trainer.export import export
-from trainer.run_folder import RunFolder
-from trainer.trained import TrainedModel
+import typer
 
-from .process_group import check_alone
+from .options import RunArgument, on_accelerator
 
 
-def run(path: Path, out: Path, step: int | None) -> None:
-    """Export a checkpoint, and say which it was."""
+@on_accelerator
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="Folder to write: new, or empty.")],
+    step: Annotated[int | None, typer.Option(help="Step of the checkpoint; default: the newest.")] = None,
+) -> None:
+    """Write a run as a folder that transformers opens, with its labels, its heads and a README."""
+    from trainer.export import export as write
+    from trainer.run_folder import RunFolder
+    from trainer.trained import TrainedModel
+
+    from .process_group import check_alone
+
     check_alone("export")
-    model = TrainedModel.load(path, step=step)
-    export(model, RunFolder(path), out)
-    print(f"{out}: step {model.step}, {len(model.vocabulary):,} labels; its README.md says how to use it")  # noqa: T201
+    model = TrainedModel.load(run, step=step)
+    write(model, RunFolder(run), out)
+    typer.echo(f"{out}: step {model.step}, {len(model.vocabulary):,} labels; its README.md says how to use it")

@@ -1,28 +1,34 @@
 """`lmmtc extend`: a trained run with further labels, without training."""
 
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.progress import Progress
+import typer
 
-from sharding import read_new_labels
-from trainer.extend import extend
-from trainer.run_folder import RunFolder
-
-from .process_group import check_alone
+from ..terminal.progress import counting
+from .options import RunArgument, on_accelerator
 
 
-def run(path: Path, labels: Path, out: Path, encoder: Path | None) -> None:
-    """Extend, and say what the run has now."""
+@on_accelerator
+def extend(
+    run: RunArgument,
+    labels: Annotated[Path, typer.Argument(help="TSV file (may be .gz): label, tab, what it means.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the run with more labels: new, or empty.")],
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the encoder that training began with, if it is not where it was then."),
+    ] = None,
+) -> None:
+    """Add labels to a run without training it: each is found by what its text says."""
+    from sharding import read_new_labels
+    from trainer.extend import extend as add_labels
+    from trainer.run_folder import RunFolder
+
+    from .process_group import check_alone
+
     check_alone("extend")
     texts = read_new_labels(labels)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("encoding texts of labels", total=len(texts))
-
-        def show(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        found = extend(RunFolder(path), texts, out, encoder, show)
+    with counting("encoding texts of labels", len(texts)) as show:
+        found = add_labels(RunFolder(run), texts, out, encoder, show)
     rows = f"rows from texts: {found.from_texts:,}, random: {len(texts) - found.from_texts:,}"
-    print(f"{out}: {len(texts):,} labels added to {found.before:,}; {rows}")  # noqa: T201
+    typer.echo(f"{out}: {len(texts):,} labels added to {found.before:,}; {rows}")

@@ -1,31 +1,41 @@
 """`lmmtc inspect`: what is in a data set, and some records of a shard, as people read them."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sharding import DataError, Dataset, TextTokenizer
-from sharding.manifest import TOKENIZER_FOLDER
-
 from ..terminal.plain import plain
+from .options import DatasetArgument
+
+if TYPE_CHECKING:
+    from sharding import Dataset
 
 _LONGEST = 160  # letters of a text that are shown
 _MOST_FREQUENT = 5
 
 
-def run(path: Path, split: str, shard: int | None, rows: int) -> None:
-    """Print a data set's size, or the first `rows` records of a shard; DataError when there is no such shard."""
-    dataset = Dataset.open(path)
+def inspect(
+    dataset: DatasetArgument,
+    split: Annotated[str, typer.Option(help="Split of the shard that is shown.")] = "train",
+    shard: Annotated[
+        int | None, typer.Option(min=0, help="Show records of this shard of the split, numbered from 0.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Records that are shown of it.")] = 10,
+) -> None:
+    """Show what a data set holds, or records of one of its shards: texts, labels and tokens."""
+    from sharding import Dataset
+
+    opened = Dataset.open(dataset)
     if shard is None:
-        Console().print(_sizes(dataset), *_facts(dataset), sep="\n")
+        Console().print(_sizes(opened), *_facts(opened), sep="\n")
     else:
-        Console().print(_records(dataset, split, shard, rows))
+        Console().print(_records(opened, split, shard, rows))
 
 
-def _sizes(dataset: Dataset) -> Table:
+def _sizes(dataset: "Dataset") -> Table:
     kinds = dataset.manifest.kinds
     table = Table(title=plain(str(dataset.path)))
     table.add_column("split")
@@ -39,7 +49,9 @@ def _sizes(dataset: Dataset) -> Table:
     return table
 
 
-def _facts(dataset: Dataset) -> list[Text]:
+def _facts(dataset: "Dataset") -> list[Text]:
+    import numpy as np
+
     counts, manifest = dataset.vocabulary.counts, dataset.manifest
     frequent = np.argsort(-counts, kind="stable")[:_MOST_FREQUENT]
     named = zip(dataset.vocabulary.names_of(frequent), counts[frequent].tolist(), strict=True)
@@ -51,7 +63,12 @@ def _facts(dataset: Dataset) -> list[Text]:
     ]
 
 
-def _records(dataset: Dataset, split: str, shard: int, rows: int) -> Table:
+def _records(dataset: "Dataset", split: str, shard: int, rows: int) -> Table:
+    import numpy as np
+
+    from sharding import DataError, TextTokenizer
+    from sharding.manifest import TOKENIZER_FOLDER
+
     chosen = dataset.split(split)
     if shard >= len(chosen.shard_rows):
         raise DataError(f"shard {shard}: split {split!r} has {len(chosen.shard_rows)} shards, numbered from 0")

@@ -1,16 +1,21 @@
 """`lmmtc merge`: a data set grows by the shards of others."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from sharding import Manifest, merge
+import typer
 
 
-def run(dataset: Path, others: Sequence[Path]) -> None:
-    """Merge and say what is there now."""
-    before = Manifest.load(dataset)
-    merged = merge(dataset, others)
+def merge(
+    dataset: Annotated[Path, typer.Argument(help="Published data set that grows.")],
+    others: Annotated[list[Path], typer.Argument(help="Data sets that were converted with its --vocabulary.")],
+) -> None:
+    """Append the shards of other data sets to a published one, without rewriting any."""
+    import sharding
+
+    before = sharding.Manifest.load(dataset)
+    merged = sharding.merge(dataset, others)
     for split, shards in merged.splits.items():
         rows, old = (sum(shard.rows for shard in part) for part in (shards, before.splits.get(split, ())))
-        print(f"{split}: {rows:,} records in {len(shards)} shards, {rows - old:,} of them new")  # noqa: T201
-    print(f"{dataset}: {merged.dataset_id}")  # noqa: T201
+        typer.echo(f"{split}: {rows:,} records in {len(shards)} shards, {rows - old:,} of them new")
+    typer.echo(f"{dataset}: {merged.dataset_id}")

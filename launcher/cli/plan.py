@@ -1,58 +1,73 @@
-"""`lmmtc plan`: what a run would take on a cluster, as tables or as JSON; or what this machine achieves, as a file."""
+"""`lmmtc plan`: what a run would take on a cluster, or what this machine achieves, written as a cluster's file."""
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from sharding import TRAIN, Dataset
-from trainer.config import Config, load_config
-from trainer.errors import ConfigError
-from trainer.planning import (
-    Advice,
-    Corpus,
-    EncoderShape,
-    Plan,
-    advise,
-    largest_chunk,
-    largest_micro_batch,
-    load_cluster,
-)
+from .options import AsJson
 
-from ..cluster import choose_accelerator, placement
-from ..exit_codes import ExitCode
+if TYPE_CHECKING:
+    from trainer.config import Config
+    from trainer.planning import Corpus
 
-_GIB = 2**30
 Known = Mapping[str, float | None]
 
 
-def run(
-    config_path: Path, overrides: Sequence[str], known: Known, cluster: Path | None, out: Path | None, *, as_json: bool
-) -> ExitCode:
-    """Print a plan, or calibrate; 78 where a run would not fit. known: of the data set, None where nothing is said."""
-    config = load_config(config_path, overrides)
-    corpus = corpus_of(config, known)
-    if out is not None:
-        _calibrate(config, corpus, out)
-        return ExitCode.DONE
+def plan(
+    config: Annotated[Path, typer.Option(help="TOML file of the run.")],
+    cluster: Annotated[
+        Path | None, typer.Option(help="TOML file of the cluster, such as examples/clusters/h100-8.toml.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Measure this machine with the run's encoder instead, and write it as such a file."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one of the run's settings, SECTION.KEY=VALUE; may be repeated."),
+    ] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=1, help="Labels; default, as for the next three: what the data set has.")
+    ] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="Training records.")] = None,
+    positives: Annotated[float | None, typer.Option(min=0, help="Labels of a record, on average.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of a long text, special ones counted.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict memory, time and cost of a run on a cluster, and what would make it fit; exit code 78 if it does not."""
+    from trainer.config import load_config
+    from trainer.errors import ConfigError
+    from trainer.planning import EncoderShape, Plan, load_cluster
+
+    from ..exit_codes import ExitCode
+    from .plan_report import summary, tables
+
+    settings = load_config(config, overrides or [])
+    known = {"labels": labels, "records": records, "positives": positives, "tokens": tokens}
+    corpus = _corpus_of(settings, known)
+    if calibrate is not None:
+        _calibrate(settings, corpus, calibrate)
+        return
     if cluster is None:
         raise ConfigError("lmmtc plan: give --cluster FILE; examples/clusters has some, and --calibrate writes one")
-    plan = Plan.of(config, EncoderShape.of(config.model), corpus, load_cluster(cluster))
+    foreseen = Plan.of(settings, EncoderShape.of(settings.model), corpus, load_cluster(cluster))
     if as_json:
-        print(json.dumps(summary(plan), indent=1))  # noqa: T201
+        typer.echo(json.dumps(summary(foreseen), indent=1))
     else:
-        Console().print(*_tables(plan), sep="\n")
-    return ExitCode.DONE if plan.fits else ExitCode.CONFIGURATION
+        Console().print(*tables(foreseen), sep="\n")
+    sys.exit(ExitCode.DONE if foreseen.fits else ExitCode.CONFIGURATION)
 
 
-def corpus_of(config: Config, known: Known) -> Corpus:
+def _corpus_of(config: "Config", known: Known) -> "Corpus":
     """Take what is known, and the rest from the data set; ConfigError when that is not here."""
+    from trainer.planning import Corpus
+
     found = dict(known) if None not in known.values() else _counted(config, known) | _given(known)
     return Corpus(
         labels=int(found["labels"] or 0),
@@ -62,45 +77,16 @@ def corpus_of(config: Config, known: Known) -> Corpus:
     )
 
 
-def summary(plan: Plan) -> dict[str, Any]:
-    """Say everything in plain values: bytes, seconds, hours."""
-    return {
-        "fits": plan.fits,
-        "world_size": plan.work.world_size,
-        "micro_batch": plan.work.records,
-        "accumulation": plan.work.accumulation,
-        "memory": {
-            place: {
-                "fullest": memory.moment,
-                "bytes": memory.total,
-                "allowed": plan.allowed(place),
-                "parts": memory.parts,
-            }
-            for place, memory in plan.memories()
-        },
-        "step_seconds": plan.time.total,
-        "computing_seconds": plan.time.computing,
-        "communicating_seconds": plan.time.communicating,
-        "sent_bytes": {one.name: round(one.sent) for one in plan.traffic},
-        "records_per_second": plan.records_per_second,
-        "steps_per_epoch": plan.steps_per_epoch,
-        "epoch_hours": plan.epoch_hours,
-        "epoch_cost": plan.epoch_cost,
-        "neighbours": plan.neighbours and asdict(plan.neighbours),
-        "largest_micro_batch": largest_micro_batch(plan),
-        "largest_chunk": largest_chunk(plan),
-        "advice": [] if plan.fits else [_told(advice) for advice in advise(plan)],
-    }
-
-
-def _calibrate(config: Config, corpus: Corpus, out: Path) -> None:
+def _calibrate(config: "Config", corpus: "Corpus", out: Path) -> None:
     """Measure as a rank that trains, alone or among others; the first writes."""
+    from ..cluster import choose_accelerator, placement
+
     place = placement(os.environ)
     os.environ.update(place.variables())
     choose_accelerator(os.environ)
-    from trainer.distributed import join, leave  # noqa: PLC0415  # read the environment that was set above
-    from trainer.engine import prepare_ops  # noqa: PLC0415
-    from trainer.planning.calibration import calibrate, write_cluster  # noqa: PLC0415
+    from trainer.distributed import join, leave  # read the environment that was set above
+    from trainer.engine import prepare_ops
+    from trainer.planning.calibration import calibrate, write_cluster
 
     prepare_ops()
     ranks = join(place.local_rank, place.on_node)
@@ -116,7 +102,10 @@ def _given(known: Known) -> dict[str, float]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _counted(config: Config, known: Known) -> dict[str, float]:
+def _counted(config: "Config", known: Known) -> dict[str, float]:
+    from sharding import TRAIN, Dataset
+    from trainer.errors import ConfigError
+
     missing = ", ".join(f"--{name}" for name, value in known.items() if value is None)
     if not (Path(config.data.dataset) / "manifest.json").is_file():
         raise ConfigError(f"data.dataset = {config.data.dataset}: is not a data set on this machine: give {missing}")
@@ -129,76 +118,3 @@ def _counted(config: Config, known: Known) -> dict[str, float]:
         "positives": float(dataset.vocabulary.counts.sum()) / max(records, 1),
         "tokens": dataset.manifest.max_tokens + len(tokenizer.prefix) + len(tokenizer.suffix),
     }
-
-
-def _tables(plan: Plan) -> Iterable[Table | Text]:
-    yield _memory(plan)
-    yield _time(plan)
-    yield from (Text(line) for line in verdict(plan))
-
-
-def _memory(plan: Plan) -> Table:
-    table = Table("", "GiB", title=f"Memory of a rank, of {plan.work.world_size}")
-    table.columns[1].justify = "right"
-    for place, memory in plan.memories():
-        for part, size in sorted(memory.parts.items(), key=lambda entry: -entry[1]):
-            table.add_row(f"{place}: {part}", _gib(size))
-        table.add_row(Text(f"{place}, fullest at: {memory.moment}", "bold"), _gib(memory.total))
-        table.add_row(f"{place}: may be taken", _gib(plan.allowed(place)), end_section=True)
-    return table
-
-
-def _time(plan: Plan) -> Table:
-    table = Table("", "computing, ms", "communicating, ms", title="Time of a step")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for phase, seconds in plan.time.computing.items():
-        table.add_row(phase, _milliseconds(seconds), _milliseconds(plan.time.communicating[phase]))
-    return table
-
-
-def verdict(plan: Plan) -> Iterable[str]:
-    """Say in sentences how long it takes, what it costs, what fits, and what would make it fit."""
-    work = plan.work
-    yield (
-        f"A step: {plan.time.total:,.3f} s; micro-batches of {work.records} records, {work.accumulation} on each rank; "
-        f"{sum(one.sent for one in plan.traffic) / 1e6:,.1f} MB sent by each rank."
-    )
-    yield (
-        f"An epoch of {work.corpus.records:,} records: {plan.epoch_hours:,.2f} h, {plan.records_per_second:,.0f} "
-        f"records a second, price {plan.epoch_cost:,.2f}."
-    )
-    yield f"Largest train.micro_batch: {largest_micro_batch(plan)}; largest labels.chunk: {largest_chunk(plan)}."
-    if index := plan.neighbours:
-        yield (
-            f"Neighbour index of {index.records:,} records, while the run answers: {_gib(index.rank_bytes)} GiB of "
-            f"host memory on each rank, {1000 * index.lookup_seconds:,.3f} ms to look a record up."
-        )
-    yield from _refusal(plan) if not plan.fits else ["It fits."]
-
-
-def _refusal(plan: Plan) -> Iterable[str]:
-    for lack in plan.lacks:
-        yield (
-            f"Does not fit: {lack.place} memory: a rank needs {_gib(lack.needed)} GiB ({lack.moment}), and may take "
-            f"{_gib(lack.allowed)} GiB."
-        )
-    advices = advise(plan)
-    yield "It would fit with:" if advices else "No change of settings that is known here makes it fit."
-    for advice in advices:
-        settings = ", ".join(f"{key} = {value!r}" for key, value in advice.settings.items())
-        sizes = ", ".join(f"{place} {_gib(memory.total)} GiB" for place, memory in advice.plan.memories())
-        yield f"  {settings}: {sizes}, {advice.plan.time.total:,.3f} s a step"
-
-
-def _told(advice: Advice) -> dict[str, Any]:
-    sizes = {place: memory.total for place, memory in advice.plan.memories()}
-    return {"settings": advice.settings, "bytes": sizes, "step_seconds": advice.plan.time.total}
-
-
-def _gib(size: int) -> str:
-    return f"{size / _GIB:,.2f}"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:,.1f}"

@@ -3,18 +3,21 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from sharding import Cluster, Dataset, Simulation, Simulator
-
 from ..terminal.plain import plain
+from .options import AsJson, DatasetArgument
+
+if TYPE_CHECKING:
+    from sharding import Cluster, Dataset, Simulation
 
 _GB = 10**9
 
-_ROWS: Mapping[str, Callable[[Simulation], str]] = {
+_ROWS: Mapping[str, Callable[["Simulation"], str]] = {
     "steps of an epoch": lambda each: f"{each.steps:,}",
     "records of a rank and step": lambda each: f"{each.records:,.1f}",
     "records of no step": lambda each: f"{each.left_out:,}",
@@ -26,21 +29,32 @@ _ROWS: Mapping[str, Callable[[Simulation], str]] = {
 }
 
 
-def run(
-    dataset: Path,
-    cluster: Cluster,
-    *,
-    split: str,
-    batch: int,
-    micro_batch: int | None,
-    micro_tokens: int | None,
-    max_tokens: int | None,
-    lanes: int,
-    cache_gb: float | None,
-    as_json: bool,
+def simulate(
+    dataset: DatasetArgument,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")],
+    ranks_per_node: Annotated[int, typer.Option(min=1, help="Ranks of each, which share its cache.")],
+    batch: Annotated[int, typer.Option(min=1, help="Records of one step (train.global_batch).")],
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Most records of a rank at a time (train.micro_batch); default: its share of the step."
+        ),
+    ] = None,
+    micro_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Simulate a budget of tokens as well (train.micro_tokens).")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens read of a text (model.max_tokens); default: all that are stored.")
+    ] = None,
+    cache_gb: Annotated[float | None, typer.Option(min=0, help="Tell whether a cache of so many GB is enough.")] = None,
+    lanes: Annotated[int, typer.Option(min=1, help="Lanes of the order (data.lanes).")] = 64,
+    split: Annotated[str, typer.Option(help="Records that are read.")] = "train",
+    as_json: AsJson = False,
 ) -> None:
-    """Simulate batches of records and, if there is a budget of tokens, that too; print what came out."""
-    opened = Dataset.open(dataset)
+    """Tell what an epoch would ask of a cluster: steps, shards held, cache, bytes fetched, padding."""
+    from sharding import Cluster, Dataset, Simulator
+
+    opened, cluster = Dataset.open(dataset), Cluster(nodes, ranks_per_node)
     simulator = Simulator(
         dataset=opened,
         split=split,
@@ -55,21 +69,22 @@ def run(
         simulations["budgets of tokens"] = simulator.budgets_of_tokens(micro_tokens)
     cache = None if cache_gb is None else round(cache_gb * _GB)
     if as_json:
-        print(json.dumps({name: asdict(each) | _enough(each, cache) for name, each in simulations.items()}, indent=1))  # noqa: T201
+        found = {name: asdict(each) | _enough(each, cache) for name, each in simulations.items()}
+        typer.echo(json.dumps(found, indent=1))
     else:
         Console().print(_table(f"{dataset}, {split}: {_described(cluster)}", simulations, cache))
 
 
-def _stored_tokens(dataset: Dataset) -> int:
+def _stored_tokens(dataset: "Dataset") -> int:
     tokenizer = dataset.manifest.tokenizer
     return dataset.manifest.max_tokens + len(tokenizer.prefix) + len(tokenizer.suffix)
 
 
-def _enough(simulation: Simulation, cache: int | None) -> dict[str, bool]:
+def _enough(simulation: "Simulation", cache: int | None) -> dict[str, bool]:
     return {} if cache is None else {"cache_is_enough": simulation.reading.cache_bytes <= cache}
 
 
-def _table(title: str, simulations: Mapping[str, Simulation], cache: int | None) -> Table:
+def _table(title: str, simulations: Mapping[str, "Simulation"], cache: int | None) -> Table:
     table = Table("", *simulations, title=plain(title))
     for name, shown in _ROWS.items():
         table.add_row(name, *map(shown, simulations.values()))
@@ -82,7 +97,7 @@ def _table(title: str, simulations: Mapping[str, Simulation], cache: int | None)
     return table
 
 
-def _described(cluster: Cluster) -> str:
+def _described(cluster: "Cluster") -> str:
     return f"{cluster.nodes} nodes of {cluster.ranks_per_node} ranks"
 
 

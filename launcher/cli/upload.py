@@ -1,14 +1,20 @@
 """`lmmtc upload`: a data set goes to where many machines can read it."""
 
-from pathlib import Path
+from typing import Annotated
 
-from sharding.remote import upload
+import typer
 
 from ..terminal.progress import rounds
+from .options import DatasetArgument
 
 
-def run(dataset: Path, url: str) -> None:
-    """Copy, and say under which address it is now."""
+def upload(
+    dataset: DatasetArgument,
+    address: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX, as in data.dataset.")],
+) -> None:
+    """Copy a data set to a bucket, its manifest last; credentials come from the environment, see docs/remote.md."""
+    from sharding import remote
+
     with rounds() as show:
-        manifest = upload(dataset, url, show)
-    print(f"{url}: {manifest.dataset_id}")  # noqa: T201
+        manifest = remote.upload(dataset, address, show)
+    typer.echo(f"{address}: {manifest.dataset_id}")

@@ -1,13 +1,15 @@
 """`lmmtc verify`: all that is wrong with a data set, or that nothing is."""
 
-from pathlib import Path
+import typer
 
-from sharding import CorruptShardError, verify
+from .options import DatasetArgument
 
 
-def run(dataset: Path) -> None:
-    """Report; CorruptShardError with every problem if there is one."""
-    report = verify(dataset)
+def verify(dataset: DatasetArgument) -> None:
+    """Check a data set to the last byte: checksums, counts, label and token ids."""
+    import sharding
+
+    report = sharding.verify(dataset)
     if report.problems:
-        raise CorruptShardError("\n".join([f"{dataset}: {len(report.problems)} problems", *report.problems]))
-    print(f"{dataset}: {report.num_records:,} records in {report.num_shards} shards, all as published")  # noqa: T201
+        raise sharding.CorruptShardError("\n".join([f"{dataset}: {len(report.problems)} problems", *report.problems]))
+    typer.echo(f"{dataset}: {report.num_records:,} records in {report.num_shards} shards, all as published")

@@ -35,6 +35,15 @@ def followed(items: Iterable[Item], what: str, total: int | None = None, *, show
 
 
 @contextmanager
+def counting(what: str, total: int | None = None, *, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Lend what shows (done, total) of one piece of work as a bar; no terminal, no bar."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
 def rounds() -> Iterator[Callable[[int, int, str], None]]:
     """Lend what shows (done, total, what is being done), one round after the other, with rate and time left."""
     console = Console(stderr=True)

@@ -106,7 +106,7 @@ def test_a_password_in_the_address_of_a_data_set_is_not_printed(
 
 
 def test_a_plan_does_not_wait_for_torch() -> None:
-    program = "import sys, launcher.cli.plan; print('torch' in sys.modules)"
+    program = "import sys, launcher.cli.plan_report; print('torch' in sys.modules)"
     assert finish("python", "-c", program).out.split() == ["False"]
 
 
