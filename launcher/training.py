@@ -1,4 +1,4 @@
-"""One rank's life: its place, its metrics, meeting the others, training, and how it ends."""
+"""One rank, from its start to its exit code: rank and world size, metrics, process group, training."""
 
 import os
 import sys
@@ -88,7 +88,7 @@ def _train_together(
     config = with_precision(config, ranks)
     folder = RunFolder(config.run.folder)
     hooks = [*_extra_hooks(config, ranks), watchdog]
-    run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.moved)
+    run = assemble(config, ranks, telemetry, events, stop, hooks, moved=watchdog.heartbeat)
     past, started = Past(), psutil.Process().create_time()
     if ranks.is_first_on_node:
         folder.success.unlink(missing_ok=True)
@@ -97,7 +97,7 @@ def _train_together(
     telemetry.begin(past, started)
     facts = {"world_size": ranks.world_size, "precision": config.train.precision}
     events.write("start", step=run.position.step, restarts=past.restarts, **facts)
-    watchdog.moved()
+    watchdog.heartbeat()
     if run.loop.run(run.position) is Outcome.STOPPED:
         return ExitCode.START_AGAIN
     if ranks.is_first_on_node:

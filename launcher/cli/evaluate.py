@@ -63,11 +63,11 @@ def evaluate(
 
     from ..terminal.outputs import check_output
     from .evaluation_data import batches, check_labels, columns_of, read_filter
-    from .evaluation_report import Report
-    from .process_group import met
+    from .evaluation_report import EvaluationReport
+    from .process_group import process_group
 
     folder, known = RunFolder(run), {}
-    with met() as ranks:
+    with process_group() as ranks:
         model = TrainedModel.load(run, depth=depth, ranks=ranks).weighing_prior(prior_weight)
         if given:
             _check_given(model, given)
@@ -95,7 +95,7 @@ def evaluate(
     if not ranks.is_first:
         return
     passes = ranker.tuning.refine if isinstance(ranker, FusedRanker) and refine is None else refine or 0
-    report = Report(
+    report = EvaluationReport(
         about={
             "step": model.step,
             "split": split,
@@ -129,7 +129,7 @@ def _partial_annotation(
     asked: Callable[[], Iterable["RecordBatch"]],
     given: int,
 ) -> dict[str, Any]:
-    """Judge what labels that are known beforehand are worth: attributes of a Report."""
+    """Judge what labels that are known beforehand are worth: attributes of an EvaluationReport."""
     from trainer.evaluation import PartialAnnotation
 
     ranks, seed = model.ranker.labels.ranks, model.config.run.seed

@@ -19,7 +19,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """What was found.
 
     Attributes:

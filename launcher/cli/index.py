@@ -58,9 +58,9 @@ def _build(folder: "RunFolder", records: int | None, dataset_path: Path | None) 
     from trainer.trained import TrainedModel
 
     from ..terminal.outputs import check_output
-    from .process_group import met
+    from .process_group import process_group
 
-    with met() as ranks:
+    with process_group() as ranks:
         model = TrainedModel.load(folder.path, ranks=ranks)
         if ranks.is_first:
             check_output(folder.path / ".neighbours", f"{folder.neighbours}, where the index is written")

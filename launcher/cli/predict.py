@@ -67,7 +67,7 @@ def predict(
 
     from ..cluster import placement
     from ..terminal.outputs import check_output
-    from .process_group import met
+    from .process_group import process_group
 
     if bool(text) == bool(source) or bool(source) != bool(output):
         raise ConfigError("lmmtc predict: give --text, or --input together with --output")
@@ -79,7 +79,7 @@ def predict(
     if output and placement(os.environ).rank == 0:  # the others write nothing, and perhaps could not
         _make_folder_of(output)
         check_output(output, f"--output {output}")
-    with met() as ranks:
+    with process_group() as ranks:
         model = TrainedModel.load(run, depth=top, ranks=ranks).weighing_prior(prior_weight)
         if top > len(model.vocabulary):
             raise ConfigError(f"--top {top}: this run has only {len(model.vocabulary)} labels")

@@ -1,4 +1,4 @@
-"""Which commands work on several ranks: started by torchrun, deepspeed or srun these meet, and others refuse."""
+"""The process group of a command that torchrun, deepspeed or srun started on several ranks; some commands have none."""
 
 import os
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from ..supervise.signals import ended_by_sigterm
 
 
 @contextmanager
-def met() -> Iterator[Ranks]:
-    """Meet the other ranks, if the starter's environment says that there are any, and part when the block ends.
+def process_group() -> Iterator[Ranks]:
+    """Join the process group, if the environment says that there are other ranks, and leave it when the block ends.
 
     SIGTERM ends the block. Raises PeerLostError when another rank has ended before.
     """

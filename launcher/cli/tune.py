@@ -39,10 +39,10 @@ def tune(
     from trainer.trained import TrainedModel
 
     from ..terminal.outputs import check_output
-    from .process_group import met
+    from .process_group import process_group
 
     folder = RunFolder(run)
-    with met() as ranks:
+    with process_group() as ranks:
         model = TrainedModel.load(run, depth=64, ranks=ranks)
         if ranks.is_first:
             check_output(folder.tuned, f"{folder.tuned}, where the result is written")

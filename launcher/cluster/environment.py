@@ -1,4 +1,4 @@
-"""Which of the run's processes this is: a pure function of the environment that the starter left."""
+"""Rank and world size of this process: a pure function of the environment variables that its starter left."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Decides the place of a rank, or of a node, where a starter or a person says it outright.
+"""Rank and world size, or node, where a starter or a person sets them outright.
 
 Ranks: deepspeed, torchrun and `lmmtc launch`. Nodes: whoever starts one process on each, by hand or by another tool.
 """

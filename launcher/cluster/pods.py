@@ -1,4 +1,4 @@
-"""Decides the place of a pod of an Indexed Job, or of a JobSet, and of a rank in it.
+"""Rank and world size of a pod of an Indexed Job, or of a JobSet, and of a rank in it.
 
 Kubernetes says which pod it is, and nothing else: the rest are variables of the pod's manifest, see docs/starting.md.
 """

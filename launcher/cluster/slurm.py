@@ -1,4 +1,4 @@
-"""Decides the place of a task that srun started, from what Slurm says of its step.
+"""Rank and world size of a task that srun started, from what Slurm says of its step.
 
 The variables of the whole allocation (SLURM_NTASKS, SLURM_JOB_NODELIST) are not asked: a step may be smaller, and in a
 batch script, where nothing has started ranks yet, they are there too.

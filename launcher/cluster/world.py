@@ -1,4 +1,4 @@
-"""Decides what a place is, and how a variable that cannot be one is refused: by its name, its value and the rule."""
+"""`Placement` and `Node`: rank and world size; and how a variable is read, or refused by name, value and rule."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides whether what a configuration names can be had on this machine: encoder, data set, folders, ports."""
+"""Checks of what a configuration names, on this machine: encoder, data set, folders, ports."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Decides whether a folder can take what a run writes: writable, with room, and its clock is the machine's."""
+"""Checks of a folder that a run writes to: it can be written, has space, and its clock is the machine's."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Decides whether packages can be imported, and which accelerators torch sees, by trying it in another process.
+"""Checks that packages can be imported, and which accelerators torch sees, by trying it in another process.
 
 A package that kills its process, as one built for another processor does, is then a finding like any other.
 """

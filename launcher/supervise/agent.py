@@ -1,4 +1,4 @@
-"""How the ranks of one machine are started, told to stop and, where that takes too long, ended."""
+"""The agent that starts the ranks of one machine, hands signals on and, where that takes too long, kills them."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from .exit_policy import Ended
-from .parent_pipe import Leash
+from .exit_policy import RankExit
+from .parent_pipe import ParentPipe
 
-ALONE_SECONDS = 10.0  # ranks that have lost one of them wait for it: they can save nothing
-HURRY_SECONDS = 5.0  # between letting go, SIGTERM and SIGKILL
+PEER_LOST_SECONDS = 10.0  # ranks that have lost one of them wait for it: they can save nothing
+ESCALATION_SECONDS = 5.0  # between closing the parent pipe, SIGTERM and SIGKILL
 POLL_SECONDS = 0.1
 
 
@@ -50,34 +50,34 @@ class StopSignals:
 
 def supervise(
     commands: Iterable[Command], signals: StopSignals, grace: float, say: Callable[[str], None]
-) -> tuple[Ended, ...]:
+) -> tuple[RankExit, ...]:
     """Start ranks and wait until all have ended; returns how, in that order, and says it of each that failed.
 
-    grace: seconds from a request to stop until ranks are let go. Every child of this process is waited for, so that a
-    container's first process leaves none behind that has ended.
+    grace: seconds from a request to stop until the parent pipe is closed. Every child of this process is waited for, so
+    that a container's first process leaves none behind that has ended.
     """
-    with Leash() as leash:
-        gang = _Gang(leash, grace, say)
+    with ParentPipe() as pipe:
+        workers = _WorkerGroup(pipe, grace, say)
         for command in commands:
-            gang.start(command)
-        while gang.running:
+            workers.start(command)
+        while workers.running:
             for number in signals.take():
-                gang.stop(number)
-            gang.reap()
-            gang.hurry()
+                workers.stop(number)
+            workers.reap()
+            workers.escalate()
             time.sleep(POLL_SECONDS)
-    return tuple(gang.ended)
+    return tuple(workers.ended)
 
 
-class _Gang:
+class _WorkerGroup:
     """The ranks that run, and what will be done to them when."""
 
-    def __init__(self, leash: Leash, grace: float, say: Callable[[str], None]) -> None:
+    def __init__(self, pipe: ParentPipe, grace: float, say: Callable[[str], None]) -> None:
         self.running: dict[int, int] = {}  # process id -> rank
-        self.ended: list[Ended] = []
-        self._leash, self._grace, self._say = leash, grace, say
+        self.ended: list[RankExit] = []
+        self._pipe, self._grace, self._say = pipe, grace, say
         self._sent: set[int] = set()
-        self._measures = iter((leash.let_go, self._terminate, self._kill))
+        self._measures = iter((pipe.close, self._terminate, self._kill))
         self._next_at = float("inf")
 
     def start(self, command: Command) -> None:
@@ -85,7 +85,7 @@ class _Gang:
         process = os.posix_spawn(
             command.words[0],
             command.words,
-            {**command.environment, **self._leash.variables},
+            {**command.environment, **self._pipe.variables},
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
             setpgroup=0,
         )
@@ -105,17 +105,17 @@ class _Gang:
                 if process in self.running:
                     self._note(self.running.pop(process), os.waitstatus_to_exitcode(status))
 
-    def hurry(self) -> None:
+    def escalate(self) -> None:
         """Do what is due to ranks that take too long."""
         if time.monotonic() >= self._next_at:
             next(self._measures, lambda: None)()
-            self._next_at = time.monotonic() + HURRY_SECONDS
+            self._next_at = time.monotonic() + ESCALATION_SECONDS
 
     def _note(self, rank: int, code: int) -> None:
-        self.ended.append(Ended(rank, code, forced=-code in self._sent))
+        self.ended.append(RankExit(rank, code, forced=-code in self._sent))
         if code:
             self._say(str(self.ended[-1]))
-        self._act_in(ALONE_SECONDS)
+        self._act_in(PEER_LOST_SECONDS)
 
     def _act_in(self, seconds: float) -> None:
         self._next_at = min(self._next_at, time.monotonic() + seconds)

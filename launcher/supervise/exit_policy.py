@@ -1,4 +1,4 @@
-"""What the ends of all ranks of a machine mean together: a pure function to the exit code of `lmmtc launch`."""
+"""The exit policy: how the ends of all ranks of a machine together become the exit code of `lmmtc launch`, purely."""
 
 import signal
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from ..exit_codes import ExitCode
 
 
 @dataclass(frozen=True)
-class Ended:
+class RankExit:
     """A rank and its exit code, or minus the signal that killed it; `forced`: that signal was sent by lmmtc launch."""
 
     rank: int
@@ -25,15 +25,15 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExitDecision:
     """An exit code and the reason for it."""
 
     code: int
     reason: str
 
 
-def verdict(ends: Sequence[Ended], *, stop_asked: bool, success: bool) -> Verdict:
-    """Judge the ends of all ranks, in the order in which they came; `success`: the run says that it is done.
+def decide_exit(ends: Sequence[RankExit], *, stop_asked: bool, success: bool) -> ExitDecision:
+    """Decide by the ends of all ranks, in the order in which they came; `success`: the run says that it is done.
 
     A rank that has lost another one ends with 75, often before that one: what it says decides nothing by itself.
     """
@@ -41,15 +41,17 @@ def verdict(ends: Sequence[Ended], *, stop_asked: bool, success: bool) -> Verdic
         (end for end in ends if not end.forced and end.code not in (ExitCode.DONE, ExitCode.START_AGAIN)), None
     )
     if wrong is not None:
-        return Verdict(wrong.code if wrong.code > 0 else 128 - wrong.code, f"{wrong}; the last checkpoint stands")
+        return ExitDecision(wrong.code if wrong.code > 0 else 128 - wrong.code, f"{wrong}; the last checkpoint stands")
     if any(end.code != ExitCode.DONE for end in ends):
-        return Verdict(ExitCode.START_AGAIN, _why_again(ends, stop_asked=stop_asked))
+        return ExitDecision(ExitCode.START_AGAIN, _why_again(ends, stop_asked=stop_asked))
     if not success:
-        return Verdict(ExitCode.FAULT, "all ranks ended with exit code 0, but the run does not say that it is done")
-    return Verdict(ExitCode.DONE, "the run is done")
+        return ExitDecision(
+            ExitCode.FAULT, "all ranks ended with exit code 0, but the run does not say that it is done"
+        )
+    return ExitDecision(ExitCode.DONE, "the run is done")
 
 
-def _why_again(ends: Sequence[Ended], *, stop_asked: bool) -> str:
+def _why_again(ends: Sequence[RankExit], *, stop_asked: bool) -> str:
     forced = ", ".join(str(end) for end in ends if end.forced)
     if not stop_asked:
         return f"{forced or 'a rank was lost'}; the last checkpoint stands: start the run again"

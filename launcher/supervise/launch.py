@@ -16,7 +16,7 @@ from ..cluster import node
 from ..exit_codes import ExitCode
 from ..ports import free_port
 from .agent import Command, StopSignals, supervise
-from .exit_policy import Verdict, verdict
+from .exit_policy import ExitDecision, decide_exit
 
 RANK_PROGRAM = Path(__file__).resolve().parent.parent / "run.py"
 
@@ -32,7 +32,7 @@ def launch(arguments: Sequence[str], config: Config, nproc: int, restarts: int, 
     while True:
         before = _saved(folder, config)
         ends = supervise(_commands(arguments, nproc), signals, grace, _say)
-        outcome = verdict(ends, stop_asked=signals.asked, success=folder.success.is_file())
+        outcome = decide_exit(ends, stop_asked=signals.asked, success=folder.success.is_file())
         if outcome.code in (ExitCode.DONE, ExitCode.CONFIGURATION) or signals.asked or not restarts:
             return _leave_with(outcome)
         now = _saved(folder, config)
@@ -40,12 +40,12 @@ def launch(arguments: Sequence[str], config: Config, nproc: int, restarts: int, 
         step, _ = max(new or now, default=(0, ""))
         left = restarts if new else left
         if left == 0:
-            return _leave_with(_fruitless(step, restarts, outcome))
+            return _leave_with(_no_progress(step, restarts, outcome))
         left -= 1
         _say(f"{outcome.reason}; starting again from step {step}")
 
 
-def _leave_with(outcome: Verdict) -> int:
+def _leave_with(outcome: ExitDecision) -> int:
     _say(f"exit code {int(outcome.code)}: {outcome.reason}")
     return int(outcome.code)
 
@@ -71,8 +71,8 @@ def _saved(folder: RunFolder, config: Config) -> set[tuple[int, str]]:
         return set()
 
 
-def _fruitless(saved: int, restarts: int, last: Verdict) -> Verdict:
-    return Verdict(
+def _no_progress(saved: int, restarts: int, last: ExitDecision) -> ExitDecision:
+    return ExitDecision(
         ExitCode.CONFIGURATION,
         f"--restarts {restarts}: so many in a row have saved no step after step {saved}: another one would not "
         f"help, find out why. The last time: {last.reason}",

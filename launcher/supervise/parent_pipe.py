@@ -1,4 +1,4 @@
-"""How ranks notice that `lmmtc launch` is gone, on every system and at once: they hold the other end of a pipe."""
+"""A pipe that ends when `lmmtc launch` is gone, which its ranks notice at once, on every system."""
 
 import os
 from collections.abc import Mapping
@@ -7,35 +7,35 @@ from typing import Self
 VARIABLE = "LMMTC_LEASH"
 
 
-class Leash:
-    """A pipe into which nothing is ever written: for the ranks it ends with `let_go`, or with this process."""
+class ParentPipe:
+    """A pipe into which nothing is ever written: ranks read its end after `close`, or once this process has died."""
 
     def __init__(self) -> None:
-        self._end_of_ranks, own = os.pipe()
-        self._own: int | None = own
-        os.set_inheritable(self._end_of_ranks, True)
+        self._read_end, write_end = os.pipe()
+        self._write_end: int | None = write_end
+        os.set_inheritable(self._read_end, True)
 
     def __enter__(self) -> Self:
-        """Hold on to it."""
+        """Return the pipe, which is open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go and forget it."""
-        self.let_go()
-        os.close(self._end_of_ranks)
+        """Close both ends."""
+        self.close()
+        os.close(self._read_end)
 
     @property
     def variables(self) -> dict[str, str]:
-        """Tell a rank which of its open files is the leash."""
-        return {VARIABLE: str(self._end_of_ranks)}
+        """Tell a rank which of its file descriptors is the pipe."""
+        return {VARIABLE: str(self._read_end)}
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Tell all ranks to end."""
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
+        if self._write_end is not None:
+            os.close(self._write_end)
+            self._write_end = None
 
 
-def leash_of(environment: Mapping[str, str]) -> int | None:
-    """Find the open file that ends with `lmmtc launch`; None where that did not start this process."""
+def inherited_pipe(environment: Mapping[str, str]) -> int | None:
+    """Return the file descriptor that ends with `lmmtc launch`; None where that did not start this process."""
     return int(environment[VARIABLE]) if VARIABLE in environment else None

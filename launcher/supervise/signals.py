@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from ..exit_codes import ExitCode
 
-_PATIENCE = 5.0  # seconds that a block has for its end
+_GRACE_SECONDS = 5.0  # that a block has for its end
 
 
 class StopRequest:
@@ -68,7 +68,7 @@ def _end_for_certain(told: socket.socket) -> None:
             pass
         if not number:
             return  # the block has ended
-        told.settimeout(_PATIENCE)
+        told.settimeout(_GRACE_SECONDS)
         try:
             if not told.recv(1):
                 return

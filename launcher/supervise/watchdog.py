@@ -1,4 +1,4 @@
-"""Whether this rank can still get on: it ends itself when nothing moves any more, or when `lmmtc launch` lets go."""
+"""A watchdog that ends its rank when heartbeats stop, as in a collective that hangs, or when `lmmtc launch` is gone."""
 
 import faulthandler
 import os
@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Self, TextIO
 
 from ..exit_codes import ExitCode
-from .parent_pipe import leash_of
+from .parent_pipe import inherited_pipe
 
 if TYPE_CHECKING:  # they import torch, which reads the environment that is not complete yet
     from trainer.loop import Position
@@ -25,12 +25,12 @@ LOG_SECONDS = 10.0  # the folder of the run may be what does not answer
 class Watchdog:
     """A thread, because the main one may wait in a collective for ever. Also a hook: a step with all that follows it.
 
-    limit: seconds, counted from the first call of `moved` on: before training begins, nothing is regular.
+    limit: seconds, counted from the first heartbeat on: before training begins, nothing is regular.
     """
 
     def __init__(self, limit: float, stacks: Path, environment: Mapping[str, str]) -> None:
-        self._limit, self._stacks, self._leash = limit, stacks, leash_of(environment)
-        self._moved: float | None = None
+        self._limit, self._stacks, self._pipe = limit, stacks, inherited_pipe(environment)
+        self._beat: float | None = None
         self._over = Event()
 
     def __enter__(self) -> Self:
@@ -42,26 +42,26 @@ class Watchdog:
         """Watch no longer."""
         self._over.set()
 
-    def moved(self) -> None:
+    def heartbeat(self) -> None:
         """Tell that something has ended that must not take longer than the limit."""
-        self._moved = time.monotonic()
+        self._beat = time.monotonic()
 
     def after_step(self, position: "Position", report: "StepReport", seconds: float) -> None:
         """Tell that a step has ended, with its evaluation and its save."""
-        self.moved()
+        self.heartbeat()
 
     def at_end(self, position: "Position") -> None:
         """Tell that the last save has ended."""
-        self.moved()
+        self.heartbeat()
 
     def _watch(self) -> None:
-        leash = [] if self._leash is None else [self._leash]
+        pipes = [] if self._pipe is None else [self._pipe]
         while not self._over.is_set():
-            let_go, _, _ = select.select(leash, [], [], LOOK_SECONDS)
-            still = 0.0 if self._moved is None else time.monotonic() - self._moved
+            closed, _, _ = select.select(pipes, [], [], LOOK_SECONDS)
+            still = 0.0 if self._beat is None else time.monotonic() - self._beat
             if self._over.is_set():
                 return
-            if let_go:
+            if closed:
                 self._end("lmmtc launch has let go of this rank: another one is lost, or it was itself killed")
             if still > self._limit:
                 self._end(

@@ -1,4 +1,4 @@
-"""Decides whether a result can be written, before hours are spent on it."""
+"""Refuses a result's file that cannot be written, before hours are spent on the result."""
 
 from pathlib import Path
 from tempfile import TemporaryFile

@@ -1,4 +1,4 @@
-"""Decides how words that are not ours are shown: letter by letter, whatever a terminal or rich would read in them."""
+"""Shows words that are not ours letter by letter, whatever a terminal or rich would read in them."""
 
 from rich.text import Text
 

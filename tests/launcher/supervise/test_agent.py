@@ -24,7 +24,7 @@ from launcher.supervise import agent
 BECOME_THE_PARENT_OF_ORPHANS = 36  # Linux: what a container's first process is anyway
 ctypes.CDLL(None).prctl(BECOME_THE_PARENT_OF_ORPHANS, 1)
 
-agent.ALONE_SECONDS = agent.HURRY_SECONDS = 0.5
+agent.PEER_LOST_SECONDS = agent.ESCALATION_SECONDS = 0.5
 ranks = [(sys.executable, "-u", "-c", program) for program in sys.argv[2:]]
 commands = [agent.Command(rank, words, os.environ) for rank, words in enumerate(ranks)]
 said = []
@@ -99,14 +99,14 @@ def test_ranks_that_end_by_themselves_after_another_are_not_touched() -> None:
     assert found["said"] == ["rank 0 ended with exit code 3", "rank 1 ended with exit code 75"]
 
 
-def test_a_rank_that_dies_is_named_with_its_signal_and_the_others_are_let_go() -> None:
+def test_a_rank_that_dies_is_named_with_its_signal_and_the_others_are_told_to_end() -> None:
     found = story("import os; os.kill(os.getpid(), 9)", LEAVES_WHEN_LET_GO)
     assert found["ends"] == [[0, -9, False], [1, 75, False]]
     assert found["said"][0] == "rank 0 was killed with SIGKILL"
 
 
 @pytest.mark.parametrize(("program", "number"), [(HANGS, signal.SIGTERM), (OBSTINATE, signal.SIGKILL)])
-def test_ranks_that_cannot_be_let_go_are_killed(program: str, number: int) -> None:
+def test_ranks_that_do_not_end_are_killed(program: str, number: int) -> None:
     found = story("import sys, time; time.sleep(1); sys.exit(1)", program)
     assert found["ends"] == [[0, 1, False], [1, -number, True]]
     assert found["said"][1] == f"rank 1 was killed by lmmtc launch with {signal.Signals(number).name}"

@@ -27,9 +27,9 @@ with Watchdog(limit, stacks, os.environ) as watchdog:
 print("over", flush=True)
 {after}
 """
-STUCK = "watchdog.moved(); wait_for_the_others()"
+STUCK = "watchdog.heartbeat(); wait_for_the_others()"
 STARTING = "wait_for_the_others()"
-SLOW = "[(watchdog.moved(), time.sleep(0.8)) for _ in range(4)]"
+SLOW = "[(watchdog.heartbeat(), time.sleep(0.8)) for _ in range(4)]"
 
 
 def rank(limit: float, stacks: Path, body: str, after: str = "") -> tuple[object, ...]:
@@ -62,7 +62,7 @@ def test_a_rank_that_moves_now_and_then_or_has_not_begun_is_left_alone(tmp_path:
 
 
 def test_nobody_watches_once_training_is_over(tmp_path: Path) -> None:
-    assert finish(*rank(1, tmp_path / "stacks.txt", "watchdog.moved()", STARTING)).out == "over\n"
+    assert finish(*rank(1, tmp_path / "stacks.txt", "watchdog.heartbeat()", STARTING)).out == "over\n"
 
 
 HOLDER = """
@@ -71,10 +71,10 @@ import subprocess
 import sys
 import time
 
-from launcher.supervise.parent_pipe import Leash
+from launcher.supervise.parent_pipe import ParentPipe
 
-with Leash() as leash:
-    held = os.environ | leash.variables
+with ParentPipe() as pipe:
+    held = os.environ | pipe.variables
     rank = subprocess.Popen(sys.argv[1:], env=held, close_fds=False)
     time.sleep(1.5)
     assert rank.poll() is None
@@ -83,9 +83,9 @@ with Leash() as leash:
 """
 
 
-def test_a_rank_that_is_let_go_ends_at_once(tmp_path: Path) -> None:
+def test_a_rank_whose_parent_pipe_is_closed_ends_at_once(tmp_path: Path) -> None:
     stacks = tmp_path / "stacks.txt"
-    said = finish(sys.executable, "-c", HOLDER.format(end="leash.let_go()"), *rank(600, stacks, STARTING))
+    said = finish(sys.executable, "-c", HOLDER.format(end="pipe.close()"), *rank(600, stacks, STARTING))
     assert said.out == ""
     assert (
         "[rank 0] lmmtc launch has let go of this rank: another one is lost, or it was itself killed; "
