@@ -1,8 +1,10 @@
 """The command `lmmtc`: which subcommands there are, and how it ends; what they take and do is a module each."""
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..identity import EXIT_CODE, check_identity
 from .checkpoint import checkpoint
@@ -18,31 +20,50 @@ from .predict import predict
 from .setup import setup
 from .shard import shard
 from .simulate import simulate
-from .train import launch
+from .train import train
 from .tune import tune
 from .upload import upload
 from .verify import verify
 
 _USAGE = 2  # what typer ends with while it handles an error of its own: the words of the command line are wrong
 
+
+class _DataFirst(TyperGroup):
+    """Lists the commands in the order in which a user needs them; typer lists groups last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Put `data` in front."""
+        return sorted(super().list_commands(ctx), key=lambda name: name != "data")
+
+
 app = typer.Typer(
     name="lmmtc",
+    cls=_DataFirst,
     help="Train label-mask multi-label text classifiers on label spaces of thousands to millions of labels.\n\n"
-    "In this order: [bold]lmmtc shard[/bold] a corpus; train with [bold]deepspeed launcher/run.py --config "
-    "run.toml[/bold] (installed from a wheel: deepspeed --module launcher.run); [bold]lmmtc evaluate[/bold]; "
-    "[bold]lmmtc predict[/bold].",
+    "In this order: [bold]lmmtc data shard[/bold] a corpus; [bold]lmmtc train -- --config run.toml[/bold], or "
+    "deepspeed launcher/run.py --config run.toml (installed from a wheel: deepspeed --module launcher.run); "
+    "[bold]lmmtc evaluate[/bold]; [bold]lmmtc predict[/bold].",
     rich_markup_mode="rich",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (
-    *(shard, verify, inspect, merge, simulate, upload),
-    *(index, tune, evaluate, predict, export, extend),
-    *(launch, setup, doctor, plan),
-):
-    app.command()(_command)
-app.add_typer(checkpoint, name="checkpoint")
+data = typer.Typer(
+    help="Make data sets and look at them: shard, verify, inspect, merge, upload, simulate.", no_args_is_help=True
+)
+app.add_typer(data, name="data", rich_help_panel="Data")
+app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Train")
+for _panel, _commands in {
+    "Train": (train,),
+    "Use": (tune, evaluate, predict, index, export, extend),
+    "Operate": (plan, doctor, setup),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+for _command in (shard, verify, inspect, merge, upload, simulate):
+    data.command()(_command)
+    app.command(hidden=True)(_command)  # as it was called before there was `lmmtc data`
+app.command("launch", hidden=True)(train)  # as it was called before
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`lmmtc inspect`: what is in a data set, and some records of a shard, as people read them."""
+"""`lmmtc data inspect`: what is in a data set, and some records of a shard, as people read them."""
 
 from typing import TYPE_CHECKING, Annotated
 

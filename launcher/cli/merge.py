@@ -1,4 +1,4 @@
-"""`lmmtc merge`: a data set grows by the shards of others."""
+"""`lmmtc data merge`: a data set grows by the shards of others."""
 
 from pathlib import Path
 from typing import Annotated

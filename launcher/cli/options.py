@@ -11,7 +11,7 @@ import typer
 P = ParamSpec("P")
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a trained run (run.folder in its configuration).")]
-DatasetArgument = Annotated[Path, typer.Argument(help="Folder that `lmmtc shard` has written.")]
+DatasetArgument = Annotated[Path, typer.Argument(help="Folder that `lmmtc data shard` has written.")]
 DatasetOption = Annotated[Path | None, typer.Option(help="Data set; default: the one that was trained on.")]
 Batch = Annotated[int, typer.Option(min=1, help="Records at a time.")]
 Refine = Annotated[

@@ -1,4 +1,4 @@
-"""`lmmtc shard`: a corpus becomes a data set, with a bar, on the cores of a machine or of a Dask cluster."""
+"""`lmmtc data shard`: a corpus becomes a data set, with a bar, on the cores of a machine or of a Dask cluster."""
 
 import os
 from collections.abc import Iterator

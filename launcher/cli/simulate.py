@@ -1,4 +1,4 @@
-"""`lmmtc simulate`: what an epoch would ask of a cluster, as a table or as JSON."""
+"""`lmmtc data simulate`: what an epoch would ask of a cluster, as a table or as JSON."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""`lmmtc launch`: the ranks of this machine, started, watched and, where that leads on, started again."""
+"""`lmmtc train`: the ranks of this machine, started, watched and, where that leads on, started again."""
 
 import sys
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 
-def launch(
+def train(
     arguments: Annotated[
         list[str], typer.Argument(help="Behind --: what each rank gets, --config run.toml [--set SECTION.KEY=VALUE].")
     ],
@@ -22,7 +22,7 @@ def launch(
     from trainer.config import load_config
 
     from ..run import parse
-    from ..supervise.launch import launch as supervise_ranks
+    from ..supervise.launch import launch
 
     options = parse(arguments)
-    sys.exit(supervise_ranks(arguments, load_config(options.config, options.set), nproc, restarts, grace))
+    sys.exit(launch(arguments, load_config(options.config, options.set), nproc, restarts, grace))

@@ -1,4 +1,4 @@
-"""`lmmtc upload`: a data set goes to where many machines can read it."""
+"""`lmmtc data upload`: a data set goes to where many machines can read it."""
 
 from typing import Annotated
 

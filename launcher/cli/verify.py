@@ -1,4 +1,4 @@
-"""`lmmtc verify`: all that is wrong with a data set, or that nothing is."""
+"""`lmmtc data verify`: all that is wrong with a data set, or that nothing is."""
 
 import typer
 
