@@ -15,6 +15,7 @@ from trainer.run_folder import RunFolder
 from ..cluster import node
 from ..exit_codes import ExitCode
 from ..ports import free_port
+from ..terminal.stderr import complain
 from .agent import Command, StopSignals, supervise
 from .exit_policy import ExitDecision, decide_exit
 
@@ -80,5 +81,4 @@ def _no_progress(saved: int, restarts: int, last: ExitDecision) -> ExitDecision:
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"lmmtc launch: {words}\n")
-    sys.stderr.flush()
+    complain(f"lmmtc launch: {words}")

@@ -1,7 +1,6 @@
 """What is seen of work that takes long: a bar at a terminal, of training with the last numbers; else JSON lines."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
     track,
 )
+
+from .stderr import complain
 
 if TYPE_CHECKING:  # torch would come with them, which conversion does without
     from trainer.loop import Position
@@ -79,7 +80,7 @@ class _JsonLines:
             rate = done / (now - self._started)
             left = (total - done) / rate if rate else None
             news = {"doing": what, "done": done, "total": total, "per_second": rate, "seconds_left": left}
-            print(json.dumps(news), file=sys.stderr, flush=True)  # noqa: T201  # the log of a machine without a terminal
+            complain(json.dumps(news))  # the log of a machine without a terminal
             self._said = now
 
 
