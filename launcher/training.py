@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
 
 def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
-    """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved.
+    """Train as the rank that the environment names.
 
     Where nothing moves any more, or `lmmtc launch` is gone, the process ends with 75 before this returns.
+
+    Args:
+        config_path: TOML file of the run.
+        overrides: Its settings that are overridden, SECTION.KEY=VALUE.
+
+    Returns:
+        0 when done, 75 when asked to stop, its state saved.
     """
     place = placement(os.environ)
     os.environ.update(place.variables())

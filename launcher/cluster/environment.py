@@ -22,8 +22,10 @@ _AGREED = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 def placement(environment: Mapping[str, str]) -> Placement:
     """Read what deepspeed, torchrun, srun or a Job's pod set; without any of it this is the only process.
 
-    What was started under a scheduler by torchrun, deepspeed or `lmmtc launch` is where that says. Raises ConfigError
-    when only a part is there, when a value cannot be, and when two starters say different things.
+    What was started under a scheduler by torchrun, deepspeed or `lmmtc launch` is where that says.
+
+    Raises:
+        ConfigError: Only a part is there, a value cannot be, or two starters say different things.
     """
     if all(name in environment for name in PLACE) and any(name in environment for name in ON_NODE):
         return rank_place(environment)
@@ -36,9 +38,12 @@ def placement(environment: Mapping[str, str]) -> Placement:
 
 
 def node(environment: Mapping[str, str]) -> Node:
-    """Read which machine this is, for a process that starts the ranks of its machine; ConfigError as above.
+    """Read which machine this is, for a process that starts the ranks of its machine.
 
     It is said by a Job's pod, by srun with one task on each node, or by NNODES, NODE_RANK and MASTER_ADDR.
+
+    Raises:
+        ConfigError: As in `placement`.
     """
     if mark := _scheduler(environment):
         return _SCHEDULERS[mark][2](environment)

@@ -22,7 +22,12 @@ _SECONDS = 300.0  # each try, on a slow network file system
 
 
 def check_imports(names: Sequence[str] = NATIVE, devices: Path = Path("/dev")) -> Iterator[Finding]:
-    """Try every package; where torch can be imported, look for accelerators too. devices: where drivers put theirs."""
+    """Try every package; where torch can be imported, look for accelerators too.
+
+    Args:
+        names: Packages, in this order.
+        devices: Folder where drivers put their devices.
+    """
     while names:
         trial = _try(names)
         failed = {name: said for name, said in trial.said.items() if said}

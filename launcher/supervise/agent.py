@@ -51,10 +51,18 @@ class StopSignals:
 def supervise(
     commands: Iterable[Command], signals: StopSignals, grace: float, say: Callable[[str], None]
 ) -> tuple[RankExit, ...]:
-    """Start ranks and wait until all have ended; returns how, in that order, and says it of each that failed.
+    """Start ranks and wait until all have ended.
 
-    grace: seconds from a request to stop until the parent pipe is closed. Every child of this process is waited for, so
-    that a container's first process leaves none behind that has ended.
+    Every child of this process is waited for, so that a container's first process leaves none behind that has ended.
+
+    Args:
+        commands: One for each rank of this machine.
+        signals: The SIGTERMs and SIGINTs of this process, which are handed on to all ranks.
+        grace: Seconds from a request to stop until the parent pipe is closed.
+        say: Is told, in words, of signals that are handed on and of ranks that failed.
+
+    Returns:
+        How each rank ended, in the order in which they did.
     """
     with ParentPipe() as pipe:
         workers = _WorkerGroup(pipe, grace, say)

@@ -33,9 +33,17 @@ class ExitDecision:
 
 
 def decide_exit(ends: Sequence[RankExit], *, stop_asked: bool, success: bool) -> ExitDecision:
-    """Decide by the ends of all ranks, in the order in which they came; `success`: the run says that it is done.
+    """Decide with which code a machine's supervisor exits.
 
     A rank that has lost another one ends with 75, often before that one: what it says decides nothing by itself.
+
+    Args:
+        ends: Those of all ranks, in the order in which they came.
+        stop_asked: Whether somebody asked this machine to stop, as a scheduler does that preempts a job.
+        success: Whether the run says that it is done.
+
+    Returns:
+        0 done, 75 start again, or the code of the first rank that failed: 128 + its number for a signal.
     """
     wrong = next(
         (end for end in ends if not end.forced and end.code not in (ExitCode.DONE, ExitCode.START_AGAIN)), None

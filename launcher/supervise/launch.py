@@ -23,9 +23,17 @@ RANK_PROGRAM = Path(__file__).resolve().parent.parent / "run.py"
 
 
 def launch(arguments: Sequence[str], config: Config, nproc: int, restarts: int, grace: float) -> int:
-    """Train with `nproc` ranks here, which get `arguments`, that say `config`; returns the exit code.
+    """Train with the ranks of this machine, and start them again as long as they save steps.
 
-    restarts: how often in a row they are started again without having saved a step. grace: see `supervise`.
+    Args:
+        arguments: What each rank gets, as `launcher/run.py` takes it.
+        config: What these arguments say.
+        nproc: Ranks on this machine.
+        restarts: How often in a row ranks are started again without having saved a step.
+        grace: Seconds from a request to stop until ranks are told to end without saving.
+
+    Returns:
+        The exit code, see `decide_exit`.
     """
     folder = RunFolder(config.run.folder)
     signals = StopSignals().listen()

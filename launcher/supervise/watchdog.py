@@ -25,7 +25,10 @@ LOG_SECONDS = 10.0  # the folder of the run may be what does not answer
 class Watchdog:
     """A thread, because the main one may wait in a collective for ever. Also a hook: a step with all that follows it.
 
-    limit: seconds, counted from the first heartbeat on: before training begins, nothing is regular.
+    Args:
+        limit: Seconds without a heartbeat, counted from the first one on: before training begins, nothing is regular.
+        stacks: File to which the stacks of all threads are appended before the process ends with 75.
+        environment: Names the parent pipe, where `lmmtc launch` started this rank.
     """
 
     def __init__(self, limit: float, stacks: Path, environment: Mapping[str, str]) -> None:
