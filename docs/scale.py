@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.commands.plan import verdict
+from launcher.cli.plan_report import conclusion
 from trainer.config import load_config
 from trainer.estimate import Corpus, EncoderShape, Plan, changed, load_cluster
 
@@ -58,7 +58,7 @@ def scale() -> str:
     tables = {
         "@MEMORY@": "\n".join(_memory(planned)),
         "@TIME@": "\n".join(_time(planned)),
-        "@REFUSAL@": "\n".join(verdict(changed(large, TOO_MUCH))),
+        "@REFUSAL@": "\n".join(conclusion(changed(large, TOO_MUCH))),
         "@SLOTS@": _slots(planned[0].plan),
     }
     for mark, table in tables.items():

@@ -1,12 +1,13 @@
 """What a process says when it ends: schedulers decide by these numbers whether to start it again."""
 
 import os
-import sys
 from enum import IntEnum
 
 from sharding import DataError, LmmtcError
 from trainer.errors import ConfigError, PeerLostError
 from trainer.telemetry import TelemetryError
+
+from .terminal.stderr import complain
 
 
 class ExitCode(IntEnum):
@@ -29,5 +30,5 @@ def report(error: LmmtcError) -> ExitCode:
     """Say on stderr what went wrong, and where there are several ranks, on which; returns the exit code."""
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
     rank = "" if alone else f"[rank {os.environ.get('RANK')}] "
-    sys.stderr.write(f"{rank}{type(error).__name__}: {error}\n")
+    complain(f"{rank}{type(error).__name__}: {error}")
     return exit_code(error)

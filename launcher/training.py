@@ -1,4 +1,4 @@
-"""One rank's life: its place, its metrics, meeting the others, training, and how it ends."""
+"""One rank, from its start to its exit code: rank and world size, metrics, process group, training."""
 
 import os
 import sys
@@ -13,19 +13,26 @@ from trainer.config import Config, load_config
 from trainer.run.folder import RunFolder
 from trainer.telemetry import EventLog, RunHistory, Telemetry, watch_host_memory
 
-from .environment import Placement, choose_accelerator, placement
+from .cluster import Placement, choose_accelerator, placement
 from .exit_codes import ExitCode
-from .signals import StopRequest
-from .watchdog import Watchdog
+from .supervise.signals import StopRequest
+from .supervise.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from trainer.distributed import Ranks
 
 
 def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
-    """Train as the rank that the environment names: 0 when done, 75 when asked to stop, its state saved.
+    """Train as the rank that the environment names.
 
     Where nothing moves any more, or `lmmtc launch` is gone, the process ends with 75 before this returns.
+
+    Args:
+        config_path: TOML file of the run.
+        overrides: Its settings that are overridden, SECTION.KEY=VALUE.
+
+    Returns:
+        0 when done, 75 when asked to stop, its state saved.
     """
     place = placement(os.environ)
     os.environ.update(place.variables())
@@ -87,8 +94,8 @@ def _train_together(
 
     config = with_precision(config, ranks)
     folder = RunFolder(config.run.folder)
-    callbacks = [*_extra_hooks(config, ranks), watchdog]
-    run = build_run(config, ranks, telemetry, events, stop, callbacks, moved=watchdog.moved)
+    callbacks = [*_extra_callbacks(config, ranks), watchdog]
+    run = build_run(config, ranks, telemetry, events, stop, callbacks, moved=watchdog.heartbeat)
     past, started = RunHistory(), psutil.Process().create_time()
     if ranks.is_first_on_node:
         folder.success.unlink(missing_ok=True)
@@ -97,7 +104,7 @@ def _train_together(
     telemetry.begin(past, started)
     facts = {"world_size": ranks.world_size, "precision": config.train.precision}
     events.write("start", step=run.position.step, restarts=past.restarts, **facts)
-    watchdog.moved()
+    watchdog.heartbeat()
     if run.loop.run(run.position) is Outcome.STOPPED:
         return ExitCode.START_AGAIN
     if ranks.is_first_on_node:
@@ -115,8 +122,8 @@ def _open_events(config: Config, place: Placement) -> EventLog:
     return EventLog(config.run.folder / "events.jsonl", None if sys.stdout.isatty() else sys.stdout, **identity)
 
 
-def _extra_hooks(config: Config, ranks: "Ranks") -> list:
-    from .progress import TrainingBar  # noqa: PLC0415
+def _extra_callbacks(config: Config, ranks: "Ranks") -> list:
+    from .terminal.progress import TrainingBar  # noqa: PLC0415
 
     return [TrainingBar(config.train.steps)] if ranks.is_first and sys.stdout.isatty() else []
 

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from launcher.environment import choose_accelerator
+from launcher.cluster import choose_accelerator
 
 from ..quality.corpus import prepare
 

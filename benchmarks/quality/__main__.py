@@ -5,7 +5,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from launcher.environment import choose_accelerator
+from launcher.cluster import choose_accelerator
 
 from .corpus import prepare
 from .variants import BENCHMARKS

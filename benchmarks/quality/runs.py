@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from launcher.commands import evaluate
+from launcher.cli.evaluate import evaluate
 from sharding import COLUMNS, Dataset, RecordBatch, publish, sequential
 from trainer.config import Config, load_config
 from trainer.data import open_dataset
@@ -57,8 +57,14 @@ class Run:
         verdict = self.folder / f"judged-by-{self.labels}-labels-of-{split}{weighed}.json"
         self.train()
         if not verdict.exists():
-            evaluate.run(
-                self.folder, None, split, records, refine=0, batch=BATCH, prior_weight=prior_weight, labels=self.labels
+            evaluate(
+                self.folder,
+                split=split,
+                records=records,
+                labels=self.labels,
+                refine=0,
+                prior_weight=prior_weight,
+                batch=BATCH,
             )
             (self.folder / "evaluation.json").rename(verdict)
         return json.loads(verdict.read_text(encoding="utf-8"))

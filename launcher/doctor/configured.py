@@ -1,4 +1,4 @@
-"""Decides whether what a configuration names can be had on this machine: encoder, data set, folders, ports."""
+"""Checks of what a configuration names, on this machine: encoder, data set, folders, ports."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ def _read(path: Path, overrides: Sequence[str]) -> "Config":
 
 
 def _encoder(settings: "ModelSection") -> str:
-    from ..environment import choose_accelerator  # noqa: PLC0415
+    from ..cluster import choose_accelerator  # noqa: PLC0415
 
     choose_accelerator(os.environ)
     from trainer.model import load_encoder  # noqa: PLC0415
@@ -102,7 +102,7 @@ def _published(address: str) -> str:
 
 def _ports(first: int) -> Finding:
     try:
-        from ..environment import ranks_here  # noqa: PLC0415  # only a check may fail where a package is broken
+        from ..cluster import ranks_here  # noqa: PLC0415  # only a check may fail where a package is broken
 
         ranks = ranks_here(os.environ)
     except Exception as error:  # noqa: BLE001  # a broken package is a finding too

@@ -1,4 +1,4 @@
-"""Decides what a check may say: a state, what was found, and what to do about it."""
+"""What a check says: a state, what was found, and what to do about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides whether a folder can take what a run writes: writable, with room, and its clock is the machine's."""
+"""Checks of a folder that a run writes to: it can be written, has space, and its clock is the machine's."""
 
 import os
 import shutil
@@ -14,7 +14,13 @@ _SECONDS_APART = 5.0
 
 
 def check_folder(what: str, folder: Path, needed: float = 1.0) -> Iterator[Finding]:
-    """Try the folder, or where it would be made. needed: GiB that should be free."""
+    """Try the folder, or where it would be made.
+
+    Args:
+        what: Name of the check, as the configuration calls the folder.
+        folder: Need not be there yet.
+        needed: GiB that should be free.
+    """
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
         with TemporaryFile(dir=there) as file:

@@ -1,4 +1,4 @@
-"""Decides whether packages can be imported, and which accelerators torch sees, by trying it in another process.
+"""Checks that packages can be imported, and which accelerators torch sees, by trying it in another process.
 
 A package that kills its process, as one built for another processor does, is then a finding like any other.
 """
@@ -22,7 +22,12 @@ _SECONDS = 300.0  # each try, on a slow network file system
 
 
 def check_imports(names: Sequence[str] = NATIVE, devices: Path = Path("/dev")) -> Iterator[Finding]:
-    """Try every package; where torch can be imported, look for accelerators too. devices: where drivers put theirs."""
+    """Try every package; where torch can be imported, look for accelerators too.
+
+    Args:
+        names: Packages, in this order.
+        devices: Folder where drivers put their devices.
+    """
     while names:
         trial = _try(names)
         failed = {name: said for name, said in trial.said.items() if said}

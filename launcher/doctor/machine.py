@@ -1,4 +1,4 @@
-"""Decides whether a machine can host ranks: shared memory, ports, its name, its clock, a compiler, no stale lock."""
+"""Checks of a machine that is to host ranks: shared memory, ports, its name, its clock, a compiler, no stale lock."""
 
 import os
 import shutil

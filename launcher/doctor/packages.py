@@ -1,4 +1,4 @@
-"""Decides whether Python and the packages are those that lmmtc needs, by what pip has written: none is imported."""
+"""Checks of Python and of packages against what lmmtc needs, by what pip has written: none is imported."""
 
 import sys
 import tomllib

@@ -46,7 +46,7 @@ def be_rank() -> int:
 def launch() -> None:
     """Start this file once per rank."""
     from launcher.cli import main
-    from launcher.commands import launch
+    from launcher.supervise import launch
 
     launch.RANK_PROGRAM = Path(__file__).resolve()
     main()

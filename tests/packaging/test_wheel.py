@@ -65,7 +65,7 @@ def test_its_packages_are_found_before_those_of_the_checkout(python: Path, empty
 
 
 def test_the_program_explains_itself(python: Path, empty: Path) -> None:
-    assert "lmmtc shard" in finish(python.with_name("lmmtc"), "--help", cwd=empty).out
+    assert "lmmtc data shard" in finish(python.with_name("lmmtc"), "--help", cwd=empty).out
 
 
 def test_a_rank_can_be_started_as_a_module(python: Path, empty: Path) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from launcher.environment import node, placement
-from launcher.starters import Node, Placement
+from launcher.cluster import Node, Placement, node, placement
 from tests.deploy.k8s.rendering import TRAINING, command_line, environment, render, works
 
 NODES = {"overlays/cpu-smoke": 1, "overlays/one-node": 1, "overlays/multi-node": 2}

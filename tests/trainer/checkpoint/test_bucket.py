@@ -161,7 +161,7 @@ import os, signal, sys, torch
 from sharding.remote import open_bucket
 from tests.trainer.checkpoint.test_store import meta
 from tests.trainer.components import tiny_config
-from tests.trainer.test_loop import run as train
+from tests.trainer.training.test_loop import run as train
 from trainer.checkpoint import CheckpointStore
 from trainer.checkpoint.bucket import CheckpointBucket
 

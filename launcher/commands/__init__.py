@@ -1,1 +1,0 @@
-"""One module a subcommand of `lmmtc`: from its arguments to what it prints."""

@@ -1,0 +1,1 @@
+"""What a person at a terminal sees, and where results go: text, progress, output files."""
