@@ -1,4 +1,4 @@
-"""Decides what the second reading writes: encoded records, in sorted runs on disk instead of shuffled in memory.
+"""The encoding pass of a conversion: tokenizes records and writes them as runs on disk, each sorted by shuffle key.
 
 The order of records in a data set is the order of the keyed hashes of their places in the source: file and position.
 It does not depend on how the source is cut into pieces, on workers, or on memory.

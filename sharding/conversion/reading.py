@@ -1,4 +1,4 @@
-"""Decides which records of a piece are used, and in which split: the same at each of the two readings."""
+"""Read the usable records of a piece, and assign each to a split, the same way in both passes over the source."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Decides which rows go together: a tree of balanced splits, each as spherical 2-means would have it.
+"""Balanced hierarchical clustering of sparse rows: a label tree of spherical 2-means splits.
 
 Source: the label trees of Parabel (Prabhu et al., WWW 2018), whose rows have length one; here a longer row counts more.
 """

@@ -1,4 +1,4 @@
-"""Decides how batches of Arrow columns become records."""
+"""Turn Arrow columns into records."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

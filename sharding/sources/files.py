@@ -1,4 +1,4 @@
-"""Decides what the name of a file tells: its format, whether it is compressed, and the split of its records."""
+"""Find the files of a source, and read format, compression and split from their names."""
 
 import re
 from collections.abc import Sequence

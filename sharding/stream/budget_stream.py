@@ -1,4 +1,4 @@
-"""Decides which micro-batches a rank gets next where they have a budget of tokens, and how it goes on after a stop."""
+"""The training stream of micro-batches with a token budget, resumable at any step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,8 +23,21 @@ class BudgetStream:
     """The endless shuffled stream of a split in micro-batches of at most so many padded tokens.
 
     An epoch has every record once: nothing is dropped, and what is lacking in the last step of a pool is filled with a
-    null record of weight 0 for each micro-batch. `consumed` counts the records of finished steps. Raises a DataError
-    when ranks cannot share the micro-batches of a step, or when there is no record.
+    null record of weight 0 for each micro-batch. `consumed` counts the records of finished steps.
+
+    Args:
+        dataset: What is read.
+        split: Of the data set.
+        budget: How records become micro-batches.
+        seed: Of the order.
+        world_size: Ranks that share each step.
+        rank: This one.
+        lanes: Of the order, at most.
+        window: Of the order, in records; None: `default_window`.
+        columns: Of the shards, see `shard_schema`.
+
+    Raises:
+        DataError: Ranks cannot share the micro-batches of a step, or there is no record.
     """
 
     def __init__(
