@@ -1,4 +1,4 @@
-"""The best labels of each query so far, while chunks of logits pass by."""
+"""A streaming top K: the best labels of each query so far, updated with every chunk of logits."""
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class StreamingTopK:
         self._num_waiting = 0
 
     def take(self, logits_QC: Tensor, labels: RowRange, excluded: LabelPairs) -> None:
-        """Look at the logits of labels that come behind all that were taken before."""
+        """Merge the logits of labels whose ids follow all that were taken before."""
         if bool((logits_QC.amax(dim=1) <= self._scores_QK[:, -1]).all()):
             return
         query_N, column_N = self._contenders(logits_QC, excluded.within(labels)).nonzero(as_tuple=True)
