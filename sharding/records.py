@@ -24,8 +24,8 @@ class Record:
     """A text and the names of its labels.
 
     Attributes:
-        id: Of the record.
-        text: In full.
+        id: Id of the record.
+        text: The whole text.
         labels: Names of its true labels.
         split: None where the source leaves the choice to the conversion.
         given: Labels that prediction may know beforehand, each with whether it is true.

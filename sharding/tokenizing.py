@@ -22,12 +22,12 @@ class TokenizerSpec:
     """What a data set stores of its tokenizer.
 
     Attributes:
-        sha256: Of tokenizer.json, 64 hex digits.
+        sha256: Checksum of tokenizer.json, 64 hex digits.
         vocabulary_size: Every id is below it.
         prefix: The ids that belong before a text.
         suffix: The ids that belong behind a text.
-        mask_id: Of the mask token.
-        pad_id: Of the padding token.
+        mask_id: Id of the mask token.
+        pad_id: Id of the padding token.
         special_ids: All ids that no text holds, sorted.
     """
 

@@ -71,7 +71,7 @@ def convert(
             source has training labels.
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
         shard_rows: Records of a shard; the last of a split may have fewer.
-        seed: Of the shuffle.
+        seed: Seed of the shuffle.
         on_bad_record: Whether a record that cannot be used ends the conversion ("raise") or is left out ("skip").
         kinds: Formats of the shards, at least one.
         num_workers: Processes of this machine, or of `executor`.

@@ -14,13 +14,13 @@ class Job:
 
     Attributes:
         source: The records.
-        folder: For intermediate files.
+        folder: Where intermediate files are.
         tokenizer_folder: The tokenizer's files.
         kinds: Formats of the shards.
         policy: What happens to records that cannot be used.
         strict: Whether a vocabulary was given: a record with a label outside of it then cannot be used.
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
-        seed: Of the shuffle.
+        seed: Seed of the shuffle.
         worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
     """
 

@@ -24,8 +24,8 @@ class Part:
 
     Attributes:
         result: The file that keeps the result; where it exists, the task is done.
-        function: What is called.
-        arguments: With which.
+        function: Does the task.
+        arguments: Its arguments.
         size: How much the task adds to the progress.
     """
 

@@ -23,9 +23,9 @@ class Split:
     """The records of one split, numbered through its shards in manifest order.
 
     Args:
-        name: Of the split.
+        name: Name of the split.
         shards: Its shards, which are opened when they are read.
-        ends: By column, what its ids must be below.
+        ends: Bounds by column: all ids of it are below.
     """
 
     def __init__(self, name: str, shards: ShardPool, ends: Mapping[str, int]) -> None:
@@ -42,7 +42,7 @@ class Split:
 
         Args:
             positions: Row numbers, int64 [N].
-            columns: Of the shards, see `shard_schema`.
+            columns: Columns of the shards, see `shard_schema`.
 
         Returns:
             A table of N rows.
@@ -100,7 +100,7 @@ class Dataset:
 
     Attributes:
         path: The folder of its manifest, labels and tokenizer.
-        manifest: Its content.
+        manifest: Its manifest.
         kind: The format that is read.
         place: Where its shards are.
     """

@@ -14,8 +14,8 @@ def plan_chunks(dataset: Dataset, split: str, size: int) -> ChunkPlan:
     A label without a text has its name for one.
 
     Args:
-        dataset: Whose labels are planned.
-        split: Whose records are read.
+        dataset: The data set whose labels are planned.
+        split: The split whose records are read.
         size: Labels of a chunk.
 
     Raises:

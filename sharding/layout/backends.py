@@ -50,7 +50,7 @@ class CacheSettings:
     """The local cache for remote data sets.
 
     Attributes:
-        folder: On a local disk.
+        folder: A folder on a local disk.
         limit_bytes: Bytes of shards at most; None: what the disk holds.
     """
 

@@ -28,8 +28,8 @@ class FileInfo:
     """A file of a data set.
 
     Attributes:
-        path: Relative to the data set.
-        bytes: Its size.
+        path: Path relative to the data set.
+        bytes: Size of the file.
         xxh3_128: Its checksum against accidents, 32 hex digits.
         sha256: Its checksum against forgery, 64 hex digits.
     """
@@ -46,8 +46,8 @@ class ShardInfo:
 
     Attributes:
         rows: Its records.
-        tokens: Those of all its records.
-        files: By format, with the same rows in the same order in each.
+        tokens: Tokens of all its records.
+        files: Files by format, with the same rows in the same order in each.
         index: The sidecar, see `formats.ShardIndex`.
     """
 
@@ -87,8 +87,8 @@ class Manifest:
         max_tokens: Tokens stored of one text at most, special tokens not counted.
         skipped_records: Records of the source that could not be used.
         label_filter: Pairs of record and label that are excluded from ranking and evaluation, if the source named some.
-        format_version: Of the files.
-        order_version: Of the epoch's order.
+        format_version: Version of the file formats.
+        order_version: Version of the epoch's order.
         dataset_id: A hash of everything else, see `identified`.
     """
 

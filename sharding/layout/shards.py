@@ -29,7 +29,7 @@ def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequ
     The same rows give the same bytes and names. Takes twice the memory of the largest file.
 
     Args:
-        folder: Of the data set.
+        folder: Folder of the data set.
         stem: What the names of its files begin with, such as "train/00003".
         rows: Columns as in `shard_schema`.
         kinds: The formats, at least one.

@@ -33,8 +33,8 @@ class Order:
 
     Attributes:
         shard_rows: Records of each shard, in manifest order.
-        seed: Of the run.
-        epoch: From 0 on.
+        seed: Seed of the run.
+        epoch: Number of the epoch, from 0 on.
         lanes: Stretches of the line of shards that are read in turn.
         window: Records that are permuted together, within a lane.
     """

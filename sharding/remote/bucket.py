@@ -67,7 +67,7 @@ class Bucket(S3Store):
         """Write an object only if its version is still the one that was seen (compare and swap).
 
         Args:
-            name: Of the object.
+            name: Name of the object.
             content: What it shall hold.
             version: As `get` has returned it; None: there was no such object.
 

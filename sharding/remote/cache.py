@@ -41,7 +41,7 @@ class Cache:
     downloaded is ever removed.
 
     Args:
-        folder: On a local disk.
+        folder: A folder on a local disk.
         limit_bytes: Bytes of all files at most; None: as much as the disk holds.
         store: Where the files come from.
 
@@ -66,8 +66,8 @@ class Cache:
         Of several threads and processes that want it, one downloads and the others wait. Errors leave no partial file.
 
         Args:
-            name: Of the file in the store.
-            size: Its bytes.
+            name: Name of the file in the store.
+            size: Bytes of the file.
             xxh3_128: Its checksum, 32 hex digits.
 
         Raises:

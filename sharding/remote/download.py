@@ -18,10 +18,10 @@ def download(store: Store, name: str, size: int, xxh3_128: str, descriptor: int)
 
     Args:
         store: Where the file is; its errors are raised as they are.
-        name: Of the file in the store.
-        size: Its bytes.
+        name: Name of the file in the store.
+        size: Bytes of the file.
         xxh3_128: Its checksum, 32 hex digits.
-        descriptor: Of the open file.
+        descriptor: Descriptor of the open file.
 
     Raises:
         CorruptShardError: None of three downloads has the checksum, or the store's file has another size.

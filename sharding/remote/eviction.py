@@ -16,10 +16,10 @@ class CachedFile:
     """A file of a cache.
 
     Attributes:
-        name: In the folder of the cache.
-        bytes: Its size.
-        last_used: By any clock.
-        in_use: By whichever process of this machine.
+        name: File name in the folder of the cache.
+        bytes: Size of the file.
+        last_used: Time of the last use, by any clock.
+        in_use: Whether any process of this machine uses it.
     """
 
     name: str

@@ -20,7 +20,7 @@ class Quota:
     """The disk space that the shards and partial downloads of a folder may take together.
 
     Args:
-        folder: Of the cache.
+        folder: Folder of the cache.
         limit_bytes: None: what the disk holds.
     """
 

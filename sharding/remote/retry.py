@@ -61,11 +61,11 @@ def insist(
     """Call a function until it returns; a TransientError is retried, any other error is not.
 
     Args:
-        call: What is called.
+        call: The request.
         patience: The limits.
         on_retry: Called before each retry.
         sleep: Pauses for so many seconds.
-        clock: The time in seconds.
+        clock: Returns the time in seconds.
 
     Raises:
         RetriesExhaustedError: The tries or the time are used up.

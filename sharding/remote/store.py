@@ -47,8 +47,8 @@ class Store(Protocol):
         """Copy a local file into the store: others see it whole or not at all.
 
         Args:
-            name: In the store.
-            path: Of the local file.
+            name: Name of the file in the store.
+            path: Path of the local file.
             if_none_match: Raise a DataError when the name is taken by another content; of several writers at once, one
                 succeeds. The same content counts as written, so that a publication can be repeated.
         """

@@ -23,7 +23,7 @@ class SourceSettings:
         labels_field: Likewise of labels.
         split_field: Likewise of splits.
         label_separator: Between labels in one field.
-        split: Of all records, whatever they and their files say; None: as these say.
+        split: Split of all records, whatever they and their files say; None: as these say.
         feature_names: A file whose line i names feature i, for sources that hold only features.
     """
 
@@ -48,7 +48,8 @@ class Piece:
 
     Attributes:
         file: Its place in `Source.files`.
-        start: Of the stretch: bytes of a plain text file, rows of a columnar one, 0 for a file that cannot be cut.
+        start: Start of the stretch: bytes of a plain text file, rows of a columnar one, 0 for a file that cannot be
+            cut.
         stop: Its end, likewise; a file that cannot be cut counts its bytes on disk.
     """
 

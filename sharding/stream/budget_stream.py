@@ -26,15 +26,15 @@ class BudgetStream:
     null record of weight 0 for each micro-batch. `consumed` counts the records of finished steps.
 
     Args:
-        dataset: What is read.
-        split: Of the data set.
+        dataset: The data set that is read.
+        split: Split of the data set.
         budget: How records become micro-batches.
-        seed: Of the order.
+        seed: Seed of the order.
         world_size: Ranks that share each step.
-        rank: This one.
-        lanes: Of the order, at most.
-        window: Of the order, in records; None: `default_window`.
-        columns: Of the shards, see `shard_schema`.
+        rank: This rank.
+        lanes: Lanes of the order, at most.
+        window: Window of the order, in records; None: `default_window`.
+        columns: Columns of the shards, see `shard_schema`.
 
     Raises:
         DataError: Ranks cannot share the micro-batches of a step, or there is no record.

@@ -15,7 +15,7 @@ class StreamState:
     """How far training has come.
 
     Attributes:
-        epoch: From 0 on.
+        epoch: Number of the epoch, from 0 on.
         consumed: Positions of the epoch that were consumed by all ranks together.
     """
 
@@ -35,12 +35,12 @@ class StreamGuards:
     """What must be equal before and after a resume for a state to mean the same records.
 
     Attributes:
-        dataset_id: Of the manifest.
-        order_version: Of the epoch's order.
-        seed: Of the order.
-        lanes: Of the order.
-        window: Of the order, in records.
-        split: That is read.
+        dataset_id: Identity of the data set, from its manifest.
+        order_version: Version of the epoch's order.
+        seed: Seed of the order.
+        lanes: Lanes of the order.
+        window: Window of the order, in records.
+        split: The split that is read.
         budget: None where every step has equally many records.
     """
 
@@ -82,11 +82,11 @@ class Partition:
     """One rank's share of every global batch.
 
     Attributes:
-        num_records: Of the split.
+        num_records: Records of the split.
         global_batch: Records of a step, over all ranks.
         world_size: Ranks.
-        rank: This one.
-        lanes: Of the order.
+        rank: This rank.
+        lanes: Lanes of the order.
 
     Raises:
         DataError: The ranks cannot share the batch evenly, or it exceeds the split.

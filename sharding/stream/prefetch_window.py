@@ -20,8 +20,8 @@ class PrefetchWindow:
     """How long a node may keep a shard, in positions of the order.
 
     Attributes:
-        ahead: Before the first use of the shard.
-        behind: After its last use.
+        ahead: Positions before the first use of the shard.
+        behind: Positions after its last use.
     """
 
     ahead: int

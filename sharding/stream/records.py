@@ -22,7 +22,7 @@ class RecordBatch:
     """One rank's records of one step, or of a micro-batch of it: B records.
 
     Attributes:
-        epoch: That they are read in.
+        epoch: The epoch that they are read in.
         positions: int64 [B], places in the epoch's order, the key of all randomness about a record.
         weights: float32 [B], 1 for a record and 0 for padding.
         table: B rows of the columns that were asked for.
@@ -63,16 +63,16 @@ class TrainStream:
     """The endless shuffled stream of a split, cut into this rank's batches; to resume takes a StreamState.
 
     Args:
-        dataset: What is read.
-        split: Of the data set.
-        seed: Of the order.
+        dataset: The data set that is read.
+        split: Split of the data set.
+        seed: Seed of the order.
         global_batch: Records of a step, over all ranks.
         world_size: Ranks that share each step.
-        rank: This one.
+        rank: This rank.
         accumulation: Micro-batches of a rank in a step.
-        lanes: Of the order, at most.
-        window: Of the order, in records; None: `default_window`.
-        columns: Of the shards, see `shard_schema`.
+        lanes: Lanes of the order, at most.
+        window: Window of the order, in records; None: `default_window`.
+        columns: Columns of the shards, see `shard_schema`.
 
     Raises:
         DataError: The ranks cannot share the batch evenly, or it exceeds the split.
@@ -173,12 +173,12 @@ def sequential(
     of weight 0. Positions are row numbers.
 
     Args:
-        split: What is read.
+        split: The split that is read.
         batch: Records of a rank and step.
         world_size: Ranks that share the records.
-        rank: This one.
+        rank: This rank.
         limit: Records of all ranks; None: all.
-        columns: Of the shards, see `shard_schema`.
+        columns: Columns of the shards, see `shard_schema`.
     """
     end = split.num_records if limit is None else min(limit, split.num_records)
     stride = world_size * batch

@@ -51,8 +51,8 @@ class Simulation:
     """An epoch under one rule of batches.
 
     Attributes:
-        steps: Of the epoch; an estimate for a token budget if `every` is not 1.
-        records: Of a rank and step, on average.
+        steps: Steps of the epoch; an estimate for a token budget if `every` is not 1.
+        records: Records of a rank and step, on average.
         left_out: Records of no step.
         every: Only every so many-th step or pool was followed; if that is not 1, the reading is a lower bound.
         reading: What nodes read and keep.
@@ -70,13 +70,13 @@ class Simulator:
     """Simulates the reading of a split by a cluster.
 
     Attributes:
-        dataset: What is read.
-        split: Of the data set.
-        cluster: Who reads.
+        dataset: The data set that is read.
+        split: Split of the data set.
+        cluster: The nodes that read.
         global_batch: Records of a step, over all ranks, see train.global_batch.
         micro_batch: Records of a rank at a time, at most, see train.micro_batch.
-        max_tokens: Of a text that are read, special tokens counted.
-        lanes: Of the order, at most.
+        max_tokens: Tokens of a text that are read, special tokens counted.
+        lanes: Lanes of the order, at most.
         most_records: An epoch of more is not followed in every step.
     """
 

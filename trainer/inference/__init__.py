@@ -1,4 +1,4 @@
-"""A trained run at work: how its answers are fused from channels, and how that is tuned on dev."""
+"""Inference with a trained run: prediction, late fusion of channels and its tuning on dev, export and new labels."""
 
 from .fused import DEEP as DEEP
 from .fused import FusedRanker as FusedRanker

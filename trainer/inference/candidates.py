@@ -1,4 +1,4 @@
-"""Candidates that several sources propose for the same records, laid out as one table."""
+"""The union of candidates that several sources propose for the same records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def label_side(
     """Build what proposes labels.
 
     Args:
-        config: Of the run.
+        config: Config of the run.
         table: This rank's rows.
         num_labels: Labels of all ranks.
         ranks: Who shares the table.

@@ -16,8 +16,8 @@ class RowGradient:
     """The gradient of N rows.
 
     Attributes:
-        vectors_NE: Of their vectors.
-        biases_N2: Of their biases, in the scan and in the cloze.
+        vectors_NE: Gradients of the vectors.
+        biases_N2: Gradients of the biases, in the scan and in the cloze.
     """
 
     vectors_NE: Tensor

@@ -37,7 +37,7 @@ class RowLookup:
     Attributes:
         ids: int64 [...], the labels; -1: none.
         rows: [..., X], a leaf of the graph; zeros where there is no label.
-        route: Of the exchange.
+        route: Routing of the exchange.
     """
 
     ids: Tensor

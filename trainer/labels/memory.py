@@ -26,7 +26,7 @@ def check_memory(config: Config, num_labels: int, encoder_width: int, ranks: Ran
     on its host.
 
     Args:
-        config: Of the run.
+        config: Config of the run.
         num_labels: Labels of all ranks.
         encoder_width: D.
         ranks: Who shares the table.

@@ -20,7 +20,7 @@ class StepPort:
     Attributes:
         labels: The label side.
         learn: Proposes labels for queries, and learns from the scan.
-        batch: Of the micro-step.
+        batch: Batch of the micro-step.
         lookups: Those that were made.
     """
 

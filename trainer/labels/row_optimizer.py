@@ -46,7 +46,7 @@ class RowOptimizer(ABC):
         table: This rank's rows.
         weight_decay: Decoupled; the share of a vector is lr * weight_decay.
         clip: The longest gradient of a row; 0: any.
-        seed: Of the stochastic rounding of bf16 vectors.
+        seed: Seed of the stochastic rounding of bf16 vectors.
     """
 
     names: tuple[str, ...] = ()

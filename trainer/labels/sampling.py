@@ -12,8 +12,8 @@ class Sampling:
     """A keyed random share of the chunks of each step, weighted by 1 / share: loss and gradients are unbiased.
 
     Attributes:
-        share: Of the chunks, in (0, 1]; 1: all, exactly.
-        seed: Of the draws.
+        share: Share of the chunks, in (0, 1]; 1: all, exactly.
+        seed: Seed of the draws.
     """
 
     share: float = 1.0

@@ -50,7 +50,7 @@ class ScanTask:
     Attributes:
         positives: Pairs of a query and a true label.
         asked: Pairs whose logits are wanted, whether they are among the best or not.
-        weights_Q: Of each query; 0: padding.
+        weights_Q: Weights of each query; 0: padding.
         normaliser: What the loss is divided by.
         sink: Takes the row gradients, chunk by chunk.
         positive_weights_R: Weight of a positive of each row; None: 1, as a negative has.
@@ -79,7 +79,7 @@ def scan(
 
     Args:
         table: This rank's rows.
-        queries_QE: Of the type that the table computes in.
+        queries_QE: Queries, of the type that the table computes in.
         excluded: Pairs that are no candidates.
         k: Candidates of a query; a rank that has fewer rows fills up with id -1 and score -inf.
         chunk: Rows that are scored at a time.

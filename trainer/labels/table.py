@@ -108,10 +108,10 @@ def create_table(
         counts_L: Training records of each label.
         records: All training records.
         width: E.
-        seed: Of the vectors.
+        seed: Seed of the vectors.
         rows: This rank's labels.
         prior: Which of the two biases begins at the log-odds of the label's frequency.
-        dtype: Of the vectors.
+        dtype: Type of the vectors.
     """
     counts = counts_L[rows.start : rows.stop]
     share = np.maximum(counts, 0.5) / (records + 1)

@@ -39,7 +39,7 @@ class LabelTexts:
     Attributes:
         encoder: As it was before training.
         pooling: How hidden states become one vector.
-        tokenizer: Of the data set.
+        tokenizer: Tokenizer of the data set.
         texts: string [L], null where a label has none.
         max_tokens: Tokens of a text, special tokens counted.
         cache: A folder that keeps blocks by what they are made of; None: nothing is kept.

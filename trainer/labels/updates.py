@@ -19,7 +19,7 @@ class RowUpdates:
     has a gradient: one that no micro-step touched stays what it is.
 
     Args:
-        optimizer: Of the rows.
+        optimizer: Optimizer of the rows.
         fused: Whether updates are fused; else they are buffered.
     """
 

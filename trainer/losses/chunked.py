@@ -33,7 +33,7 @@ def checkpointed_sum(
 
     Args:
         loss_of: The loss of a chunk, a scalar.
-        chunks: Of the loss.
+        chunks: What `loss_of` is called with, one by one.
         own: [*, C, ...], which is cut into the chunks' columns.
         sizes: Columns of the chunks, as torch.split takes them.
         shared: Tensors that all chunks read.
@@ -64,7 +64,7 @@ def fused_sum(
 
     Args:
         loss_of: The loss of a chunk, a scalar.
-        chunks: Of the loss.
+        chunks: What `loss_of` is called with, one by one.
         own: [*, C, ...], which is cut into the chunks' columns.
         sizes: Columns of the chunks, as torch.split takes them.
         shared: Tensors that all chunks read.

@@ -44,8 +44,8 @@ class LabelContext(nn.Module):
     def start(self, rows_NE: Tensor, inputs_NI: Tensor, mask_I: Tensor, ridge: float = 1e-2) -> None:
         """Initialise the projection so that labels look to the encoder like the words of their texts.
 
-        The projection is the ridge regression from rows to the mean word embeddings of their texts; the query slot looks
-        like the tokenizer's mask token.
+        The projection is the ridge regression from rows to the mean word embeddings of their texts; the query slot
+        looks like the tokenizer's mask token.
 
         Args:
             rows_NE: Rows of labels.

@@ -100,7 +100,7 @@ class TextEncoder(nn.Module):
         out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at seven other positions).
 
         Args:
-            prefix: Of the texts.
+            prefix: Prefix that encoding the texts has returned.
             slots_BCI: Inputs of the slots.
             mask_BC: Which slots are real.
             query_slot: Whether the last slot sees all, and nothing sees it.

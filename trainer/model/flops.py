@@ -24,11 +24,11 @@ class ModelFlops:
     """Multiplications, by what they are for.
 
     Attributes:
-        position: Of a token or slot in the encoder.
-        pair: Of two positions that see each other.
-        record: Of its query, and the scan with it.
-        slot: Of its input and its read-out.
-        masked_token: Of its decoding.
+        position: For a token or slot in the encoder.
+        pair: For two positions that see each other.
+        record: For a record: its query, and the scan with it.
+        slot: For a label slot: its input and its read-out.
+        masked_token: For decoding a masked token.
         chunk: Slots that see each other; None: all see all.
         slot_positions: Positions that a slot takes.
         query_slots: Query slots of a record.

@@ -45,7 +45,7 @@ class LabelMaskModel(nn.Module):
     """Every dense parameter of a run. Label rows are not here: they are in the label table, outside ZeRO.
 
     Args:
-        encoder: Of texts and slots.
+        encoder: Encoder of texts and slots.
         model: Settings of the model.
         cloze: Settings of slots and context.
         mlm: Settings of masked language modelling of the text.

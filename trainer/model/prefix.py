@@ -24,7 +24,7 @@ class Prefix:
     """Keys and values that later passes attend to.
 
     Attributes:
-        keys: Of each layer, [B, H, P, Dh].
+        keys: Keys by layer, each [B, H, P, Dh].
         values: Likewise.
         mask_BP: Which of the P tokens are real.
     """
@@ -121,7 +121,7 @@ def kernel(
         value: Likewise.
         visible: bool [B, 1, 1 or C, P + C], or None for all. It decides alone: windows are in it, whatever
             `sliding_window` in the options says. A padding token may see nothing; its output must be finite.
-        options: Of the attention interface.
+        options: Options of the attention interface.
 
     Returns:
         [B, C, H, Dh], and no weights.

@@ -21,7 +21,7 @@ class Proposal:
         revealed: Known labels shown as context.
         recalled: How many true labels the scan found.
         findable: How many it could find: those that are neither shown nor barred.
-        loss: Of the scan.
+        loss: Loss of the scan.
         query_gradient_BE: Its gradient, already divided by the normaliser.
         weights_BK: Weights of the candidates in the cloze's loss; None: 1.
     """
@@ -69,7 +69,7 @@ class Question:
         slots: The slots [B, C].
         scores_BC: The scan's part of the score.
         targets_BC: bool, which are true.
-        weights_BC: Of the slots; 0: left out.
+        weights_BC: Weights of the slots; 0: left out.
     """
 
     slots: Slots
@@ -102,7 +102,7 @@ class Normaliser:
     """What sums over a micro-step are divided by.
 
     Attributes:
-        records: Of the optimizer step, over all ranks and micro-steps.
+        records: Records of the optimizer step, over all ranks and micro-steps.
         masked_tokens: Likewise.
         averaged_over: W * accumulation, by which DeepSpeed divides gradients.
     """
