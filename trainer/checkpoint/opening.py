@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run are: in its folder, or in a bucket."""
+"""Open the checkpoint store of a run: in its folder, or in a bucket."""
 
 from sharding.remote import open_bucket
 

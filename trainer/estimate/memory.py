@@ -1,4 +1,4 @@
-"""What a rank keeps in each memory, by part, at the moment of a step at which it keeps most."""
+"""Peak memory of a rank, by part, on its host and on its GPU."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

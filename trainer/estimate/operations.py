@@ -1,4 +1,4 @@
-"""How many operations and bytes a step is made of, before any rate is known.
+"""Floating-point operations and bytes of a step, before any rate is known.
 
 A product forward takes two operations for each weight that a token meets, and four for each pair of tokens and number
 of their width; its backward is two such products.

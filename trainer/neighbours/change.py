@@ -1,4 +1,4 @@
-"""Records that come into an index without training, and records that leave it: what is gone is gone from the disk."""
+"""Add records to a neighbour index without training, and remove records from it and from the disk."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

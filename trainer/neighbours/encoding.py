@@ -1,4 +1,4 @@
-"""Records as the trained model sees them: their queries, and a fingerprint of all that makes a query."""
+"""Queries of records by the trained model, and a fingerprint of all that makes a query."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How an index lies on disk: blocks of records in files that never change, and meta.json, which says which count.
+"""The files of a neighbour index: immutable blocks of records, and meta.json, which says which count.
 
 RUN/neighbours/meta.json, statistics-G.safetensors (mean of the dense keys, document frequencies), and of each block
 records-G-START-STOP.arrow, dense-G-START-STOP.safetensors, sparse-G-START-STOP.safetensors; G is the number of the

@@ -1,4 +1,4 @@
-"""What a neighbour index says of itself, meta.json: whose keys it holds, how they were made, and in which files."""
+"""The description of a neighbour index, meta.json: whose keys it holds, how they were made, and in which files."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How labels of neighbours travel: each rank keeps those of its own records, and is asked for them by position."""
+"""Labels of neighbours, sharded over ranks as the records are, and fetched by position."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class RecordLabels:
     range: RowRange
 
     def fetch(self, positions_BK: Tensor, records: int, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
-        """Bring the labels of records here from the ranks that have them. A collective.
+        """Fetch the labels of records from the ranks that have them. A collective.
 
         Args:
             positions_BK: places in the index of so many `records`, -1: none.

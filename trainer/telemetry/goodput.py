@@ -1,4 +1,4 @@
-"""What time was spent on since the checkpoint that a life goes on from; docs/metrics.md says what each kind means."""
+"""Goodput: time by kind since the checkpoint that a run was resumed from; docs/metrics.md says what each kind means."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The shape of the learning rates over a run: one function of the step, so that resuming needs no state."""
+"""The learning-rate schedule, linear warmup and linear decay: a function of the step, so resuming needs no state."""
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
