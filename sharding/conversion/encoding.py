@@ -33,7 +33,7 @@ _LARGEST_RUN = 1 << 29
 
 
 def encode_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
-    """Encode a piece: for each split one file of runs, each a record batch sorted by key; there is nothing to tell."""
+    """Encode a piece: write for each split one file of runs, each a record batch sorted by key; return nothing."""
     tokenizer, lookup = _tokenizer(job.tokenizer_folder), LabelLookup.load(job.lookup)
     with ExitStack() as files:
         runs = _Runs(job, number, _schema(tokenizer), files)

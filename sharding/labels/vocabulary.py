@@ -38,9 +38,11 @@ class Vocabulary:
 
     @classmethod
     def ranked(cls, counts: pa.Table, texts: Mapping[str, str]) -> "Vocabulary":
-        """Order labels from frequent to rare, then by name; texts of other labels are left out.
+        """Order labels from frequent to rare, then by name.
 
-        counts: the columns name and count, each label once.
+        Args:
+            counts: Training records of each label: the columns name and count, each label once.
+            texts: Texts by name; those of other labels are left out.
         """
         rows = counts.sort_by([("count", "descending"), ("name", "ascending")]).combine_chunks()
         names = rows["name"].chunk(0) if rows.num_rows else pa.array([], pa.string())

@@ -115,7 +115,7 @@ class BudgetStream:
 
     @cached_property
     def _nothing(self) -> pa.Table:
-        """One record without a value in any column: no tokens, no labels."""
+        """One null record, without tokens and labels."""
         schema = self._split.take(np.zeros(1, dtype=np.int64), self._columns).schema
         return pa.table([pa.nulls(1, field.type) for field in schema], schema)
 

@@ -37,7 +37,16 @@ class Reading:
 def follow(
     steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: PrefetchWindow
 ) -> Reading:
-    """Go through at least one step. shard_bytes: of the shards of the order, int64."""
+    """Follow at least one step of all nodes, and measure it.
+
+    Args:
+        steps: The micro-batches of each node, step after step.
+        num_nodes: Nodes of the cluster.
+        order: Order of the epoch.
+        shard_bytes: int64, bytes of each shard of the order.
+        lengths: Returns the lengths of rows, in tokens.
+        reach: The prefetch window.
+    """
     ends = np.cumsum(order.shard_rows)
     first = np.full((num_nodes, len(ends)), -1)
     last = first.copy()

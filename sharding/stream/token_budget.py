@@ -82,7 +82,13 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class PooledOrder:
-    """The plans of an epoch, pool by pool. lengths: of the rows of the order."""
+    """The plans of an epoch, pool by pool.
+
+    Attributes:
+        order: Order of the epoch.
+        budget: How records become micro-batches.
+        lengths: Returns the lengths of rows of the order, in tokens.
+    """
 
     order: Order
     budget: Budget

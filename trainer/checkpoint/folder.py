@@ -112,9 +112,13 @@ def damage(folder: Path) -> str | None:
 
 
 def check(folder: Path) -> None:
-    """Compare sizes and checksums of all files; CheckpointError if one is wrong, UnreadableError if it cannot be told.
+    """Compare sizes and checksums of all files.
 
     Rank 0 alone reads all: with any other error it would leave the others waiting.
+
+    Raises:
+        CheckpointError: A file is wrong.
+        UnreadableError: A file cannot be read now.
     """
     try:
         files = read_tree(folder)["files"]

@@ -39,7 +39,7 @@ class CheckpointStore:
     damaged: set[int] = field(default_factory=set, init=False)
 
     def save(self, meta: CheckpointMeta, files: Files) -> None:
-        """Let every rank write its files {name: tensors}, then publish them together. A collective.
+        """Write the files {name: tensors} of every rank, then publish them together. A collective.
 
         If any rank fails, all raise CheckpointError and what was saved before still stands.
         """

@@ -161,7 +161,15 @@ def cut_texts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut some of the texts that are read with labels to k ~ U{0..7} tokens: labels alone must then be used.
 
-    Returns (tokens behind each other, offsets [B + 1]).
+    Args:
+        tokens: Tokens of all texts, behind each other.
+        offsets: [B + 1].
+        revealing_B: bool, which texts are read with labels.
+        keys: Keys of the randomness.
+        probability: The probability with which such a text is cut.
+
+    Returns:
+        (tokens behind each other, offsets [B + 1]).
     """
     cut_B = revealing_B & (keys.per_record(CUT_ANY) < probability)
     kept_B = (keys.per_record(CUT_LENGTH) * SHORTEST).astype(np.int64)

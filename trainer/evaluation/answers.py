@@ -53,10 +53,13 @@ class Answers:
         return Answers(self.ids_NK[places], self.scores_NK[places], chosen, _offsets(counts_N[places]))
 
     def among(self, chosen_L: Bools, *, all_records: bool = False) -> "Answers":
-        """Answer the same in a smaller label space: other labels are neither truth nor candidates.
+        """Return the answers in a smaller label space: other labels are neither truth nor candidates.
 
-        What stands behind a candidate that leaves moves up. Records that are left without a true label leave too,
-        unless `all_records` are wanted.
+        Candidates behind one that is dropped move up.
+
+        Args:
+            chosen_L: bool, the labels of that space.
+            all_records: Whether records without a true label there stay; else they are dropped.
         """
         is_true = chosen_L[self.labels]
         counts_N = np.bincount(record_of_value(self.offsets)[is_true], minlength=len(self.ids_NK))

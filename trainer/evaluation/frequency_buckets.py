@@ -61,7 +61,7 @@ class BucketRecall:
 
 
 def by_frequency(counts: LabelCounts, training_records_L: Ints) -> Iterator[BucketRecall]:
-    """Judge each band; the assignments of all bands add up to all assignments."""
+    """Compute the recall of each bucket; the assignments of all buckets add up to all assignments."""
     for band in FREQUENCY_BUCKETS:
         chosen_L = band.of(training_records_L)
         true_C = counts.true_L[chosen_L]

@@ -79,7 +79,7 @@ class PartialAnnotation:
         return scored.best_threshold(self.ranks)
 
     def worth(self, batches: Iterable[RecordBatch], most: int, threshold: float) -> list[Worth]:
-        """Judge with 0 to `most` of the drawn labels given, at most 2. A collective."""
+        """Evaluate with 0 to `most` of the drawn labels given, at most 2. A collective."""
         numbers = range(min(most, DRAWN) + 1)
         sums = np.zeros((len(numbers), 5 + len(DEPTHS)))
         for rests in self._rests(batches, numbers):
@@ -88,7 +88,7 @@ class PartialAnnotation:
         return [_worth(given, row) for given, row in zip(numbers, totals, strict=True)]
 
     def denial(self, batches: Iterable[RecordBatch]) -> Denial:
-        """Judge the suggestion behind each record's best false one. A collective."""
+        """Evaluate the suggestion behind each record's best false one. A collective."""
         sums = np.zeros(3)
         for records in batches:
             alone = self._ask(records, ())

@@ -65,7 +65,7 @@ class FusedRanker:
     def channels_by_k(
         self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str], ks: Sequence[int]
     ) -> tuple[dict[str, Ranked], dict[int, Channels]]:
-        """Do as `channels`, for several numbers of neighbours that vote: candidates are those of any of them."""
+        """Compute `channels` for several numbers of neighbours that vote: candidates are those of any of them."""
         labels = self.ranker.labels
         ranker = replace(self.ranker, depth=min(max(self.depth, labels.shortlist, DEEP), labels.num_labels))
         with ranker.asking(records, given) as batch:

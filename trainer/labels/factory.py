@@ -18,7 +18,7 @@ Labels = LabelRetriever | AllSlots
 
 
 def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
-    """Let labels that occur together share a chunk where all have slots; None: slots stand in id order.
+    """Plan which labels share a chunk where all have slots: those that occur together; None: slots stand in id order.
 
     Where one chunk holds all labels their order is without effect; under joint attention it would mean positions. A
     pure function of the data set: each rank reads the training records for it, and needs no other.

@@ -79,9 +79,16 @@ def fetch_rows(route: Route, table: LabelTable, ids: Tensor, ranks: Ranks) -> Te
 
 
 def return_gradients(route: Route, ids: Tensor, gradient: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
-    """Sum gradients [..., X] of the rows `ids` [...] at their owners.
+    """Send gradients of looked-up rows to their owners, which sum them. A collective.
 
-    Returns this rank's rows that got one [N], each once, and their gradients [N, X].
+    Args:
+        route: Routing of the lookup.
+        ids: Labels [...] that were looked up.
+        gradient: Gradients of their rows, [..., X].
+        ranks: Who shares the table.
+
+    Returns:
+        This rank's rows that got a gradient [N], each once, and their gradients [N, X].
     """
     width = gradient.shape[-1]
     sums_UX = gradient.new_zeros(len(route.wanted_U) + 1, width)

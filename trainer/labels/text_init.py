@@ -140,9 +140,13 @@ class LabelTexts:
 
 
 def start_rows(table: LabelTable, texts: LabelTexts, project: nn.Linear, progress: Progress) -> None:
-    """Overwrite the vectors of labels that have a text: its place relative to the mean, projected, of length NORM.
+    """Overwrite the vectors of labels that have a text: its embedding relative to the mean, projected, of length NORM.
 
-    project: from D to E, with a bias that takes the mean off; a vector that is wider repeats what it gives.
+    Args:
+        table: This rank's rows.
+        texts: Encodes the texts.
+        project: From D to E, with a bias that takes the mean off; a vector that is wider repeats what it gives.
+        progress: Called while texts are encoded.
     """
     done = 0
     for ids, pooled_ND in texts.blocks(table.range):
@@ -162,6 +166,11 @@ def text_projection(mean_D: Tensor, label_width: int, seed: int) -> nn.Linear:
     """Make the projection that rows and queries share: the identity or, between two widths, a random rotation.
 
     The same seed gives the same rotation at any time: labels that are added later must be turned as the others were.
+
+    Args:
+        mean_D: Mean of the pooled texts, which the bias takes off.
+        label_width: E.
+        seed: Seed of the rotation.
     """
     project = nn.Linear(len(mean_D), label_width)
     if label_width == len(mean_D):

@@ -8,11 +8,17 @@ from .table import RowRange
 
 
 class StreamingTopK:
-    """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
+    """The best labels of Q queries so far: scores and label ids [Q, K], best first; (-inf, -1) where there is none.
 
-    Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known. Of
-    the others, what is above the last place waits until it is worth a merge: as many as there are places. It waits in
-    memory that is kept: small new tensors between large ones of every chunk would scatter the heap.
+    Of equal scores the lower id is better. Almost no logit of a late chunk is among the best: most chunks are done with
+    once their largest logits are known. Of the others, what is above the last place waits until it is worth a merge: as
+    many as there are places. It waits in memory that is kept: small new tensors between large ones of every chunk would
+    scatter the heap.
+
+    Args:
+        queries: Q.
+        k: K.
+        like: A tensor of the type and on the device of the logits.
     """
 
     def __init__(self, queries: int, k: int, like: Tensor) -> None:

@@ -73,7 +73,7 @@ class RowUpdates:
 
 
 def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient]:
-    """Sum gradients of rows that were lent more than once: a rule with a state must move a row once."""
+    """Sum gradients of rows that were looked up more than once: a rule with a state must update a row once."""
     if len(held) == 1:
         return held[0]
     rows_N, where = torch.unique(torch.cat([rows for rows, _ in held]), return_inverse=True)

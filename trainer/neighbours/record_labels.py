@@ -14,7 +14,13 @@ Ragged = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RecordLabels:
-    """Labels of this rank's records, behind each other: record r has values[offsets[r] : offsets[r + 1]]; int64."""
+    """Labels of this rank's records, behind each other.
+
+    Attributes:
+        values: int64; record r has values[offsets[r] : offsets[r + 1]].
+        offsets: int64 [R + 1].
+        range: Records of this rank.
+    """
 
     values: Tensor
     offsets: Tensor

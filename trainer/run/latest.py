@@ -74,7 +74,7 @@ class LatestIndex:
 
 
 def taken(bucket: Bucket) -> CheckpointError:
-    """Say that somebody else saves here."""
+    """Make the error for a bucket in which another run saves."""
     return CheckpointError(
         f"{bucket.url}/{LATEST}: another run has published a checkpoint here since this run last looked: give each run "
         "a checkpoint.store of its own"

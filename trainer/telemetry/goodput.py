@@ -14,7 +14,11 @@ OF_PHASE: dict[Phase, GoodputKind] = {
 
 
 class Goodput:
-    """Hands on seconds by kind, each once: they add up to the time since the checkpoint that this life goes on from."""
+    """Counts seconds by kind, each once: they add up to the time since the checkpoint that this process resumed from.
+
+    Args:
+        add: Called with a kind and its seconds.
+    """
 
     def __init__(self, add: Callable[[GoodputKind, float], None]) -> None:
         self._add = add

@@ -80,7 +80,7 @@ def build_model(config: Config) -> Model:
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     """Build AdamW; biases and norms are not decayed, and what is not the encoder's may have learning rates of its own.
 
-    Source: Loshchilov, Hutter, Decoupled Weight Decay Regularization, ICLR 2019 (arXiv:1711.05101), as implemented by torch.
+    Source: Loshchilov, Hutter, Decoupled Weight Decay Regularization, ICLR 2019 (arXiv:1711.05101); torch's AdamW.
     """
     groups = defaultdict(list)
     scales = {"context": config.cloze.lr_scale, "slots": config.cloze.lr_scale, "readout": config.cloze.lr_scale}

@@ -21,7 +21,16 @@ from .reporting import EvaluationCallback, FetchMetricsCallback, MetricsCallback
 
 @dataclass(frozen=True)
 class CallbackFactory:
-    """Makes the callbacks of a run. moved: is told of every evaluation batch, which callbacks do not see."""
+    """Builds the callbacks of a run.
+
+    Attributes:
+        config: Settings of the run.
+        dataset: Its data set.
+        components: What learns.
+        telemetry: Metrics of this rank.
+        events: The event log.
+        moved: Called with every evaluation batch, which callbacks do not see.
+    """
 
     config: Config
     dataset: Dataset
