@@ -100,7 +100,7 @@ class Dataset:
 
     Attributes:
         path: The folder of its manifest, labels and tokenizer.
-        manifest: Its manifest.
+        manifest: Names its splits, shards and other files.
         kind: The format that is read.
         place: Where its shards are.
     """

@@ -21,7 +21,7 @@ class Quota:
 
     Args:
         folder: Folder of the cache.
-        limit_bytes: None: what the disk holds.
+        limit_bytes: Bytes at most; None: what the disk holds.
     """
 
     def __init__(self, folder: Path, limit_bytes: int | None) -> None:

@@ -1,7 +1,7 @@
 """Retrieval of label candidates: all-gather queries, score all labels, merge the top K, and look up their rows.
 
-The shortlist of a record holds the labels that the scan scores highest, in training too: its false ones are hard
-negatives for the slots, mined in every step with the current parameters.
+The shortlist of a record holds the labels that the scan scores highest, in training too: its false ones are
+hard negatives for the slots, mined in every step with the current parameters.
 """
 
 from dataclasses import dataclass, replace
