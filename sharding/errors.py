@@ -1,4 +1,4 @@
-"""Decides which errors a caller can tell apart: every error of the project descends from `LmmtcError`."""
+"""The exception hierarchy: every error that the project raises on purpose descends from `LmmtcError`."""
 
 
 class LmmtcError(Exception):

@@ -1,4 +1,4 @@
-"""Decides what a record is: as a JSON object in a source, and as a row in a shard."""
+"""The record: its fields as a JSON object in a source, and its Arrow schema as a row in a shard."""
 
 import json
 import re
@@ -21,9 +21,14 @@ _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A text and the names of its labels; `split` is None where the source leaves the choice to the conversion.
+    """A text and the names of its labels.
 
-    `given` are labels that prediction may know beforehand, each with whether it is true.
+    Attributes:
+        id: Id of the record.
+        text: The whole text.
+        labels: Names of its true labels.
+        split: None where the source leaves the choice to the conversion.
+        given: Labels that prediction may know beforehand, each with whether it is true.
     """
 
     id: str
@@ -49,8 +54,13 @@ _USUAL = FieldNames()
 def parse_record(line: bytes, *, labelled: bool = True, names: FieldNames = _USUAL) -> Record:
     """Read one JSON object with an id, a text, labels and perhaps a split; other keys than `names` are ignored.
 
-    Only a record that is not `labelled` may lack its labels, and only there 'given' is read. A BadRecordError says what
-    is wrong; where, only the caller knows.
+    Args:
+        line: The object, in UTF-8.
+        labelled: Whether the record must have labels; only where it need not, "given" is read.
+        names: What the keys are called.
+
+    Raises:
+        BadRecordError: The object is no record; where it stands, only the caller knows.
     """
     fields = parse_object(line)
     return Record(

@@ -1,4 +1,4 @@
-"""Decides how a file or a folder becomes visible: whole and on disk, or not at all."""
+"""Atomic, durable publication of files and folders (temporary name, fsync, rename), and checksums."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from .errors import DataError
 
 @contextmanager
 def publish(path: Path) -> Iterator[Path]:
-    """Lend a temporary path in the folder of `path`; what the block writes there becomes `path` when it succeeds.
+    """Yield a temporary path in the folder of `path`; what the block writes there becomes `path` when it succeeds.
 
     The file is on disk before it gets its name, and the name before this returns. Missing folders are made. When the
     block raises, nothing is left behind and an older `path` stays as it was.
@@ -34,10 +34,12 @@ def publish(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
-    """Lend an empty temporary folder beside `path`, which becomes `path` with all that the block wrote there.
+    """Yield an empty temporary folder beside `path`, which becomes `path` with all that the block wrote there.
 
-    It is on disk before it gets its name. When the block raises, nothing is left behind. Raises DataError, before the
-    block, when `path` is there already and is anything but an empty folder.
+    It is on disk before it gets its name. When the block raises, nothing is left behind.
+
+    Raises:
+        DataError: `path` is there already and is anything but an empty folder; raised before the block.
     """
     path = path.resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

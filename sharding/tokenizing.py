@@ -1,4 +1,4 @@
-"""Decides how a text becomes token ids, and what the trainer must know of the tokenizer to do without it."""
+"""Tokenization with a Hugging Face fast tokenizer, and the tokenizer's properties that the trainer needs without it."""
 
 import json
 from collections.abc import Sequence
@@ -19,10 +19,16 @@ _CUSTOMARY_NAMES = {"mask_token": ("[MASK]", "<mask>"), "pad_token": ("[PAD]", "
 
 @dataclass(frozen=True)
 class TokenizerSpec:
-    """What a data set remembers of its tokenizer.
+    """What a data set stores of its tokenizer.
 
-    sha256: of tokenizer.json. vocabulary_size: every id is below it. prefix and suffix: the ids that belong around one
-    text. special_ids: all ids that no text holds, sorted.
+    Attributes:
+        sha256: Checksum of tokenizer.json, 64 hex digits.
+        vocabulary_size: Every id is below it.
+        prefix: The ids that belong before a text.
+        suffix: The ids that belong behind a text.
+        mask_id: Id of the mask token.
+        pad_id: Id of the padding token.
+        special_ids: All ids that no text holds, sorted.
     """
 
     sha256: str

@@ -1,4 +1,4 @@
-"""How ranks talk: the only importer of torch.distributed.
+"""Collectives and the process group: the only importer of torch.distributed.
 
 Every call is a collective: all ranks make it, in the same order. With one rank each is the identity and needs no
 process group, so that evaluation and prediction run without a launcher.
@@ -22,7 +22,13 @@ GLOO_LOST = ("by peer", "Timed out waiting", "pair closure", "Read error", "Brok
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among the processes of the run; `on_node` of them share its machine, or its pod."""
+    """This process's place among the processes of the run, and the collectives over them.
+
+    Attributes:
+        rank: Number of this process, from 0 on.
+        world_size: W, processes of the run.
+        on_node: Processes of this machine, or pod.
+    """
 
     rank: int = 0
     world_size: int = 1
@@ -39,14 +45,14 @@ class Ranks:
         return self.rank % self.on_node == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum over ranks, same shape, the same bits on every rank."""
+        """All-reduce: sum over ranks, same shape, the same bits on every rank."""
         if self.world_size > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
 
     def gather(self, part: Tensor) -> Tensor:
-        """Stack the equally shaped parts of all ranks: [n, ...] -> [W * n, ...], rank 0 first."""
+        """All-gather: stack the equally shaped parts of all ranks: [n, ...] -> [W * n, ...], rank 0 first."""
         if self.world_size == 1:
             return part
         whole = part.new_empty(self.world_size * part.shape[0], *part.shape[1:])
@@ -54,7 +60,7 @@ class Ranks:
         return whole
 
     def gather_ragged(self, part: Tensor) -> Tensor:
-        """Stack parts of unequal length: [n_r, ...] -> [sum of n_r, ...], rank 0 first."""
+        """All-gather of parts of unequal length: [n_r, ...] -> [sum of n_r, ...], rank 0 first."""
         if self.world_size == 1:
             return part
         lengths = self.gather(torch.tensor([part.shape[0]], device=part.device)).tolist()
@@ -66,12 +72,12 @@ class Ranks:
         return torch.cat([block[:length] for block, length in zip(blocks, lengths, strict=True)])
 
     def gather_on_first(self, part: Tensor) -> Tensor:
-        """Stack parts of unequal length on rank 0, its own first; all others get nothing."""
+        """Gather parts of unequal length on rank 0, its own first; all others get nothing."""
         received, _ = self.exchange_ragged(part, [len(part), *[0] * (self.world_size - 1)])
         return received
 
     def exchange(self, blocks: Tensor) -> Tensor:
-        """Send block w of [W, ...] to rank w; block w of the answer came from rank w."""
+        """All-to-all: send block w of [W, ...] to rank w; block w of the result came from rank w."""
         if self.world_size == 1:
             return blocks
         received = torch.empty_like(blocks)
@@ -79,9 +85,14 @@ class Ranks:
         return received
 
     def exchange_ragged(self, items: Tensor, counts_W: list[int]) -> tuple[Tensor, list[int]]:
-        """Send the first counts_W[0] items to rank 0, the next counts_W[1] to rank 1, ...
+        """All-to-all of unequal parts: the first counts_W[0] items go to rank 0, the next counts_W[1] to rank 1, ...
 
-        Returns the items received and how many came from each rank.
+        Args:
+            items: What is sent, [n, ...].
+            counts_W: Items for each rank.
+
+        Returns:
+            The items received, and how many came from each rank.
         """
         if self.world_size == 1:
             return items, counts_W
@@ -91,7 +102,7 @@ class Ranks:
         return received, received_W
 
     def barrier(self) -> None:
-        """Wait until every rank is here."""
+        """Wait until every rank has come here."""
         if self.world_size > 1:
             dist.barrier()
 
@@ -100,7 +111,13 @@ ONE_RANK = Ranks()
 
 
 def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(seconds=COLLECTIVE_SECONDS)) -> Ranks:
-    """Meet the other ranks as RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say; of the GPUs, take `local_rank`."""
+    """Join the process group by RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; of the GPUs, use `local_rank`.
+
+    Args:
+        local_rank: Number of this process on its machine.
+        on_node: Processes of the machine.
+        timeout: Timeout of every collective.
+    """
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank)
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=timeout, device_id=torch.device("cuda", local_rank))
@@ -110,13 +127,13 @@ def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(secon
 
 
 def leave() -> None:
-    """Give the process group back; nothing may be sent afterwards."""
+    """Destroy the process group; nothing may be sent afterwards."""
     dist.destroy_process_group()
 
 
 @contextmanager
 def naming_lost_peers() -> Iterator[None]:
-    """Raise PeerLostError for what backends raise in many ways when another rank is gone, or never came."""
+    """Translate what backends raise in many ways, when another rank is gone or never came, into PeerLostError."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: what the machine has left, and what its cgroup, a pod's say, allows."""
+"""Free host memory for this process: what the machine has left, and what its cgroup, a pod's say, allows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

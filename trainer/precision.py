@@ -1,4 +1,4 @@
-"""In which precision matrix products run: what a device multiplies in, and what `train.precision = "auto"` is."""
+"""The precision of matrix products (fp32 or bf16), and what `train.precision = "auto"` resolves to."""
 
 import torch
 
@@ -20,7 +20,7 @@ def multiplies_bf16(device: torch.device) -> bool:
 
 
 def with_precision(config: Config, ranks: Ranks) -> Config:
-    """Put what `auto` is here in its place: bf16 if the devices of all ranks multiply in it, else fp32.
+    """Replace `auto` by the precision of this run: bf16 if the devices of all ranks multiply in it, else fp32.
 
     A collective. Ranks must agree, because ZeRO sends gradients in the type of the products, and no rank knows the
     devices of others. Other settings are returned as they are.

@@ -1,4 +1,4 @@
-"""Decides how a source becomes a data set: counted, encoded, cut into shards, and published as a whole.
+"""Conversion of a corpus into a sharded data set: counted, encoded, shuffled on disk, and published as a whole.
 
 The same source and settings give the same bytes, and so the same dataset_id, whatever works on it. Three rounds, each
 of parts that any worker can do and that are never done twice:
@@ -59,14 +59,34 @@ def convert(
 ) -> Manifest:
     """Convert a source into a data set in the folder `out`.
 
-    label_texts: a .tsv file with texts of labels. vocabulary: another data set's labels.arrow, whose ids and texts are
-    kept, and whose counts are kept unless the source has training labels. max_tokens: of one text, special tokens not
-    counted. kinds: formats of the shards. num_workers: processes of this machine, or those of `executor`, which may be
-    on others that see the same files. memory: bytes of records and counts that all workers together hold. skipped: is
-    told of the first bad records of each piece.
+    What was done before a kill, or before any error, is kept in `out` and not done again.
 
-    What was done before a kill, or before any error, is kept in `out` and not done again. Raises a DataError when the
-    source cannot be used or does not stay as it is, or when `out` holds another data set, which stays.
+    Args:
+        source: Files and folders with records.
+        out: The folder of the data set.
+        tokenizer_folder: A folder with the tokenizer.json of a Hugging Face fast tokenizer, and its settings.
+        source_settings: How the source is read; None: its kind is told from its files.
+        label_texts: A .tsv file with texts of labels.
+        vocabulary: Another data set's labels.arrow, whose ids and texts are kept, and whose counts are kept unless the
+            source has training labels.
+        max_tokens: Tokens of a text that are stored at most, special tokens not counted.
+        shard_rows: Records of a shard; the last of a split may have fewer.
+        seed: Seed of the shuffle.
+        on_bad_record: Whether a record that cannot be used ends the conversion ("raise") or is left out ("skip").
+        kinds: Formats of the shards, at least one.
+        num_workers: Processes of this machine, or of `executor`.
+        memory: Bytes of records and counts that all workers together hold.
+        executor: Runs the tasks, perhaps on other machines that see the same files; None: processes of this machine.
+        progress: Called with (done, total, what is being done).
+        skipped: Called with the first bad records of each piece, one line each.
+
+    Returns:
+        The manifest that was published.
+
+    Raises:
+        DataError: The source cannot be used or has changed meanwhile, or `out` holds another data set, which stays.
+        BadRecordError: A record cannot be read, with on_bad_record="raise".
+        UnknownLabelError: A label is not in the given vocabulary, with on_bad_record="raise".
     """
     # Workers need not be in this folder.
     out, tokenizer_folder = out.absolute(), tokenizer_folder.absolute()

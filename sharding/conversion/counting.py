@@ -1,4 +1,4 @@
-"""Decides what the first reading finds out: how many records there are, and how often each label occurs.
+"""The counting pass of a conversion: records by split, and label frequencies summed out of core.
 
 No worker holds more label names than its share of the memory: what it has counted is written down and added up later,
 column by column. What must fit as a whole is the vocabulary, some sixty bytes a label.
@@ -25,9 +25,14 @@ _ROWS_WORTH_ADDING = 1 << 20
 
 @dataclass(frozen=True)
 class CorpusStatistics:
-    """What a source holds: usable records by split and by piece, unusable ones, and the training records of labels.
+    """What a source holds.
 
-    shown: what was wrong with some of the unusable ones. counts: the columns name and count, in no order.
+    Attributes:
+        records: Usable records by split.
+        of_pieces: Usable records of each piece.
+        skipped: Unusable records.
+        shown: What was wrong with some of the unusable ones.
+        counts: Training records of each label: the columns name and count, in no order.
     """
 
     records: dict[str, int]

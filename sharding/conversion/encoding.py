@@ -1,4 +1,4 @@
-"""Decides what the second reading writes: encoded records, in sorted runs on disk instead of shuffled in memory.
+"""The encoding pass of a conversion: tokenizes records and writes them as runs on disk, each sorted by shuffle key.
 
 The order of records in a data set is the order of the keyed hashes of their places in the source: file and position.
 It does not depend on how the source is cut into pieces, on workers, or on memory.
@@ -33,7 +33,7 @@ _LARGEST_RUN = 1 << 29
 
 
 def encode_piece(job: Job, number: int, piece: Piece) -> dict[str, Any]:
-    """Encode a piece: for each split one file of runs, each a record batch sorted by key; there is nothing to tell."""
+    """Encode a piece: write for each split one file of runs, each a record batch sorted by key; return nothing."""
     tokenizer, lookup = _tokenizer(job.tokenizer_folder), LabelLookup.load(job.lookup)
     with ExitStack() as files:
         runs = _Runs(job, number, _schema(tokenizer), files)

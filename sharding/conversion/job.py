@@ -1,4 +1,4 @@
-"""Decides what every worker knows of a conversion, and where the parts of an unfinished one lie."""
+"""The settings of a conversion that every worker gets, and the paths of its intermediate files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,16 @@ from ..sources import Source
 class Job:
     """One conversion; it is sent to other processes, or to other machines that share the disk.
 
-    folder: for parts. strict: labels outside the vocabulary that was given are no labels. worker_bytes: of rows or
-    counts that one worker holds before it writes them down.
+    Attributes:
+        source: The records.
+        folder: Where intermediate files are.
+        tokenizer_folder: The tokenizer's files.
+        kinds: Formats of the shards.
+        policy: What happens to records that cannot be used.
+        strict: Whether a vocabulary was given: a record with a label outside of it then cannot be used.
+        max_tokens: Tokens of a text that are stored at most, special tokens not counted.
+        seed: Seed of the shuffle.
+        worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""Decides how a finished data set becomes visible: its files move into place, then the manifest names them."""
+"""Publication of a finished data set: its files move into place first, the manifest last."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Decides which records of a piece are used, and in which split: the same at each of the two readings."""
+"""Read the usable records of a piece, and assign each to a split, the same way in both passes over the source."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,12 @@ Found = tuple[int, Record | BadRecordError]
 
 @dataclass(frozen=True)
 class Group:
-    """Usable records of a piece, each with a split and with each label once; positions: int64, in their file."""
+    """Usable records of a piece, each with a split and with each label once.
+
+    Attributes:
+        positions: int64, their positions in the file.
+        records: The records.
+    """
 
     positions: NDArray[np.int64]
     records: Sequence[Record]
@@ -35,7 +40,7 @@ class Group:
 
 @dataclass
 class Rejected:
-    """What happened to unusable records of a piece: the first one ends the job, or all are counted and some shown."""
+    """Counts unusable records of a piece: the first one ends the job, or all are counted and some shown."""
 
     job: Job
     piece: Piece

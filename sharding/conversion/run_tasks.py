@@ -1,4 +1,4 @@
-"""Decides how the parts of a conversion are worked off: each once, by any executor, and never again after a kill."""
+"""Run the tasks of a conversion on an executor; the result of each is a file, so that a restart skips it."""
 
 import json
 import os
@@ -20,7 +20,14 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of work whose result is a JSON object, kept in `result`; size: what it adds to the progress."""
+    """A task whose result is a JSON object.
+
+    Attributes:
+        result: The file that keeps the result; where it exists, the task is done.
+        function: Does the task.
+        arguments: Its arguments.
+        size: How much the task adds to the progress.
+    """
 
     result: Path
     function: Callable[..., dict[str, Any]]
@@ -29,7 +36,7 @@ class Part:
 
 
 def run_tasks(parts: Sequence[Part], executor: Executor, progress: Progress, what: str) -> Iterator[dict[str, Any]]:
-    """Yield the results of all parts in their order; what an earlier try has finished is not done again."""
+    """Yield the results of all tasks in their order; one that an earlier attempt has finished is not run again."""
     done, total = 0, sum(part.size for part in parts)
     progress(done, total, what)
     try:
@@ -46,7 +53,7 @@ def run_tasks(parts: Sequence[Part], executor: Executor, progress: Progress, wha
 
 @contextmanager
 def workers(count: int) -> Iterator[Executor]:
-    """Lend processes of this machine; a single worker is this process."""
+    """Provide an executor of processes on this machine; a single worker is a thread of this process."""
     if count == 1:
         with ThreadPoolExecutor(1, thread_name_prefix="convert") as executor:
             yield executor
@@ -57,7 +64,7 @@ def workers(count: int) -> Iterator[Executor]:
 
 
 def _begin() -> None:
-    """Keep a worker to one core, there being as many as were asked for, and end it with the process that wants it."""
+    """Restrict a worker to one core, and end it with the process that has started it."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Decides which records share a shard: equal stretches of all keys, cut out of all runs and sorted once more."""
+"""The external shuffle: it merges the sorted runs of all pieces into shards, each an equal range of shuffle keys."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,9 +18,14 @@ END = (1 << _BITS) - 1
 
 
 def cut_points(keys: Sequence[NDArray[np.uint64]], ranks: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Find the least number that at least so many keys are below, for each of `ranks`.
+    """For each of `ranks`, find the least key that at least so many keys are below.
 
-    keys: any number of sorted arrays, which are searched and never merged: next to nothing of them is read.
+    Args:
+        keys: Any number of sorted arrays, which are searched by bisection and never merged.
+        ranks: int64 [N].
+
+    Returns:
+        uint64 [N].
     """
     low, high = np.zeros(len(ranks), np.uint64), np.full(len(ranks), END, np.uint64)
     for _ in range(_BITS):

@@ -1,4 +1,4 @@
-"""Decides how the rounds of a conversion follow each other: each needs what all parts of the one before found out."""
+"""The stages of a conversion, run in turn: count labels, encode records into sorted runs, write shards."""
 
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Decides what of an unfinished conversion may be gone on with: all of it, if it was told and given the same things."""
+"""The work folder of an unfinished conversion: locked while in use, resumed only with the same settings and source."""
 
 import hashlib
 import json
@@ -20,11 +20,17 @@ _LOCK = "lock"
 
 @contextmanager
 def workspace(out: Path, plan: dict[str, Any]) -> Iterator[Path]:
-    """Lend the folder for parts inside `out`, where a rename is sure to stay within one file system.
+    """Yield the folder for intermediate files inside `out`, where a rename is sure to stay within one file system.
 
-    plan: what the result depends on. Each plan has a folder of its own, because a worker may still be at a part of an
-    earlier conversion; those of others are deleted. All goes when the block succeeds and stays when it does not.
-    DataError while another process works in it, or where the disk fails.
+    Each plan has a folder of its own, because a worker may still be at a task of an earlier conversion; those of other
+    plans are deleted. The folder is removed when the block succeeds, and stays when it does not.
+
+    Args:
+        out: The folder of the data set.
+        plan: What the result depends on.
+
+    Raises:
+        DataError: Another process works in the folder, or the disk fails.
     """
     building = out / FOLDER
     try:

@@ -1,1 +1,1 @@
-"""A published data set that is read: its splits, the pool of mapped shards, and which labels share a chunk."""
+"""Reading of a published data set: splits, the pool of mapped shards, and label chunks."""

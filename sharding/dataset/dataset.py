@@ -1,4 +1,4 @@
-"""Decides how a published data set is read: shards are mapped when first touched, and stay so for a while."""
+"""Read a published data set: its splits, with random access to records in memory-mapped shards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ from .shard_pool import ShardPool
 class Split:
     """The records of one split, numbered through its shards in manifest order.
 
-    ends: by column, what its ids must be below.
+    Args:
+        name: Name of the split.
+        shards: Its shards, which are opened when they are read.
+        ends: Bounds by column: all ids of it are below.
     """
 
     def __init__(self, name: str, shards: ShardPool, ends: Mapping[str, int]) -> None:
@@ -35,9 +38,18 @@ class Split:
     def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Copy out at least one record by row number, in the order asked for, as single-chunk columns.
 
-        Who takes from elsewhere again and again says by `advance` how far it is: until then shards are kept.
-        Raises a CorruptShardError for a label or token id that nothing has: one that passed would be ignored by the
-        scan, or end training without a word about the shard.
+        A reader of remote shards calls `advance` as it proceeds: until then its shards are kept.
+
+        Args:
+            positions: Row numbers, int64 [N].
+            columns: Columns of the shards, see `shard_schema`.
+
+        Returns:
+            A table of N rows.
+
+        Raises:
+            CorruptShardError: A label or token id is out of range: one that passed would be ignored by the scan, or end
+                training without a word about the shard.
         """
         rows = gather(lambda i, rows: self._shards.shard(i).take(rows, columns), self.shard_rows, positions)
         for column in self._ends.keys() & set(columns):
@@ -57,15 +69,15 @@ class Split:
 
     @property
     def fetches(self) -> bool:
-        """Whether shards come from elsewhere, so that it is of use to say ahead which are wanted."""
+        """Whether shards are remote, so that `expect` and `advance` have an effect."""
         return self._shards.place.fetches
 
     def advance(self, position: int, keep: int) -> None:
-        """Say where in its order a reader is; shards from elsewhere that it last took `keep` before that may go."""
+        """Set the position of a reader in its order; release remote shards not read in the last `keep` positions."""
         self._shards.advance(position, keep)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """Have the shards of rows fetched, which will be taken soon."""
+        """Prefetch the shards of rows that will be read soon."""
         self._shards.expect(np.unique(np.searchsorted(self._ends_of_shards, rows, side="right")).tolist())
 
     @cached_property
@@ -86,7 +98,11 @@ class Split:
 class Dataset:
     """A published data set, read in one of its formats; what is read is the same in all.
 
-    path: the folder of its manifest, labels and tokenizer; place: where its shards are.
+    Attributes:
+        path: The folder of its manifest, labels and tokenizer.
+        manifest: Names its splits, shards and other files.
+        kind: The format that is read.
+        place: Where its shards are.
     """
 
     path: Path
@@ -96,11 +112,16 @@ class Dataset:
 
     @classmethod
     def open(cls, location: Path | str, kind: Kind | None = None, cache: CacheSettings | None = None) -> "Dataset":
-        """Read the manifest.
+        """Open a data set: read its manifest, and mirror the small files of a remote one.
 
-        location: a folder, or an address such as s3://bucket/prefix, whose files are kept in `cache`. kind: the format
-        to read; None: Arrow where the data set has it, else WebDataset. ManifestError when the manifest, or a file that
-        it names, is missing or damaged; DataError when there is no such format, no store or no cache for it.
+        Args:
+            location: A folder, or an address such as s3://bucket/prefix.
+            kind: The format to read; None: Arrow where the data set has it, else WebDataset.
+            cache: Where files of an address are kept.
+
+        Raises:
+            ManifestError: The manifest, or a file that it names, is missing or damaged.
+            DataError: There is no such format, no store or no cache for it.
         """
         remote = "://" in str(location)
         path, place = _fetched(str(location), cache) if remote else (Path(location), LocalBackend(Path(location)))
@@ -124,14 +145,14 @@ class Dataset:
         return inside(self.path, info.path) if info else None
 
     def close(self) -> None:
-        """Give up shards that are fetched ahead: who reads in shuffled order must not wait for them when it has enough.
+        """Cancel the prefetching of shards, which a process would otherwise finish before it ends.
 
-        What comes from elsewhere can be read no more; from a folder it can.
+        Remote shards cannot be read afterwards; those of a folder can.
         """
         self.place.close()
 
     def split(self, name: str) -> Split:
-        """Give the records of a split; DataError names the splits that there are."""
+        """Return the records of a split; DataError names the splits that there are."""
         if name not in self.manifest.splits:
             raise DataError(f"split {name!r}: {self.path} has only {', '.join(sorted(self.manifest.splits))}")
         ends = {"labels": self.manifest.labels.count, "tokens": self.manifest.tokenizer.vocabulary_size}

@@ -1,4 +1,4 @@
-"""Decides from what a data set's labels are put into chunks: the records of one split, and the labels' own texts."""
+"""Plan label chunks for a data set: labels that occur together in a split share a chunk."""
 
 from functools import partial
 
@@ -11,7 +11,15 @@ from .dataset import Dataset
 def plan_chunks(dataset: Dataset, split: str, size: int) -> ChunkPlan:
     """Let labels that occur together in a split share a chunk: a pure function of the data set, the split and the size.
 
-    A label without a text has its name for one. CorruptShardError names a shard with a label or token out of range.
+    A label without a text has its name for one.
+
+    Args:
+        dataset: The data set whose labels are planned.
+        split: The split whose records are read.
+        size: Labels of a chunk.
+
+    Raises:
+        CorruptShardError: A shard has a label or token out of range.
     """
     names, texts = dataset.vocabulary.names.to_pylist(), dataset.vocabulary.texts.to_pylist()
     tokenizer = TextTokenizer.from_folder(dataset.path / TOKENIZER_FOLDER)

@@ -1,4 +1,4 @@
-"""Decides how long the shards of a split stay mapped: until others need the room, or, from elsewhere, are passed."""
+"""The pool of open shards of a split: memory maps of bounded number, and early release of remote shards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class ShardPool:
     _now: int = 0
 
     def shard(self, number: int) -> Shard:
-        """Give a shard; CorruptShardError when it is not what the manifest says."""
+        """Return a shard, mapped if it is not yet; CorruptShardError when it is not what the manifest says."""
         if number not in self._open:
             if len(self._open) >= _MOST_MAPPED:
                 self.let_go(next(iter(self._open)))
@@ -44,7 +44,7 @@ class ShardPool:
         return self._open[number].shard
 
     def index(self, number: int) -> ShardIndex:
-        """Give a sidecar, which stays mapped, whatever becomes of its file."""
+        """Return a sidecar index, which stays mapped, whatever becomes of its file."""
         if number not in self._indexes:
             if len(self._indexes) >= _MOST_MAPPED:
                 self._indexes.pop(next(iter(self._indexes)))
@@ -58,20 +58,20 @@ class ShardPool:
         return self.place.name(self.shards[number].files[self.kind])
 
     def expect(self, numbers: Sequence[int]) -> None:
-        """Have shards fetched that will be asked for soon."""
+        """Prefetch shards that will be read soon."""
         for number in numbers:
             if number not in self._open:
                 self.place.expect(self.shards[number].files[self.kind])
 
     def let_go(self, number: int) -> None:
-        """Keep a shard no longer, if it is open; who has its rows keeps those."""
+        """Close a shard, if it is open; rows that were taken from it stay valid."""
         if number in self._open:
             _release(self._open.pop(number).held)
 
     def advance(self, now: int, keep: int) -> None:
-        """Come to a position, and let go of what takes room and was not asked for in the last `keep` positions.
+        """Move to a position, and close the remote shards that were not read within the last `keep` positions.
 
-        Who begins anew, at an earlier position, lets go of all.
+        Moving back to an earlier position closes all of them.
         """
         self._now = now
         if self.place.fetches:

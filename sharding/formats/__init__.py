@@ -1,4 +1,4 @@
-"""Where shards become bytes and bytes become rows."""
+"""Shard formats (Arrow, WebDataset): encoding of rows to bytes, and random access to rows."""
 
 from .arrow import ArrowShard as ArrowShard
 from .arrow import encode_arrow as encode_arrow

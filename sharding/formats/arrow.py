@@ -1,4 +1,4 @@
-"""Decides how a shard lies on disk as Arrow: an IPC file, uncompressed, of one record batch.
+"""The Arrow shard format: an uncompressed IPC file of one record batch, read by memory map.
 
 One batch, because rows are then taken in one call from memory that is the mapped file itself; a batch per 1,024 rows
 costs a call each. Uncompressed for the same reason. The bytes depend on the rows alone.

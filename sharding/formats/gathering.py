@@ -1,4 +1,4 @@
-"""Decides how rows are taken from pieces that lie end to end: one call per piece that is touched."""
+"""Gather rows from several pieces laid end to end, with one call for each piece that is touched."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,13 @@ def gather(
 ) -> pa.RecordBatch:
     """Collect at least one row, in the order asked for.
 
-    take: gives rows of the piece with that number; lengths: rows of each piece; rows: numbered through all pieces.
+    Args:
+        take: Returns rows of the piece with a number.
+        lengths: Rows of each piece.
+        rows: int64 [N], numbered through all pieces.
+
+    Returns:
+        A record batch of N rows.
     """
     ends = np.cumsum(lengths)
     owner = np.searchsorted(ends, rows, side="right")

@@ -1,4 +1,4 @@
-"""Decides what is said when a shard holds an id that nothing has: only a damaged or a mixed-up file does."""
+"""A bounds check of label and token ids read from shards: only a damaged or mixed-up file exceeds them."""
 
 import numpy as np
 from numpy.typing import NDArray

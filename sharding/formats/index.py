@@ -1,4 +1,4 @@
-"""Decides what a shard's sidecar tells: how many tokens each record has, and where a tar keeps it."""
+"""The sidecar index of a shard: the token count of each record and, for a tar, the offset and size of each member."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,12 @@ _MEMBERS = pa.schema([*_TOKENS, ("offset", pa.uint64()), ("bytes", pa.uint32())]
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Where a tar keeps its records: offset: int64 [N], of a member's data in the file; bytes: uint32 [N], of it."""
+    """Where a tar keeps its N records.
+
+    Attributes:
+        offset: int64 [N], of a member's data in the file, in bytes.
+        bytes: uint32 [N], the size of a member's data.
+    """
 
     offset: NDArray[np.int64]
     bytes: NDArray[np.uint32]
@@ -24,7 +29,12 @@ class Members:
 
 @dataclass(frozen=True, eq=False)
 class ShardIndex:
-    """The sidecar of one shard. tokens: uint32 [N], how many a record has; members: None for a shard without a tar."""
+    """The sidecar index of one shard of N records.
+
+    Attributes:
+        tokens: uint32 [N], how many a record has.
+        members: None for a shard without a tar.
+    """
 
     tokens: NDArray[np.uint32]
     members: Members | None

@@ -1,4 +1,4 @@
-"""Decides how rows with lists of numbers are taken: as strings of bytes, which Arrow copies whole.
+"""Fast row selection for Arrow list columns: lists are viewed as byte strings, which Arrow copies whole.
 
 It copies lists number by number, at several times the price.
 """

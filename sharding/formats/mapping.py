@@ -1,4 +1,4 @@
-"""Decides how a file is read where it lies: mapped into memory, without an open file for as long as it is read.
+"""Memory-map files for reading, without keeping their file descriptors open.
 
 A data set may have more shards than a process may have open files.
 """

@@ -1,4 +1,4 @@
-"""Decides what one record is as bytes: a member of a tar that says itself how to read it.
+"""The binary encoding of a record as a member of a WebDataset tar: a header, then labels, tokens, id and text.
 
 A header of six little-endian uint32 numbers: the letters LMR1, the bytes of a token (2 or 4), how many labels and how
 many tokens there are, and how many bytes the id and the text have. Behind it, without gaps: the labels as uint32, the
@@ -34,10 +34,18 @@ def pack(rows: pa.RecordBatch) -> Iterator[bytes]:
 
 
 def unpack(member: bytes) -> dict[str, Any]:
-    """Read one member: id and text as str, labels as uint32 [labels], tokens as uint16 or uint32 [tokens].
+    """Read one member of a tar.
 
     For whoever reads shards with the webdataset library: `WebDataset(urls).map(lambda sample: unpack(sample["bin"]))`.
-    CorruptShardError when the bytes are not one whole member.
+
+    Args:
+        member: The bytes of a whole member.
+
+    Returns:
+        id and text as str, labels as uint32 [labels], tokens as uint16 or uint32 [tokens].
+
+    Raises:
+        CorruptShardError: The bytes are not one whole member.
     """
     if len(member) < HEADER_BYTES:
         raise CorruptShardError(

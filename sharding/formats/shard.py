@@ -1,4 +1,4 @@
-"""Decides what a shard can be asked for, in whatever format it lies on disk."""
+"""The interface of an open shard: random access to its rows, whatever its format on disk."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -22,5 +22,5 @@ class Shard(Protocol):
         ...
 
     def take(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
-        """Copy out at least one row, in the order asked for. CorruptShardError where the file contradicts itself."""
+        """Copy out at least one row, in the order asked for; CorruptShardError where the file contradicts itself."""
         ...

@@ -1,4 +1,4 @@
-"""Decides how members lie in a tar: plain ustar, numbered, with nothing of the machine or the time in it.
+"""Write and walk the tar files of the WebDataset format: plain ustar, numbered members, reproducible bytes.
 
 Written by the standard library, because the webdataset library's writer imports torch, which a conversion must not
 wait for in each of its processes.

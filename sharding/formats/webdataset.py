@@ -1,4 +1,4 @@
-"""Decides how rows are read from a tar of packed records: through its sidecar alone, without walking it.
+"""Random access to the rows of a WebDataset tar: members are found by the sidecar index, without walking the tar.
 
 What the tar says of its members is never followed. A member is reached by the sidecar's offset, which is inside the
 file, and read by its header, which has to agree with the sidecar.

@@ -1,4 +1,4 @@
-"""What is known of the labels of a data set."""
+"""Labels of a data set: vocabulary, texts, filters, features, and chunk plans."""
 
 from .chunks import ChunkPlan as ChunkPlan
 from .features import label_features as label_features

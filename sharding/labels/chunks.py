@@ -1,4 +1,4 @@
-"""Decides which labels share a chunk: those that are alike."""
+"""The chunk plan: a partition of all labels into chunks of one size, by id or by similarity."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,13 @@ from .tree import balanced_order
 
 @dataclass(frozen=True, eq=False)
 class ChunkPlan:
-    """Every label in one chunk: each `size` label ids of `order`, int64 [L], are a chunk; the last may have fewer.
+    """Every label in one chunk.
 
     As a file: an Arrow table with the columns label and chunk, in this order.
+
+    Attributes:
+        order: int64 [L]; each `size` label ids of it are a chunk, the last may have fewer.
+        size: Labels of a chunk.
     """
 
     order: NDArray[np.int64]
@@ -26,7 +30,7 @@ class ChunkPlan:
 
     @classmethod
     def by_id(cls, num_labels: int, size: int) -> "ChunkPlan":
-        """Put neighbours by id together."""
+        """Put labels with consecutive ids together."""
         return cls(np.arange(num_labels), size)
 
     @classmethod

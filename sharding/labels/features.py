@@ -1,4 +1,4 @@
-"""Decides what a label is like: the labels that it occurs with, and the words of its records.
+"""Sparse label features for clustering: label co-occurrence counts and TF-IDF of the tokens of a label's records.
 
 A label without a training record counts as one record, of its own text.
 """
@@ -22,9 +22,16 @@ def label_features(shards: Shards, own_tokens: Sequence[Sequence[int]], num_toke
     """Describe L labels by sparse float32 rows [L, L + F], F being the number of token ids.
 
     The first L columns are log(1 + records in which both labels occur). The others are the mean TF-IDF row of the
-    label's records, or else of its own text (`own_tokens` of each label), at length log(1 + its records). So a row is
-    as long as its label is frequent, and weighs as much. Reads the shards twice; memory: one shard and the result.
-    CorruptShardError names a shard with a label or token out of range.
+    label's records, or else of its own text, at length log(1 + its records). So a row is as long as its label is
+    frequent, and weighs as much. Reads the shards twice; memory: one shard and the result.
+
+    Args:
+        shards: Yields (name, rows) of the shards, and can be called again.
+        own_tokens: The text of each label, as token ids.
+        num_tokens: F.
+
+    Raises:
+        CorruptShardError: A shard has a label or token out of range.
     """
     num_labels = len(own_tokens)
     idf_F = _inverse_frequency(shards, num_tokens)

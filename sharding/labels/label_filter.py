@@ -1,4 +1,4 @@
-"""Decides which labels a record must not be judged by: pairs of record and label, read from a file."""
+"""The label filter: pairs of record and label that are excluded from ranking and from evaluation, read from a file."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,12 @@ _NONE = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True, eq=False)
 class LabelFilter:
-    """Label ids by record id, and where in the file each record id comes first; memory: O(pairs)."""
+    """Label ids that are excluded for some records; memory: O(pairs).
+
+    Attributes:
+        labels: Label ids by record id, int64, ascending.
+        places: Where in the file each record id comes first, for messages.
+    """
 
     labels: dict[str, NDArray[np.int64]]
     places: dict[str, str]
@@ -26,7 +31,9 @@ class LabelFilter:
     def read(cls, path: Path, vocabulary: Vocabulary) -> "LabelFilter":
         """Read a .tsv or .tsv.gz file of lines "record id TAB label".
 
-        DataError names the line that is none, UnknownLabelError the line with a label that is not in the vocabulary.
+        Raises:
+            DataError: A line is no such pair; the error names it.
+            UnknownLabelError: A label is not in the vocabulary; the error names its line.
         """
         labels: dict[str, list[int]] = defaultdict(list)
         places: dict[str, str] = {}
@@ -46,5 +53,5 @@ class LabelFilter:
             raise DataError(f"{self.places[first]}: record {first!r}: {origin} has no record of this id")
 
     def of(self, records: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Give the label ids of each record, ascending."""
+        """Return the label ids that are excluded for each record, ascending."""
         return [self.labels.get(record, _NONE) for record in records]

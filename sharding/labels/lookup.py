@@ -1,4 +1,4 @@
-"""Decides how a worker finds the ids of label names without holding the names: sorted 64-bit hashes, mapped from disk.
+"""A compact index from label names to ids, shared by processes: sorted 64-bit hashes, memory-mapped from disk.
 
 Twelve bytes a label, shared by all processes of a machine; a dict of names takes some 150 in each of them.
 """
@@ -18,7 +18,10 @@ _SEED = "seed"
 
 
 class LabelLookup:
-    """Ids by name for one vocabulary. A name outside of it is taken for one of L labels once in 2^64 / L tries."""
+    """Ids by name for one vocabulary.
+
+    A name outside of it is mistaken for one of L labels with probability L / 2^64.
+    """
 
     def __init__(self, hashes_L: NDArray[np.uint64], ids_L: NDArray[np.uint32], seed: int) -> None:
         self._hashes_L, self._ids_L, self._seed = hashes_L, ids_L, seed

@@ -1,4 +1,4 @@
-"""Decides how the texts of labels are read."""
+"""Read label texts (names and descriptions) from .tsv files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,10 @@ def read_label_texts(path: Path) -> dict[str, str]:
 
 
 def read_new_labels(path: Path) -> dict[str, str | None]:
-    """Read such a file for the labels themselves, each with its text or None.
+    """Read new labels, each with its text or None, from such a file as `read_label_texts` reads.
 
-    DataError when there is none, or names the line that is none or whose label came before.
+    Raises:
+        DataError: There is no label, a line is no pair, or a label stands twice; the error names the line.
     """
     labels: dict[str, str | None] = {}
     for where, label, text in _pairs(path):

@@ -1,4 +1,4 @@
-"""Decides which rows go together: a tree of balanced splits, each as spherical 2-means would have it.
+"""Balanced hierarchical clustering of sparse rows: a label tree of spherical 2-means splits.
 
 Source: the label trees of Parabel (Prabhu et al., WWW 2018), whose rows have length one; here a longer row counts more.
 """
@@ -14,10 +14,17 @@ Rows = Any  # a scipy.sparse CSR array: scipy comes without types
 
 
 def balanced_order(features: Rows, size: int) -> NDArray[np.int64]:
-    """Order the rows of a sparse matrix [L, F] so that every `size` of them are alike; only the last may be fewer.
+    """Order the rows of a sparse matrix so that every `size` of them are alike; only the last may be fewer.
 
-    Returns int64 [L], a permutation. The same features give the same order with any number of threads; of equal rows
-    the first come first. Time: O(entries * log(L / size)).
+    The same features give the same order with any number of threads; of equal rows the first come first. Time:
+    O(entries * log(L / size)).
+
+    Args:
+        features: Sparse rows [L, F].
+        size: Rows of a cluster.
+
+    Returns:
+        int64 [L], a permutation.
     """
     rows_LF = features.astype(np.float64)
     return np.concatenate(_leaves(rows_LF, np.arange(rows_LF.shape[0]), size))

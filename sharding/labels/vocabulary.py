@@ -1,4 +1,4 @@
-"""Decides which number a label has: its row in `labels.arrow`, the most frequent training label first."""
+"""The label vocabulary: names, texts and training counts, with ids in order of frequency, stored as `labels.arrow`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from ..storage import publish
 class Vocabulary:
     """The labels of a data set, column by column; a label's id is its row.
 
-    names: string [L]; texts: string [L], null where a label has none; counts: int64 [L], training records per label.
+    Attributes:
+        names: string [L].
+        texts: string [L], null where a label has none.
+        counts: int64 [L], training records per label.
     """
 
     names: pa.StringArray
@@ -29,15 +32,17 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counts: Mapping[str, int], texts: Mapping[str, str]) -> "Vocabulary":
-        """Rank counted labels, see `ranked`."""
+        """Build a vocabulary from counts by name, ordered as in `ranked`."""
         columns = {"name": pa.array(counts.keys(), pa.string()), "count": pa.array(counts.values(), pa.int64())}
         return cls.ranked(pa.table(columns), texts)
 
     @classmethod
     def ranked(cls, counts: pa.Table, texts: Mapping[str, str]) -> "Vocabulary":
-        """Order labels from frequent to rare, then by name; texts of other labels are left out.
+        """Order labels from frequent to rare, then by name.
 
-        counts: the columns name and count, each label once.
+        Args:
+            counts: Training records of each label: the columns name and count, each label once.
+            texts: Texts by name; those of other labels are left out.
         """
         rows = counts.sort_by([("count", "descending"), ("name", "ascending")]).combine_chunks()
         names = rows["name"].chunk(0) if rows.num_rows else pa.array([], pa.string())
@@ -99,7 +104,7 @@ class Vocabulary:
         raise UnknownLabelError(f"label {name!r}: must be one of the {len(self)} labels{self._hint(name)}")
 
     def names_of(self, ids: Sequence[int] | NDArray[np.integer]) -> list[str]:
-        """Name labels, in the order asked for."""
+        """Return the names of labels, in the order asked for."""
         return self.names.take(pa.array(ids, pa.int64())).to_pylist()
 
     def _hint(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""What lies on disk: shards, the manifest that names them, and the storage that they are read from."""
+"""The layout of a data set on disk: shards, the manifest that names them, and storage backends."""

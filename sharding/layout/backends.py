@@ -1,4 +1,4 @@
-"""Decides where the files of a data set are while they are read: in its own folder, or somewhere that fetches them."""
+"""Storage backends: where the shards of an open data set are read from, its own folder or a cache of a remote store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,36 +14,45 @@ class HeldFile(Protocol):
     path: Path
 
     def release(self) -> None:
-        """Let it go; the second time without effect."""
+        """Allow the file to be evicted; further calls have no effect."""
         ...
 
 
 class StorageBackend(Protocol):
-    """Where files of shards are. fetches: they come from elsewhere, and what is held takes room that others need."""
+    """Where the files of shards are.
+
+    Attributes:
+        fetches: Whether they are remote: those that are held then take space of a cache.
+    """
 
     @property
     def fetches(self) -> bool: ...
 
     def hold(self, info: FileInfo) -> HeldFile:
-        """Give a file that is whole, and keep it; CacheFullError when too much is held."""
+        """Return a complete local file, and keep it until it is released; CacheFullError when too much is held."""
         ...
 
     def expect(self, info: FileInfo) -> None:
-        """Be told that a file will be wanted soon."""
+        """Prefetch a file that will be held soon."""
         ...
 
     def name(self, info: FileInfo) -> str:
-        """Name a file in full, for messages."""
+        """Return the full name of a file, for messages."""
         ...
 
     def close(self) -> None:
-        """Give up what is expected: nothing is held any more after this."""
+        """Cancel all prefetching; no file can be held after this."""
         ...
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """Where files from elsewhere are kept, on a local disk, and how many bytes of shards at most (None: any)."""
+    """The local cache for remote data sets.
+
+    Attributes:
+        folder: A folder on a local disk.
+        limit_bytes: Bytes of shards at most; None: what the disk holds.
+    """
 
     folder: Path
     limit_bytes: int | None = None
@@ -51,7 +60,7 @@ class CacheSettings:
 
 @dataclass
 class LocalFile:
-    """A file that nothing removes."""
+    """A file of a local data set, which is never evicted."""
 
     path: Path
 
@@ -61,21 +70,21 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """A data set on a local disk: mapping a file costs nothing, and it stays."""
+    """A data set on a local disk, whose files are mapped where they are."""
 
     root: Path
     fetches: bool = False
 
     def hold(self, info: FileInfo) -> LocalFile:
-        """Name a file of the folder."""
+        """Return a file of the folder."""
         return LocalFile(inside(self.root, info.path))
 
     def expect(self, info: FileInfo) -> None:
-        """Do nothing: it is here."""
+        """Do nothing: the file is local."""
 
     def name(self, info: FileInfo) -> str:
-        """Give its path."""
+        """Return its path."""
         return str(inside(self.root, info.path))
 
     def close(self) -> None:
-        """Do nothing: nothing is under way."""
+        """Do nothing: nothing is prefetched."""

@@ -1,4 +1,4 @@
-"""Decides what a published data set says of itself: one JSON file, written last, that names and hashes all others."""
+"""The manifest of a data set: one JSON file, written last, with the path, size and checksum of every other file."""
 
 import hashlib
 import json
@@ -25,7 +25,14 @@ KINDS: tuple[Kind, ...] = get_args(Kind)  # what is read where there are both co
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file's path in the data set, its size in bytes, and its checksums in hex."""
+    """A file of a data set.
+
+    Attributes:
+        path: Path relative to the data set.
+        bytes: Size of the file.
+        xxh3_128: Its checksum against accidents, 32 hex digits.
+        sha256: Its checksum against forgery, 64 hex digits.
+    """
 
     path: str
     bytes: int
@@ -35,9 +42,13 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A shard: its records, their tokens, and its files.
+    """A shard.
 
-    files: by format, the same rows in the same order in each. index: the sidecar, see `formats.ShardIndex`.
+    Attributes:
+        rows: Its records.
+        tokens: Tokens of all its records.
+        files: Files by format, with the same rows in the same order in each.
+        index: The sidecar, see `formats.ShardIndex`.
     """
 
     rows: int
@@ -69,8 +80,16 @@ class LabelsInfo:
 class Manifest:
     """What a data set holds.
 
-    max_tokens: the most tokens stored of one text, special tokens not counted. label_filter: pairs of record and label
-    that are not judged, if the source named some.
+    Attributes:
+        splits: The shards of each split, in order.
+        tokenizer: What is known of the tokenizer.
+        labels: The vocabulary.
+        max_tokens: Tokens stored of one text at most, special tokens not counted.
+        skipped_records: Records of the source that could not be used.
+        label_filter: Pairs of record and label that are excluded from ranking and evaluation, if the source named some.
+        format_version: Version of the file formats.
+        order_version: Version of the epoch's order.
+        dataset_id: A hash of everything else, see `identified`.
     """
 
     splits: dict[str, tuple[ShardInfo, ...]]
@@ -84,7 +103,7 @@ class Manifest:
     dataset_id: str = ""
 
     def identified(self) -> "Manifest":
-        """Fill in the dataset_id, which hashes everything else."""
+        """Return the manifest with its dataset_id, which hashes everything else."""
         return replace(self, dataset_id=_dataset_id(asdict(self)))
 
     def save(self, folder: Path) -> None:

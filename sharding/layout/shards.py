@@ -1,4 +1,4 @@
-"""Decides which files a shard consists of: one for each format, and a sidecar that says how long its records are.
+"""Write and open the files of a shard: one for each format, and a sidecar index with the length of each record.
 
 A file's name follows from its content, so that a name never means two contents to a cache.
 """
@@ -24,10 +24,18 @@ _SCHEMAS = (shard_schema(1 << 16), shard_schema(1 << 32))
 
 
 def write_shard_files(folder: Path, stem: str, rows: pa.RecordBatch, kinds: Sequence[Kind]) -> ShardInfo:
-    """Publish at least one row, columns as in `shard_schema`, as a shard of the data set in `folder`.
+    """Publish at least one row as a shard of a data set.
 
-    stem: what its files' names begin with, such as "train/00003"; kinds: the formats, at least one. The same rows give
-    the same bytes and names. Takes twice the memory of the largest file.
+    The same rows give the same bytes and names. Takes twice the memory of the largest file.
+
+    Args:
+        folder: Folder of the data set.
+        stem: What the names of its files begin with, such as "train/00003".
+        rows: Columns as in `shard_schema`.
+        kinds: The formats, at least one.
+
+    Returns:
+        What the manifest says of the shard.
     """
     assert kinds
     files: dict[Kind, FileInfo] = {}

@@ -1,1 +1,1 @@
-"""What is done to a published data set: verified, and merged with others."""
+"""Maintenance of published data sets: verification and merging."""

@@ -1,4 +1,4 @@
-"""Decides how a published data set grows: the shards of others are put beside its own, and a new manifest names all.
+"""Merging of data sets: appends the shards of others to a published one, and replaces its manifest.
 
 No shard is rewritten and no file goes away, so who reads by the old manifest is not disturbed. The grown data set has
 another dataset_id: a run that was stopped before does not take it for the old one.
@@ -25,10 +25,20 @@ from .verify import verify
 
 
 def merge(folder: Path, others: Sequence[Path]) -> Manifest:
-    """Append the shards of `others`, which must have been converted with the labels and the tokenizer of `folder`.
+    """Append the shards of other data sets to a published one.
 
-    Files are linked where the file system can, else copied. Raises DataError, before anything is written, when they do
-    not go together, and CorruptShardError when one of `others` is damaged.
+    Files are linked where the file system can, else copied.
+
+    Args:
+        folder: The data set that grows.
+        others: Data sets that were converted with its labels and its tokenizer.
+
+    Returns:
+        The new manifest.
+
+    Raises:
+        DataError: The data sets do not go together; nothing is written.
+        CorruptShardError: One of `others` is damaged.
     """
     base, more = Dataset.open(folder), [Dataset.open(other) for other in others]
     for number, other in enumerate(more):

@@ -1,4 +1,4 @@
-"""Decides whether a published data set still is what its manifest says."""
+"""Verification of a published data set: every file is read and compared with the manifest."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,13 @@ _MEASURES = {"bytes": lambda path: path.stat().st_size, "xxh3_128": xxh3_128, "s
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """How much was looked at, and everything that was wrong, one sentence each."""
+    """The result of a verification.
+
+    Attributes:
+        num_shards: Shards that were read.
+        num_records: Records of these.
+        problems: Everything that was wrong, one sentence each.
+    """
 
     num_shards: int
     num_records: int

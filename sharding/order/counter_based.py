@@ -1,7 +1,9 @@
-"""Decides every random number that must not depend on who draws it: each is a pure function of its key.
+"""A counter-based random number generator: each number is a pure hash of its key, whoever draws it.
 
 A key is a tuple of integers such as (seed, epoch, record position), folded part by part with the finaliser of
-SplitMix64 (Steele, Lea, Flood 2014). The values are frozen: the orders and masks of saved runs depend on them.
+SplitMix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014). The idea of a generator
+without a state is that of Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011; the hash is
+not their Philox. The values are frozen: the orders and masks of saved runs depend on them.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Decides in which order an epoch visits the records of a split.
+"""The shuffled order of an epoch: a keyed permutation of shards, of lanes, and of records within windows.
 
 The shards are permuted and laid end to end; the line is cut into `lanes` stretches that are read in turn, so that a
 rank can stay within few shards; within a lane, windows of `window` records are permuted. Everything is a pure
@@ -29,7 +29,15 @@ def default_window(shard_rows: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A bijection from the positions of an epoch to the rows of a split, numbered through in manifest order."""
+    """A bijection from the positions of an epoch to the rows of a split, numbered through in manifest order.
+
+    Attributes:
+        shard_rows: Records of each shard, in manifest order.
+        seed: Seed of the run.
+        epoch: Number of the epoch, from 0 on.
+        lanes: Stretches of the line of shards that are read in turn.
+        window: Records that are permuted together, within a lane.
+    """
 
     shard_rows: tuple[int, ...]
     seed: int

@@ -1,7 +1,10 @@
-"""Decides how a range is shuffled without a table: a keyed bijection that is computed one index at a time.
+"""A pseudorandom permutation of a range, computed one index at a time without a table: a Feistel network.
 
 A Feistel network over Z_a x Z_b, where a is about the square root of the size and a * b the least such product that
 is not below it, followed by cycle walking: an image outside the range is mapped again until it falls inside.
+
+Source: the generalized-Feistel cipher of Black, Rogaway, Ciphers with arbitrary finite domains, CT-RSA 2002; the round
+function here is a hash and no cipher.
 """
 
 from typing import Any
@@ -21,7 +24,13 @@ Words = NDArray[np.uint64]
 def permute(index: NDArray[np.integer[Any]], size: Any, key: Any) -> NDArray[np.int64]:
     """Map each index to its image under the permutation of range(size) that `key` names.
 
-    index: integer array of at least one axis, in [0, size); size and key: integers or integer arrays, broadcast.
+    Args:
+        index: Integers in [0, size), an array of at least one axis.
+        size: Sizes of the ranges, an integer or an array; broadcast with `index`.
+        key: Keys of the permutations, likewise.
+
+    Returns:
+        int64, the broadcast shape.
     """
     index, size, key = (np.array(part, dtype=np.uint64) for part in np.broadcast_arrays(index, size, key))
     image = _feistel(index, size, key)

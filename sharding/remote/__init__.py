@@ -1,4 +1,4 @@
-"""Data sets that live elsewhere: how their files are reached, and kept on this machine while they are needed."""
+"""Remote data sets: stores, retried requests, and the local cache of files with its prefetching and eviction."""
 
 from .bucket import Bucket as Bucket
 from .cache import Cache as Cache

@@ -1,4 +1,4 @@
-"""Decides how objects of a bucket are streamed, replaced and removed, which those of data sets never are."""
+"""A writable S3 bucket for checkpoints: streaming uploads, conditional writes and removal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,9 +64,16 @@ class Bucket(S3Store):
         return self._ask(name, ask)
 
     def swap(self, name: str, content: bytes, version: str | None) -> str | None:
-        """Replace the version of an object that was seen, or None for none, and give the new version.
+        """Write an object only if its version is still the one that was seen (compare and swap).
 
-        Returns None, with nothing written, when it is another one by now: of several writers at once, one succeeds.
+        Args:
+            name: Name of the object.
+            content: What it shall hold.
+            version: As `get` has returned it; None: there was no such object.
+
+        Returns:
+            The new version; None, with nothing written, when the object has another version by now: of several writers
+            at once, one succeeds.
         """
 
         def put(key: str) -> str | None:

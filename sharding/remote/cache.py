@@ -1,4 +1,4 @@
-"""Decides how files of a store become files of this machine: downloaded once, checked, and kept while there is room.
+"""The local cache of a remote store: each file is downloaded once, checked, and kept while the quota allows.
 
     CACHEDIR.TAG                  this folder is a cache, and ours
     room.lock                     held while room is made
@@ -35,10 +35,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Cache:
-    """Files of one store in a folder of at most `limit_bytes` (None: as much as the disk holds).
+    """Files of one store in a local folder.
 
     Files are told apart by their checksums, so that data sets share what they have in common. Only what a cache has
-    downloaded is ever removed. Raises DataError when the folder holds anything but a cache.
+    downloaded is ever removed.
+
+    Args:
+        folder: A folder on a local disk.
+        limit_bytes: Bytes of all files at most; None: as much as the disk holds.
+        store: Where the files come from.
+
+    Raises:
+        DataError: The folder holds anything but a cache.
     """
 
     def __init__(self, folder: Path, limit_bytes: int | None, store: Store) -> None:
@@ -48,16 +56,25 @@ class Cache:
         self._room = Quota(folder, limit_bytes)
 
     def fetch(self, name: str, size: int, xxh3_128: str) -> Path:
-        """Give the local path of a whole file, as `pinned` does; the next fetch may evict it."""
+        """Return the local path of a complete file, as `pinned` does; the next fetch may evict it."""
         with self.pinned(name, size, xxh3_128) as path:
             return path
 
     def pinned(self, name: str, size: int, xxh3_128: str) -> Pin:
-        """Download a file unless it is here, and keep it until the pin is released.
+        """Download a file unless it is cached, and keep it until the pin is released.
 
-        Of several threads and processes that want it, one downloads and the others wait. Raises CorruptShardError when
-        the store holds something else; UnreachableError when it does not answer; CacheFullError when the limit is too
-        small for all that is pinned; DataError when there is no such file, or the disk is full. No part of one is left.
+        Of several threads and processes that want it, one downloads and the others wait. Errors leave no partial file.
+
+        Args:
+            name: Name of the file in the store.
+            size: Bytes of the file.
+            xxh3_128: Its checksum, 32 hex digits.
+
+        Raises:
+            CorruptShardError: The store holds something else.
+            UnreachableError: The store does not answer.
+            CacheFullError: The limit is too small for all that is pinned.
+            DataError: There is no such file, or the disk is full.
         """
         if not _CHECKSUM.fullmatch(xxh3_128):
             raise DataError(f"shard {self._store.url}/{name}: xxh3_128 = {xxh3_128!r}: must be 32 hex digits")

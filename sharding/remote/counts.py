@@ -1,4 +1,4 @@
-"""Decides what is counted of data that comes from afar; whoever exports metrics reads it here."""
+"""Counters of remote reads (bytes, downloads, cache hits, retries), read by the metrics exporter."""
 
 from dataclasses import asdict, dataclass
 from threading import Lock
@@ -8,9 +8,13 @@ from threading import Lock
 class FetchTotals:
     """What was fetched so far.
 
-    bytes: that came from a store, failed checks included; fetches: files that were downloaded; hits: files that the
-    cache had; retries: requests that were made again; checksum_failures: downloads that were not what the manifest
-    says; wait_seconds: time in which somebody stood waiting for a file that was asked for ahead.
+    Attributes:
+        bytes: Read from a store, failed checks included.
+        fetches: Files that were downloaded.
+        hits: Files that the cache had.
+        retries: Requests that were made again.
+        checksum_failures: Downloads that were not what the manifest says.
+        wait_seconds: Time spent waiting for files that were to be prefetched.
     """
 
     bytes: int = 0
@@ -29,7 +33,7 @@ class FetchCounts:
         self._now = FetchTotals()
 
     def add(self, **amounts: float) -> None:
-        """Add to fields of `Fetched`, by name; TypeError for another name."""
+        """Add to fields of `FetchTotals`, by name; TypeError for another name."""
         with self._lock:
             old = asdict(self._now)
             self._now = FetchTotals(**(old | {name: old.get(name, 0) + amount for name, amount in amounts.items()}))

@@ -1,4 +1,4 @@
-"""Decides with which keys, and at which address, S3 is spoken to: the environment, then a profile.
+"""S3 credentials and endpoint: from the environment, then from an AWS profile.
 
 Web identities, container and instance roles are left to the client library. Secrets go to it alone, never into a
 message.

@@ -1,4 +1,4 @@
-"""Decides when a download is good: as long as the manifest says, with its checksum, and on disk."""
+"""Download a file and verify its size and checksum, with a new download where they are wrong."""
 
 import os
 
@@ -12,10 +12,20 @@ _TIMES = 3
 
 
 def download(store: Store, name: str, size: int, xxh3_128: str, descriptor: int) -> None:
-    """Fill an open file with the content of `name` and put it on disk.
+    """Fill an open file with the content of `name`, and sync it to disk.
 
-    Damage on the way is another download's chance: CorruptShardError only when none of three is right. Raises
-    what the store does, and OSError as the disk does.
+    A download that arrives damaged is repeated.
+
+    Args:
+        store: Where the file is; its errors are raised as they are.
+        name: Name of the file in the store.
+        size: Bytes of the file.
+        xxh3_128: Its checksum, 32 hex digits.
+        descriptor: Descriptor of the open file.
+
+    Raises:
+        CorruptShardError: None of three downloads has the checksum, or the store's file has another size.
+        OSError: The disk is full, or fails.
     """
     expected = f"{size} bytes with xxh3_128 {xxh3_128}"
     found = ""

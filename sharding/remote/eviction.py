@@ -1,4 +1,4 @@
-"""Decides which files of a cache make room for a new one: those that were used longest ago, never one in use.
+"""LRU eviction from the cache: the least recently used files go first, and never one in use.
 
 The order of records is known ahead, so a file could also be judged by its next use. That is not needed: training reads
 each shard in one stretch an epoch, so what is left behind is next wanted an epoch later, and of those the one used
@@ -13,7 +13,14 @@ from ..errors import CacheFullError
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file of a cache. last_used: any clock; in_use: by whichever process of this machine."""
+    """A file of a cache.
+
+    Attributes:
+        name: File name in the folder of the cache.
+        bytes: Size of the file.
+        last_used: Time of the last use, by any clock.
+        in_use: Whether any process of this machine uses it.
+    """
 
     name: str
     bytes: int
@@ -22,9 +29,18 @@ class CachedFile:
 
 
 def to_evict(files: Sequence[CachedFile], needed: int, limit: int) -> list[CachedFile]:
-    """Choose files so that the rest and `needed` bytes more fit into `limit` bytes; no more of them than that takes.
+    """Choose the least recently used files whose removal makes space for `needed` bytes, and no more of them.
 
-    Raises CacheFullError, which names the limit that would do, when what is in use leaves too little room.
+    Args:
+        files: All files of the cache.
+        needed: Bytes of the new file.
+        limit: Bytes of all files at most.
+
+    Returns:
+        The files to remove.
+
+    Raises:
+        CacheFullError: What is in use leaves too little; the error names the limit that would do.
     """
     in_use = sum(file.bytes for file in files if file.in_use)
     if in_use + needed > limit:

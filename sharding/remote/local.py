@@ -1,4 +1,4 @@
-"""Decides how a folder of this machine answers as a store."""
+"""The store interface on a local folder."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from .counts import FetchCounts
 
 
 class LocalStore:
-    """A folder as a `Store`; nothing is retried, because nothing of it passes."""
+    """A folder as a `Store`; nothing is retried, because errors of a disk are not transient."""
 
     def __init__(self, folder: Path, counts: FetchCounts) -> None:
         self.url = folder.absolute().as_uri()

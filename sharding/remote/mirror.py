@@ -1,4 +1,4 @@
-"""Decides what of a remote data set is fetched at once: all but its shards, which come when they are wanted.
+"""Open a remote data set: mirror its small files at once, and its shards when they are read.
 
 CACHE/datasets/<dataset_id>/   manifest, labels, tokenizer
 CACHE/shards/                  see cache.py
@@ -24,7 +24,7 @@ _AT_ONCE = 4 << 20
 
 @dataclass(frozen=True)
 class RemoteBackend:
-    """Shards in a store, which come into a cache when they are wanted."""
+    """Shards in a store, which are downloaded into a cache when they are read."""
 
     prefetcher: Prefetcher
     url: str
@@ -32,19 +32,19 @@ class RemoteBackend:
     fetches: bool = True
 
     def hold(self, info: FileInfo) -> Pin:
-        """Wait for a file, and pin it in the cache."""
+        """Wait for the download of a file, and pin it in the cache."""
         return self.prefetcher.take(info.path, info.bytes, info.xxh3_128)
 
     def expect(self, info: FileInfo) -> None:
-        """Begin to fetch a file."""
+        """Begin to download a file."""
         self.prefetcher.ask(info.path, info.bytes, info.xxh3_128)
 
     def name(self, info: FileInfo) -> str:
-        """Give its address."""
+        """Return its address."""
         return f"{self.url}/{info.path}"
 
     def close(self) -> None:
-        """Fetch no more."""
+        """Cancel all downloads that have not begun."""
         self.prefetcher.close()
 
 

@@ -1,4 +1,4 @@
-"""Decides how a file is kept from eviction: by a shared lock on it, which ends with the process at the latest."""
+"""Pins on cached files: a shared file lock keeps a file from eviction, and ends with its process at the latest."""
 
 import os
 from contextlib import suppress
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 class Pin:
-    """A whole file in a cache, which stays there until it is released: by hand, by a `with`, or when nobody has it.
+    """A complete file in a cache, which stays there until it is released: by hand, by a `with`, or when nobody has it.
 
     Whoever maps the file may release the pin at once, and keeps the content: only the bound on the cache is then no
     bound on the disk, because an evicted file that is mapped keeps its blocks.
@@ -22,7 +22,7 @@ class Pin:
         file.close()
 
     def release(self) -> None:
-        """Let the file be evicted; the second time without effect."""
+        """Allow the file to be evicted; further calls have no effect."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None

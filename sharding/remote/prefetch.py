@@ -1,4 +1,4 @@
-"""Decides what is downloaded before it is needed: the files that were asked for, in that order, a few at a time."""
+"""Prefetching of remote files: downloads in background threads, in the order in which files were asked for."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
@@ -11,9 +11,13 @@ from .pins import Pin
 
 
 class Prefetcher:
-    """Downloads in threads, and keeps each file pinned until it is taken and its taker releases it.
+    """Downloads files in threads, and keeps each pinned until it is taken and its pin is released.
 
-    What is asked for ahead must fit into the cache beside what is in use. For one taker; threads: downloads at once.
+    What is asked for ahead must fit into the cache beside what is in use. For one reader.
+
+    Args:
+        cache: Where the files go.
+        threads: Downloads at once.
     """
 
     def __init__(self, cache: Cache, threads: int = 4) -> None:
@@ -23,14 +27,17 @@ class Prefetcher:
         self._closed = False
 
     def ask(self, name: str, size: int, xxh3_128: str) -> None:
-        """Have a file downloaded after those that were asked for before; twice without effect."""
+        """Queue the download of a file behind all earlier ones; further calls for it have no effect."""
         if xxh3_128 not in self._asked and not self._closed:
             self._asked[xxh3_128] = self._threads.submit(self._cache.pinned, name, size, xxh3_128)
 
     def take(self, name: str, size: int, xxh3_128: str) -> Pin:
-        """Wait for a file, asked for or not; raises as `Cache.pinned` does, and only for what fails now.
+        """Wait for a file, asked for or not; a download that has failed ahead is tried again.
 
-        CancelledError when another thread closes the prefetcher meanwhile, DataError after that.
+        Raises:
+            DataError: The prefetcher was closed before.
+            CancelledError: Another thread closes the prefetcher meanwhile.
+            LmmtcError: As `Cache.pinned` raises it.
         """
         if self._closed:
             raise DataError(f"{self._cache.store.url}: was closed: open the data set again")
@@ -43,9 +50,10 @@ class Prefetcher:
             self._cache.store.counts.add(wait_seconds=perf_counter() - start)
 
     def close(self) -> None:
-        """Begin no further download, wait for those under way, and release what nobody took; the second time in vain.
+        """Begin no further download, wait for those under way, and release what was not taken.
 
-        Unless it is closed, a process at its end downloads everything that was asked for: Python waits for threads.
+        Further calls have no effect. Unless it is closed, a process at its end downloads everything that was asked for:
+        Python waits for threads.
         """
         self._closed = True
         self._threads.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Decides how a download gets its place on the disk: all of it beforehand, within the limit of the cache."""
+"""The disk quota of the cache: space for a download is reserved beforehand, and made by eviction."""
 
 import os
 import re
@@ -17,7 +17,12 @@ _OURS = re.compile(r"[0-9a-f]{32}(\.shard|\.[0-9a-f]{32}\.partial)")
 
 
 class Quota:
-    """The bytes that the shards and partial downloads of a folder may take together (None: what the disk holds)."""
+    """The disk space that the shards and partial downloads of a folder may take together.
+
+    Args:
+        folder: Folder of the cache.
+        limit_bytes: Bytes at most; None: what the disk holds.
+    """
 
     def __init__(self, folder: Path, limit_bytes: int | None) -> None:
         self._folder = folder
@@ -25,9 +30,11 @@ class Quota:
         self._lock = folder / "room.lock"
 
     def reserve(self, partial: Path, size: int) -> FileIO:
-        """Make a new file of `size` bytes, which is pinned until it is closed, and evict others where it must be.
+        """Create a file of `size` bytes, pinned until it is closed, and evict others where the limit demands it.
 
-        Raises CacheFullError when what is pinned leaves too little; OSError, and leaves a file, when the disk does.
+        Raises:
+            CacheFullError: What is pinned leaves too little.
+            OSError: The disk is full, or fails; the file is left.
         """
         with FileLock(self._lock):
             self._make(size)
@@ -43,7 +50,7 @@ class Quota:
         return file
 
     def keep(self, partial: Path, path: Path) -> None:
-        """Give a finished file its name; others who count files see it once, not twice and not never."""
+        """Rename a finished file, under the lock, so that who adds up the files counts it exactly once."""
         with FileLock(self._lock):
             partial.replace(path)
 

@@ -1,4 +1,7 @@
-"""Decides how often, and for how long, a request that failed is made again."""
+"""The retry policy of remote requests: exponential backoff with full jitter, and limits on tries and time.
+
+Source of the jitter: Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015.
+"""
 
 import time
 from collections.abc import Callable
@@ -26,9 +29,13 @@ class RetriesExhaustedError(LmmtcError):
 class RetryPolicy:
     """The limits of one request for at most a few MiB; all times in seconds.
 
-    tries: how often it is made; base and cap: the pause before try n + 1 is drawn evenly from 0 to
-    min(cap, base * 2 ** (n - 1)); deadline: after it, no pause is begun; request: one try, its whole answer included;
-    connect: until a connection stands.
+    Attributes:
+        tries: How often the request is made.
+        base: The pause before try n + 1 is drawn evenly from 0 to min(cap, base * 2 ** (n - 1)).
+        cap: The longest such pause.
+        deadline: After it, no pause is begun.
+        request: Time of one try, its whole answer included.
+        connect: Time until a connection stands.
     """
 
     tries: int = 8
@@ -51,9 +58,17 @@ def insist(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """Call until it answers; a TransientError is a reason to try again, any other error is not.
+    """Call a function until it returns; a TransientError is retried, any other error is not.
 
-    Raises RetriesExhaustedError.
+    Args:
+        call: The request.
+        patience: The limits.
+        on_retry: Called before each retry.
+        sleep: Pauses for so many seconds.
+        clock: Returns the time in seconds.
+
+    Raises:
+        RetriesExhaustedError: The tries or the time are used up.
     """
     start = clock()
     failures = 0

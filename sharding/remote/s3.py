@@ -1,4 +1,4 @@
-"""Decides how a bucket answers as a store: which failures pass, and what is said of those that do not.
+"""The store interface on an S3 bucket: which failures are retried, and how the others are reported.
 
 The client is obstore's, not pyarrow's: its time limit holds for a whole answer, so that one byte a second cannot hold a
 reader, or the end of a process, for ever; and it writes under a condition. Its own retries are off: ours are counted.

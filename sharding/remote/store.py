@@ -1,4 +1,4 @@
-"""Decides where a data set lives: an address becomes a store, the same to its reader whatever is behind it."""
+"""The store interface (S3 bucket or local folder), opened by address."""
 
 import os
 import re
@@ -20,7 +20,12 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 class Store(Protocol):
     """Files under names like train/00000.arrow; every error names the file by its whole address.
 
-    UnreachableError when the store does not answer: of each method, and at another time perhaps no more.
+    Attributes:
+        url: The address.
+        counts: Where bytes and retries are added.
+
+    Raises:
+        UnreachableError: From every method, when the store does not answer; it may do so at another time.
     """
 
     url: str
@@ -41,17 +46,25 @@ class Store(Protocol):
     def write(self, name: str, path: Path, *, if_none_match: bool = False) -> None:
         """Copy a local file into the store: others see it whole or not at all.
 
-        if_none_match: raise a DataError when the name is taken by another content; of several writers at once, one
-        succeeds. The same content counts as written, so that a publication can be repeated.
+        Args:
+            name: Name of the file in the store.
+            path: Path of the local file.
+            if_none_match: Raise a DataError when the name is taken by another content; of several writers at once, one
+                succeeds. The same content counts as written, so that a publication can be repeated.
         """
         ...
 
 
 def open_store(url: str, *, patience: RetryPolicy | None = None, counts: FetchCounts | None = None) -> Store:
-    """Open s3://bucket/prefix, file:///folder or a path; nothing is asked of the store yet.
+    """Open a store by its address; no request is made yet.
 
-    counts: where its bytes and retries are added. Raises DataError for another scheme, for an S3 address without a
-    bucket, and for one that holds a password: addresses end up in logs.
+    Args:
+        url: s3://bucket/prefix, file:///folder or a path.
+        patience: How requests are retried; None: the defaults.
+        counts: Where its bytes and retries are added.
+
+    Raises:
+        DataError: Another scheme, an S3 address without a bucket, or one with a password: addresses end up in logs.
     """
     counts = counts or FetchCounts()
     match = _SCHEME.match(url)
@@ -72,6 +85,6 @@ def open_store(url: str, *, patience: RetryPolicy | None = None, counts: FetchCo
 
 
 def open_bucket(url: str, *, patience: RetryPolicy | None = None) -> Bucket:
-    """Open s3://bucket/prefix to be written again and again."""
+    """Open s3://bucket/prefix as a bucket that can be written repeatedly."""
     parts = urlsplit(url)
     return Bucket.connect(parts.netloc, parts.path.strip("/"), os.environ, patience or RetryPolicy(), FetchCounts())

@@ -1,4 +1,4 @@
-"""Decides how a data set gets into a store: file by file, its manifest last, so that it is whole or not there."""
+"""Upload a data set to a store, its manifest last, so that readers see it whole or not at all."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,19 @@ from .store import open_store
 
 
 def upload(folder: Path, url: str, progress: Callable[[int, int, str], None]) -> Manifest:
-    """Copy a data set to an address, in all its formats.
+    """Copy a data set to an address, in all its formats; a repeated call skips the shards that are there.
 
-    A second try goes on: names of shards follow from their content. DataError when another data set is there already,
-    ManifestError when a file of this one is missing.
+    Args:
+        folder: The data set.
+        url: The address.
+        progress: Called with (done, total, what is being done).
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: Another data set is there already.
+        ManifestError: A file of this one is missing.
     """
     manifest, store = Manifest.load(folder), open_store(url)
     for kind in manifest.kinds:

@@ -1,4 +1,4 @@
-"""Where raw corpora come from."""
+"""Sources of records: readers of corpora in the formats that are supported."""
 
 from .jsonl import read_records as read_records
 from .lines import read_lines as read_lines

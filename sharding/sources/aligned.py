@@ -1,4 +1,4 @@
-"""Decides what holds for files that describe the same records side by side: row i of one belongs to row i of all."""
+"""Read parallel files in step: row i of one file belongs to row i of all."""
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest

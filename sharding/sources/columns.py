@@ -1,4 +1,4 @@
-"""Decides how batches of Arrow columns become records."""
+"""Turn Arrow columns into records."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +22,14 @@ def chosen_columns(source: Source, file: int, schema: pa.Schema) -> list[str]:
 def records_of(
     source: Source, file: int, first: int, columns: dict[str, list[object]], make: Callable[..., Record] = record_of
 ) -> Iterator[tuple[int, Record | BadRecordError]]:
-    """Yield (row number, record) for columns of equal length whose first row has the number `first`.
+    """Yield (row number, record) for Arrow columns of equal length.
 
-    make: takes what `record_of` takes.
+    Args:
+        source: The source that is read.
+        file: Number of the file.
+        first: Number of the first row.
+        columns: Values by name.
+        make: Makes a record; takes what `record_of` takes.
     """
     split = source.split_of(file)
     prefix = source.prefix(file)

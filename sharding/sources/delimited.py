@@ -1,4 +1,4 @@
-"""Decides how CSV and TSV files become records."""
+"""Read CSV and TSV files."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Decides how rows of a sparse matrix in text are read, and what text the features of a record make."""
+"""Parse sparse text matrices, and render the features of a record as text."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides how the fields of a table's row become a record."""
+"""Turn the fields of a table row into a record."""
 
 import json
 from collections.abc import Collection, Mapping

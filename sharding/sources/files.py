@@ -1,4 +1,4 @@
-"""Decides what the name of a file tells: its format, whether it is compressed, and the split of its records."""
+"""Find the files of a source, and read format, compression and split from their names."""
 
 import re
 from collections.abc import Sequence
@@ -47,7 +47,10 @@ def file_size(path: Path) -> int:
 def files_with(suffixes: Sequence[str], paths: Sequence[Path], *, chosen: bool) -> tuple[Path, ...]:
     """Collect files of a format, sorted, from folders too; none when a file of another format is named.
 
-    chosen: the format is known, so that a file that is named itself need not have its suffix.
+    Args:
+        suffixes: Suffixes of the format.
+        paths: Files and folders.
+        chosen: Whether the format is known, so that a file that is named itself need not have its suffix.
     """
     found: set[Path] = set()
     for path in paths:

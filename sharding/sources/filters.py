@@ -1,4 +1,4 @@
-"""Decides which pairs of record and label a source excludes from judgement, by the numbers of both."""
+"""Read the filter files of the extreme-classification repository: pairs of numbers of a record and a label."""
 
 from collections.abc import Iterator
 from pathlib import Path

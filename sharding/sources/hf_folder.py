@@ -1,4 +1,4 @@
-"""Decides how a folder that Hugging Face datasets saved becomes records, without that library."""
+"""Read folders saved by Hugging Face datasets (`save_to_disk`), without that library."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

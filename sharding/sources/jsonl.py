@@ -1,4 +1,4 @@
-"""Decides how a JSON-lines file becomes records."""
+"""Read JSON-lines files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

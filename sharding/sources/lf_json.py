@@ -1,4 +1,4 @@
-"""Decides how the raw texts of the extreme-classification repository, with texts for labels, become records."""
+"""Read the raw JSON texts of the extreme-classification repository, with texts for labels (LF data sets)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides how a text file becomes lines that know where they stand."""
+"""Read lines of text files, plain or compressed, with their positions."""
 
 import gzip
 import io

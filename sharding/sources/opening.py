@@ -1,4 +1,4 @@
-"""Decides which kind of source some paths are."""
+"""Open a source of records, and detect its kind from its files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,9 +33,10 @@ KINDS: Mapping[str, Callable[[Sequence[Path], SourceSettings], Source | None]] =
 
 
 def open_source(paths: Sequence[Path], settings: SourceSettings) -> Source:
-    """Find the records of files and folders, of the kind that the settings name or else the only one that fits.
+    """Open the records of files and folders, as the kind that the settings name or else the only one that fits.
 
-    DataError when a path is missing, when no kind fits, or when several do.
+    Raises:
+        DataError: A path is missing, no kind fits, or several do.
     """
     _check(paths, settings)
     # Whoever reads, another process or machine, need not be in this folder.

@@ -1,4 +1,4 @@
-"""Decides how Parquet files become records."""
+"""Read Parquet files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

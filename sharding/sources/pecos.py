@@ -1,4 +1,4 @@
-"""Decides how a PECOS folder, texts with a sparse matrix of labels, becomes records."""
+"""Read PECOS folders: texts with a sparse matrix of labels."""
 
 import zipfile
 import zlib

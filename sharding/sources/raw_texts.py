@@ -1,4 +1,4 @@
-"""Decides how a text file with a file of labels beside it, one line a record in both, becomes records."""
+"""Read folders with a file of texts and a file of labels, one line a record in both."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

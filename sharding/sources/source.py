@@ -1,4 +1,4 @@
-"""Decides what every source of records answers: how it is cut, what a piece holds, and where a record stands."""
+"""The interface of a source of records: it is cut into pieces, which are read in parallel."""
 
 import json
 import os
@@ -16,8 +16,15 @@ from .files import file_size, split_named, stem_of
 class SourceSettings:
     """How a source is read.
 
-    kind: None to tell it from the files. label_separator: between labels in one field. split: of all records, whatever
-    they and their files say. feature_names: a file whose line i names feature i, for sources that hold only features.
+    Attributes:
+        kind: None to tell it from the files.
+        id_field: Name of the field, or column, of ids.
+        text_field: Likewise of texts.
+        labels_field: Likewise of labels.
+        split_field: Likewise of splits.
+        label_separator: Between labels in one field.
+        split: Split of all records, whatever they and their files say; None: as these say.
+        feature_names: A file whose line i names feature i, for sources that hold only features.
     """
 
     kind: str | None = None
@@ -37,9 +44,13 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class Piece:
-    """What one process reads at a time: a stretch of `Source.files[file]`.
+    """What one process reads at a time: a stretch of a file.
 
-    start, stop: bytes of a plain text file, rows of a columnar one; a file that cannot be cut counts its bytes on disk.
+    Attributes:
+        file: Its place in `Source.files`.
+        start: Start of the stretch: bytes of a plain text file, rows of a columnar one, 0 for a file that cannot be
+            cut.
+        stop: Its end, likewise; a file that cannot be cut counts its bytes on disk.
     """
 
     file: int

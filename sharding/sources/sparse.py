@@ -1,4 +1,4 @@
-"""Decides how sparse text, the extreme-classification format with one header `N D L`, becomes records."""
+"""Read the sparse format of the extreme-classification repository: one file with a header `N D L`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides how a folder of `trn_X_Y.txt`, and texts or features beside it, becomes records."""
+"""Read extreme-classification folders with `trn_X_Y.txt` and `tst_X_Y.txt`, and texts or features beside them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides how WebDataset tars become records: which members are decoded, all by this file, and which are refused."""
+"""Read WebDataset tars with .json, .txt and .cls members; nothing is unpickled or extracted."""
 
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence

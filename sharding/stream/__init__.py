@@ -1,1 +1,1 @@
-"""The endless stream of training records: any number of ranks, resumable, by records or by a budget of tokens."""
+"""The training stream: endless, shuffled, sharded over ranks, resumable, batched by records or by a token budget."""

@@ -1,4 +1,4 @@
-"""Decides which micro-batches a rank gets next where they have a budget of tokens, and how it goes on after a stop."""
+"""The training stream of micro-batches with a token budget, resumable at any step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,8 +23,21 @@ class BudgetStream:
     """The endless shuffled stream of a split in micro-batches of at most so many padded tokens.
 
     An epoch has every record once: nothing is dropped, and what is lacking in the last step of a pool is filled with a
-    null record of weight 0 for each micro-batch. `consumed` counts the records of finished steps. Raises a DataError
-    when ranks cannot share the micro-batches of a step, or when there is no record.
+    null record of weight 0 for each micro-batch. `consumed` counts the records of finished steps.
+
+    Args:
+        dataset: The data set that is read.
+        split: Split of the data set.
+        budget: How records become micro-batches.
+        seed: Seed of the order.
+        world_size: Ranks that share each step.
+        rank: This rank.
+        lanes: Lanes of the order, at most.
+        window: Window of the order, in records; None: `default_window`.
+        columns: Columns of the shards, see `shard_schema`.
+
+    Raises:
+        DataError: Ranks cannot share the micro-batches of a step, or there is no record.
     """
 
     def __init__(
@@ -102,7 +115,7 @@ class BudgetStream:
 
     @cached_property
     def _nothing(self) -> pa.Table:
-        """One record without a value in any column: no tokens, no labels."""
+        """One null record, without tokens and labels."""
         schema = self._split.take(np.zeros(1, dtype=np.int64), self._columns).schema
         return pa.table([pa.nulls(1, field.type) for field in schema], schema)
 

@@ -1,4 +1,4 @@
-"""Decides which positions of an epoch each rank takes at each step, and where a run goes on after a stop."""
+"""Partition of an epoch among ranks: which positions each rank reads at each step, and the state to resume from."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,7 +12,12 @@ from .token_budget import Budget
 
 @dataclass(frozen=True)
 class StreamState:
-    """How far training has come: the epoch, and its positions that were consumed by all ranks together."""
+    """How far training has come.
+
+    Attributes:
+        epoch: Number of the epoch, from 0 on.
+        consumed: Positions of the epoch that were consumed by all ranks together.
+    """
 
     epoch: int = 0
     consumed: int = 0
@@ -29,7 +34,14 @@ class StreamState:
 class StreamGuards:
     """What must be equal before and after a resume for a state to mean the same records.
 
-    budget: None where every step has equally many records.
+    Attributes:
+        dataset_id: Identity of the data set, from its manifest.
+        order_version: Version of the epoch's order.
+        seed: Seed of the order.
+        lanes: Lanes of the order.
+        window: Window of the order, in records.
+        split: The split that is read.
+        budget: None where every step has equally many records.
     """
 
     dataset_id: str
@@ -41,7 +53,7 @@ class StreamGuards:
     budget: Budget | None = None
 
     def check(self, saved: "StreamGuards") -> None:
-        """Accept a state that was saved under `saved`; StreamMismatchError names the first field that differs."""
+        """Check that a state saved under `saved` can be resumed; StreamMismatchError names the first difference."""
         for name in (field.name for field in fields(self)):
             before, now = getattr(saved, name), getattr(self, name)
             if before != now:
@@ -67,7 +79,18 @@ def accumulation(share: int, most: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """One rank's share of every global batch; DataError when the ranks cannot share it evenly."""
+    """One rank's share of every global batch.
+
+    Attributes:
+        num_records: Records of the split.
+        global_batch: Records of a step, over all ranks.
+        world_size: Ranks.
+        rank: This rank.
+        lanes: Lanes of the order.
+
+    Raises:
+        DataError: The ranks cannot share the batch evenly, or it exceeds the split.
+    """
 
     num_records: int
     global_batch: int

@@ -1,4 +1,4 @@
-"""Decides how long a node keeps a shard from elsewhere: from when it is asked for, until it is unlikely to be wanted.
+"""The prefetch window: from when a node requests a remote shard until it may release it.
 
 Measured in positions of the order, all ranks' and all epochs' behind each other. Streams keep to it, and a simulation
 counts by it, so that a cache that was called large enough is.
@@ -17,25 +17,30 @@ _RECORDS_AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class PrefetchWindow:
-    """Positions from the first use of a shard back, and from its last one on, in which a node may keep it."""
+    """How long a node may keep a shard, in positions of the order.
+
+    Attributes:
+        ahead: Positions before the first use of the shard.
+        behind: Positions after its last use.
+    """
 
     ahead: int
     behind: int
 
     @classmethod
     def of_batches(cls, global_batch: int, world_size: int) -> "PrefetchWindow":
-        """Count for batches of records; a rank may be behind another by as much as is read at once."""
+        """Compute the window for batches of records; one rank may lag another by as much as is read at once."""
         at_once = steps_at_once(global_batch, world_size) * global_batch
         return cls(AHEAD * global_batch + at_once, kept(at_once) + at_once)
 
     @classmethod
     def of_pools(cls, pool: int) -> "PrefetchWindow":
-        """Count for pools of a budget: the next one is asked for while one is read, in an order of its own."""
+        """Compute the window for pools of a token budget: while one is read, the next is prefetched."""
         return cls(2 * pool, kept(pool) + 2 * pool)
 
 
 def kept(at_once: int) -> int:
-    """Say for how many positions a shard is kept that was not wanted, by who reads so many at once."""
+    """Return for how many positions an unused shard is kept by a reader that reads `at_once` positions together."""
     return max(_KEPT, at_once)
 
 

@@ -1,4 +1,4 @@
-"""Decides what nodes that read an epoch hold and fetch, and how much of what they read is padding."""
+"""Measure a simulated epoch: shards held and bytes fetched by each node, and the share of padding."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ Steps = Iterable[Sequence[Sequence[NDArray[np.int64]]]]
 
 @dataclass(frozen=True)
 class Reading:
-    """What `num_steps` steps ask of nodes whose ranks share a cache that is empty in the beginning.
+    """What steps demand of nodes whose ranks share a cache that is empty in the beginning.
 
-    open_shards and cache_bytes: what a node keeps at once, at most, see `Reach`, where the next epoch is like this one;
-    with less, it fetches shards twice, or finds no room. egress_bytes: what each node fetches. padding: its share of
-    all tokens.
+    Attributes:
+        num_steps: Steps that were followed.
+        open_shards: Shards that a node keeps at once, at most, see `PrefetchWindow`; all epochs are taken to be alike.
+        cache_bytes: Bytes of these; with less, a node fetches shards twice, or finds no space.
+        egress_bytes: Bytes that each node fetches.
+        padding: The share of padding in all tokens.
     """
 
     num_steps: int
@@ -34,7 +37,16 @@ class Reading:
 def follow(
     steps: Steps, num_nodes: int, order: Order, shard_bytes: NDArray[np.int64], lengths: Lengths, reach: PrefetchWindow
 ) -> Reading:
-    """Go through at least one step. shard_bytes: of the shards of the order, int64."""
+    """Follow at least one step of all nodes, and measure it.
+
+    Args:
+        steps: The micro-batches of each node, step after step.
+        num_nodes: Nodes of the cluster.
+        order: Order of the epoch.
+        shard_bytes: int64, bytes of each shard of the order.
+        lengths: Returns the lengths of rows, in tokens.
+        reach: The prefetch window.
+    """
     ends = np.cumsum(order.shard_rows)
     first = np.full((num_nodes, len(ends)), -1)
     last = first.copy()

@@ -1,4 +1,4 @@
-"""Decides which records a rank gets next: shuffled without end for training, once in file order for evaluation."""
+"""Streams of record batches: endless and shuffled for training, once in file order for evaluation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +19,13 @@ COLUMNS = ("tokens", "labels")
 
 @dataclass(frozen=True, eq=False)
 class RecordBatch:
-    """One rank's records of one step.
+    """One rank's records of one step, or of a micro-batch of it: B records.
 
-    positions: int64 [B], places in the epoch's order, the key of all randomness about a record; weights: float32 [B],
-    1 for a record and 0 for padding; table: B rows.
+    Attributes:
+        epoch: The epoch that they are read in.
+        positions: int64 [B], places in the epoch's order, the key of all randomness about a record.
+        weights: float32 [B], 1 for a record and 0 for padding.
+        table: B rows of the columns that were asked for.
     """
 
     epoch: int
@@ -36,14 +39,18 @@ class RecordBatch:
         return RecordBatch(self.epoch, self.positions[start:stop], self.weights[start:stop], table)
 
     def ragged(self, column: str) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
-        """Give a list column as values, all rows behind each other, and int64 offsets [B + 1] into them."""
+        """Return a list column as values, all rows behind each other, and int64 offsets [B + 1] into them."""
         lists = self.table[column].chunk(0)
         offsets = lists.offsets.to_numpy().astype(np.int64)
         return lists.flatten().to_numpy(), offsets - offsets[0]
 
 
 class StepStream(Protocol):
-    """What training reads: one rank's micro-batches of step after step, and what a saved state depends on."""
+    """The interface of a training stream: one rank's micro-batches, step after step.
+
+    Attributes:
+        guards: What a saved state depends on.
+    """
 
     guards: StreamGuards
 
@@ -55,8 +62,20 @@ class StepStream(Protocol):
 class TrainStream:
     """The endless shuffled stream of a split, cut into this rank's batches; to resume takes a StreamState.
 
-    accumulation: micro-batches of a rank in a step. lanes: at most so many; columns: of the shards, see `shard_schema`.
-    Raises a DataError when the batch does not fit.
+    Args:
+        dataset: The data set that is read.
+        split: Split of the data set.
+        seed: Seed of the order.
+        global_batch: Records of a step, over all ranks.
+        world_size: Ranks that share each step.
+        rank: This rank.
+        accumulation: Micro-batches of a rank in a step.
+        lanes: Lanes of the order, at most.
+        window: Window of the order, in records; None: `default_window`.
+        columns: Columns of the shards, see `shard_schema`.
+
+    Raises:
+        DataError: The ranks cannot share the batch evenly, or it exceeds the split.
     """
 
     def __init__(
@@ -108,14 +127,14 @@ class TrainStream:
                 left, state = left - len(shares), shares[-1][1]
 
     def steps(self, state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
-        """Yield the same in micro-batches of one size."""
+        """Yield the same as `batches`, cut into micro-batches of one size."""
         for records, after in self.batches(state):
             size = len(records.weights) // self._accumulation
             starts = range(0, len(records.weights), size)
             yield tuple(records.slice(start, start + size) for start in starts), after
 
     def _expect(self, state: StreamState) -> None:
-        """Have shards fetched that this rank comes to some steps later."""
+        """Prefetch the shards that this rank reads some steps later."""
         if not self._split.fetches:
             return
         far = self.partition.settle(replace(state, consumed=state.consumed + AHEAD * self.partition.global_batch))
@@ -148,10 +167,18 @@ def sequential(
     limit: int | None = None,
     columns: Sequence[str] = COLUMNS,
 ) -> Iterator[RecordBatch]:
-    """Yield the first `limit` records (None: all) in manifest order, `batch` per rank and step.
+    """Yield the first records of a split in manifest order, for evaluation.
 
     Every rank gets the same number of equally large batches: what is lacking at the end is filled with copies of row 0
     of weight 0. Positions are row numbers.
+
+    Args:
+        split: The split that is read.
+        batch: Records of a rank and step.
+        world_size: Ranks that share the records.
+        rank: This rank.
+        limit: Records of all ranks; None: all.
+        columns: Columns of the shards, see `shard_schema`.
     """
     end = split.num_records if limit is None else min(limit, split.num_records)
     stride = world_size * batch

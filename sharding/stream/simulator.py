@@ -1,4 +1,4 @@
-"""Decides what an epoch of a data set would ask of a cluster that is not here.
+"""Simulate an epoch of a data set on a cluster that need not exist: downloads, cache size and padding.
 
 It follows the order as training does, but of whole nodes, because the ranks of a node share its cache. No shard is read
 but for the lengths of its records.
@@ -26,7 +26,12 @@ _MOST_RECORDS = 2**21
 
 @dataclass(frozen=True)
 class SimulatedCluster:
-    """So many nodes, each with so many ranks."""
+    """A cluster of equal nodes.
+
+    Attributes:
+        nodes: How many there are.
+        ranks_per_node: Ranks of each, which share its cache.
+    """
 
     nodes: int
     ranks_per_node: int
@@ -43,10 +48,14 @@ class SimulatedCluster:
 
 @dataclass(frozen=True)
 class Simulation:
-    """An epoch under one rule of batches. records: of a rank and step, on average; left_out: those of no step.
+    """An epoch under one rule of batches.
 
-    every: only every so many-th step or pool was followed; if that is not 1, the reading is a lower bound, and the
-    steps of a budget are an estimate.
+    Attributes:
+        steps: Steps of the epoch; an estimate for a token budget if `every` is not 1.
+        records: Records of a rank and step, on average.
+        left_out: Records of no step.
+        every: Only every so many-th step or pool was followed; if that is not 1, the reading is a lower bound.
+        reading: What nodes read and keep.
     """
 
     steps: int
@@ -58,10 +67,17 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
-    """Lets a cluster read a split in steps of so many records, see train.global_batch and train.micro_batch.
+    """Simulates the reading of a split by a cluster.
 
-    max_tokens: of a text that are read, special tokens counted. lanes: at most, of the order. most_records: an epoch of
-    more is not followed in every step.
+    Attributes:
+        dataset: The data set that is read.
+        split: Split of the data set.
+        cluster: The nodes that read.
+        global_batch: Records of a step, over all ranks, see train.global_batch.
+        micro_batch: Records of a rank at a time, at most, see train.micro_batch.
+        max_tokens: Tokens of a text that are read, special tokens counted.
+        lanes: Lanes of the order, at most.
+        most_records: An epoch of more is not followed in every step.
     """
 
     dataset: Dataset
@@ -74,7 +90,7 @@ class Simulator:
     most_records: int = _MOST_RECORDS
 
     def batches_of_records(self) -> Simulation:
-        """Follow batches of equally many records; DataError when ranks cannot share one, or the split has too few."""
+        """Simulate batches of equally many records; DataError when ranks cannot share one, or the split has too few."""
         batch, cluster = self.global_batch, self.cluster
         shape = {"num_records": self._split.num_records, "global_batch": batch, "lanes": self._order.lanes}
         steps = Partition(**shape, world_size=cluster.world_size, rank=0).steps_left(StreamState())
@@ -89,7 +105,7 @@ class Simulator:
         return Simulation(steps, share, self._split.num_records - steps * batch, every, reading)
 
     def budgets_of_tokens(self, micro_tokens: int) -> Simulation:
-        """Follow micro-batches with a budget of tokens; DataError when ranks cannot share those of a step."""
+        """Simulate micro-batches with a budget of tokens; DataError when ranks cannot share those of a step."""
         budget = Budget.of_batch(
             micro_tokens, global_batch=self.global_batch, micro_batch=self.micro_batch, max_tokens=self.max_tokens
         )

@@ -1,4 +1,4 @@
-"""Decides which records are read together where a micro-batch has a budget of tokens, and in which step.
+"""Batching by a token budget: records of similar length share a micro-batch, planned pool by pool.
 
 A pool of consecutive positions of an epoch is sorted by length and cut into micro-batches, whose padding then is small;
 they are shuffled and dealt out to steps. Everything is a pure function of the pool's lengths, the budget and a key, and
@@ -31,11 +31,14 @@ Lengths = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What decides how records become micro-batches.
+    """How records become micro-batches.
 
-    micro_tokens: padded tokens of one (records x the longest), exceeded only by a record that is longer by itself.
-    micro_records: records of one, at most. micro_batches: those of a step, over all ranks. max_tokens: tokens of a text
-    that are read, special tokens counted. pool: positions that are planned together.
+    Attributes:
+        micro_tokens: Padded tokens of a micro-batch (records x the longest), exceeded only by a record that is longer.
+        micro_records: Records of a micro-batch, at most.
+        micro_batches: Micro-batches of a step, over all ranks.
+        max_tokens: Tokens of a text that are read, special tokens counted.
+        pool: Positions that are planned together.
     """
 
     micro_tokens: int
@@ -79,7 +82,13 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class PooledOrder:
-    """The plans of an epoch, pool by pool. lengths: of the rows of the order."""
+    """The plans of an epoch, pool by pool.
+
+    Attributes:
+        order: Order of the epoch.
+        budget: How records become micro-batches.
+        lengths: Returns the lengths of rows of the order, in tokens.
+    """
 
     order: Order
     budget: Budget

@@ -1,1 +1,1 @@
-"""What this machine achieves, measured: the rates that an estimate for others begins with."""
+"""Calibration: the rates that this machine achieves, measured, from which an estimate for others begins."""

@@ -1,4 +1,4 @@
-"""What the ranks of this machine achieve, measured in about a minute with the encoder and the shapes of a run.
+"""Calibration of this machine: compute, memory and network rates of its ranks, measured in about a minute.
 
 On a CPU it is CPU time that counts, so that what others do there does not. All ranks of a machine measure at once, as
 they will train at once.

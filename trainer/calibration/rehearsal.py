@@ -1,4 +1,4 @@
-"""Micro-steps of a run on texts that are made up: as fast as real ones, and as large; no data set is needed."""
+"""Micro-steps of a run on synthetic texts, as fast and as large as real ones; no data set is needed."""
 
 import ctypes
 import gc

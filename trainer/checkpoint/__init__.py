@@ -1,4 +1,4 @@
-"""Saving and loading the state of a run: safetensors and JSON only, nothing that can run code."""
+"""Checkpoints: save and load the state of a run, in safetensors and JSON only, nothing that can run code."""
 
 from .contents import RunState as RunState
 from .contents import load_parameters as load_parameters

@@ -1,4 +1,4 @@
-"""How a checkpoint becomes visible in a bucket: uploaded under a name of its own, published by a conditional write.
+"""Checkpoint storage in an S3 bucket: uploaded under a name of its own, published by a conditional write.
 
 PREFIX/step-00000200-1a2b3c4d/   meta.json (state and checksums), dense.safetensors, rows-*, random-*
 PREFIX/latest                    see published.py: what it does not name is not read, and goes with the next save
@@ -35,7 +35,7 @@ _PIECE = 8 << 20
 
 
 class CheckpointBucket:
-    """The checkpoints below a prefix of a bucket, as a `Place`: all that ranks need to share.
+    """The checkpoints below a prefix of a bucket, as a `CheckpointStorage`: all that ranks need to share.
 
     What is fetched lies in a folder in TMPDIR until `release`, or until the process ends by itself.
     """
@@ -50,7 +50,7 @@ class CheckpointBucket:
         return self._bucket.url
 
     def steps(self) -> list[int]:
-        """List what was published, as `Place` says."""
+        """List what was published, as `CheckpointStorage` says."""
         self._seen = LatestIndex.read(self._bucket)
         return [each.step for each in self._seen.checkpoints]
 
@@ -102,7 +102,7 @@ class CheckpointBucket:
             self._fetched()
 
     def damage(self, step: int) -> str | None:
-        """Read all files through, as `Place` says; nothing is kept of them."""
+        """Read all files through, as `CheckpointStorage` says; nothing is kept of them."""
         try:
             entry, tree = self._described(step)
         except CheckpointError as error:
@@ -164,7 +164,7 @@ class CheckpointBucket:
             raise CheckpointError(f"{self}/{name}: is there already, with another content")
 
     def _sweep(self, kept: set[str]) -> None:
-        """Remove what saves left that were cut off or have had their day, and nothing that is not a checkpoint's."""
+        """Remove what interrupted saves and old checkpoints have left, and nothing that is not a checkpoint's."""
         names = [name.partition("/") for name in self._bucket.sizes()]
         self._bucket.remove(
             [

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run: dense parameters, label rows by range, and the random state of every rank."""
+"""The contents of a checkpoint: dense parameters, label rows by range, and the random state of every rank."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,14 @@ if TYPE_CHECKING:  # reading a checkpoint needs no DeepSpeed
 
 @dataclass(frozen=True)
 class RunState:
-    """The parts of a run that training changes."""
+    """The parts of a run that training changes.
+
+    Attributes:
+        engine: Dense parameters and their optimizer.
+        rows: Label rows of this rank and their optimizer.
+        range: Labels of these rows.
+        ranks: The ranks that train.
+    """
 
     engine: "Engine"
     rows: RowOptimizer
@@ -32,7 +39,12 @@ class RunState:
     def files(self, *, snapshot: bool = False) -> dict[str, dict[str, Tensor]]:
         """Collect the tensors of the files that this rank writes. A collective: rank 0 takes all dense state.
 
-        snapshot: copy label rows into host memory too, so that training may go on while the files are written.
+        Args:
+            snapshot: Whether label rows are copied into host memory too, so that training may go on while files are
+                written.
+
+        Returns:
+            Tensors by name, by file.
         """
         dense = {name: _copied(tensor) for name, tensor in self.engine.state() if self.ranks.is_first}
         rows = {name: _copied(tensor) if snapshot else tensor for name, tensor in row_tensors(self.rows).items()}
@@ -46,12 +58,12 @@ def rows_file(rows: RowRange) -> str:
 
 
 def row_tensors(rows: RowOptimizer) -> dict[str, Tensor]:
-    """Name rows and the state of their optimiser."""
+    """Return rows and the state of their optimiser by name."""
     return {"vectors": rows.table.vectors_RE, "biases": rows.table.biases_R2, **rows.state}
 
 
 def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:
-    """Put a checkpoint back, saved under any world size.
+    """Load a checkpoint into a run, saved under any world size.
 
     Random states (dropout) return only to the world size that saved them; under another they start anew.
     """
@@ -63,13 +75,22 @@ def load_state(folder: Path, state: RunState, saved_world_size: int) -> None:
 
 
 def load_parameters(folder: Path) -> dict[str, Tensor]:
-    """Read the dense parameters alone, without optimizer state."""
+    """Load the dense parameters alone, without optimizer state."""
     with safe_open(folder / DENSE, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys() if "/" not in name}  # noqa: SIM118
 
 
 def load_rows(folder: Path, name: str, wanted: RowRange) -> Tensor:
-    """Put rows start..stop of the tensor `name` together from the files of the ranks that saved them."""
+    """Load rows of the tensor `name` from the files of the ranks that saved them.
+
+    Args:
+        folder: The checkpoint.
+        name: Name of the tensor.
+        wanted: Labels of the rows.
+
+    Raises:
+        CheckpointError: Some of these rows are in no file.
+    """
     parts = list(_overlapping(folder, name, wanted))
     rows = torch.cat(parts) if parts else torch.empty(0)
     if len(rows) != len(wanted):

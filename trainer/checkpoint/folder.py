@@ -1,4 +1,4 @@
-"""How a checkpoint becomes visible in a folder: written aside, checksummed, then made real by one rename.
+"""Checkpoint storage in a folder: written to a temporary folder, checksummed, then published by one rename.
 
 checkpoints/step-00000200/        meta.json (state and checksums), dense.safetensors, rows-*, random-*
 checkpoints/.step-00000400.tmp/   a save under way, or one that was cut off: never read, removed by the next save
@@ -27,7 +27,7 @@ _SUMS = "sums.json"
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """The checkpoints below a folder that every rank sees, as a `Place`."""
+    """The checkpoints below a folder that every rank sees, as a `CheckpointStorage`."""
 
     path: Path
 
@@ -40,11 +40,11 @@ class CheckpointFolder:
         return self.path / step_name(step)
 
     def steps(self) -> list[int]:
-        """List what was published, as `Place` says."""
+        """List what was published, as `CheckpointStorage` says."""
         return steps_in(self.path)
 
     def prepare(self) -> None:
-        """Clear what saves left that were cut off."""
+        """Remove what interrupted saves have left."""
         for torn in self.path.glob(".step-*.tmp"):
             shutil.rmtree(torn)
 
@@ -81,10 +81,10 @@ class CheckpointFolder:
         return self.at(step)
 
     def release(self) -> None:
-        """Do nothing: all is here anyway."""
+        """Do nothing: the files are local."""
 
     def damage(self, step: int) -> str | None:
-        """Say what is wrong with a checkpoint, as `Place` says."""
+        """Say what is wrong with a checkpoint, as `CheckpointStorage` says."""
         return damage(self.at(step))
 
     def describe(self, step: int) -> Saved:
@@ -112,9 +112,13 @@ def damage(folder: Path) -> str | None:
 
 
 def check(folder: Path) -> None:
-    """Compare sizes and checksums of all files; CheckpointError if one is wrong, UnreadableError if it cannot be told.
+    """Compare sizes and checksums of all files.
 
     Rank 0 alone reads all: with any other error it would leave the others waiting.
+
+    Raises:
+        CheckpointError: A file is wrong.
+        UnreadableError: A file cannot be read now.
     """
     try:
         files = read_tree(folder)["files"]

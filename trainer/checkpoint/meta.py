@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, meta.json: how far the run was, and which files there are with which contents."""
+"""The description of a checkpoint, meta.json: how far the run was, and its files with their checksums."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,15 @@ _SUMS = {"bytes", "xxh3_128"}
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """The run at the time of a save; `config` is the whole configuration of the run, as plain values."""
+    """The run at the time of a save.
+
+    Attributes:
+        step: Optimizer steps done.
+        world_size: Ranks that saved.
+        stream: State of the stream.
+        guards: What the stream depends on.
+        config: The whole configuration of the run, as plain values.
+    """
 
     step: int
     world_size: int

@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run are: in its folder, or in a bucket."""
+"""Open the checkpoint store of a run: in its folder, or in a bucket."""
 
 from sharding.remote import open_bucket
 
@@ -11,7 +11,13 @@ from .store import CheckpointStore
 
 
 def checkpoints_of(run: RunFolder, config: Config | None = None, ranks: Ranks = ONE_RANK) -> CheckpointStore:
-    """Open the checkpoints of a run. config: None for the one in its folder, if it has begun."""
+    """Open the checkpoint store of a run.
+
+    Args:
+        run: Folder of the run.
+        config: Settings of the run; None: those in its folder, if it has begun.
+        ranks: Who saves and loads.
+    """
     if config is None and run.has_begun:
         config = run.config()
     settings = config.checkpoint if config else CheckpointSection()

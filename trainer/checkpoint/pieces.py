@@ -1,4 +1,4 @@
-"""How tensors become a safetensors file: piece by piece, so that a save makes no second copy of them and can be left.
+"""Streaming serialization to safetensors, piece by piece: a save copies no tensors and can be interrupted.
 
 The library writes a file in one go. This gives the same bytes to whoever takes them, be it a file or a bucket, sums
 them on the way, and stops where the process ends.

@@ -1,4 +1,4 @@
-"""A save under way: a thread writes while its rank trains on; what has come of it ranks tell each other between steps.
+"""Asynchronous saves: a thread writes while its rank trains on, and the ranks agree on its progress between steps.
 
 The thread never talks to other ranks: its collectives would mix with those of training.
 """
@@ -17,16 +17,20 @@ Stage = tuple[str, Callable[[], object]]
 
 
 class Save:
-    """Stages of work, each with a name; one begins on any rank once the one before has ended well on all."""
+    """A save under way: stages of work with names; one begins once the one before has ended well on all ranks."""
 
     def __init__(self, ranks: Ranks, where: str, stages: Iterable[Stage]) -> None:
         self._ranks, self._where, self._stages = ranks, where, deque(stages)
         self._begin()
 
     def done(self, *, wait_for_it: bool = False) -> bool:
-        """Tell whether all is done, the same on every rank; wait_for_it: come back when it is. A collective.
+        """Tell whether all is done, the same on every rank. A collective.
 
-        Raises CheckpointError on every rank when any of them has failed.
+        Args:
+            wait_for_it: Whether to return only when it is.
+
+        Raises:
+            CheckpointError: Any rank has failed; raised on every rank.
         """
         while self._stages:
             if wait_for_it:

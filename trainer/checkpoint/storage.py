@@ -1,4 +1,4 @@
-"""Where checkpoints are: a place in which the files of all ranks become visible together, or not at all."""
+"""The interface of checkpoint storage: files of all ranks become visible together, or not at all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,13 @@ Keeps = Callable[[Sequence[int]], set[int]]
 
 @dataclass(frozen=True)
 class Saved:
-    """What can be said of a checkpoint without reading its tensors."""
+    """What is known of a checkpoint without reading its tensors.
+
+    Attributes:
+        meta: Its description.
+        at: Time of its save.
+        bytes: Size of its files.
+    """
 
     meta: CheckpointMeta
     at: datetime
@@ -42,7 +48,7 @@ class CheckpointStorage(Protocol):
         ...
 
     def publish(self, meta: CheckpointMeta, number: int, keeps: Keeps) -> None:
-        """Make what all ranks have written visible, and let go of other checkpoints, as `keeps` says of their steps."""
+        """Publish what all ranks have written, and remove other checkpoints, as `keeps` says of their steps."""
         ...
 
     def steps(self) -> list[int]:
@@ -50,11 +56,11 @@ class CheckpointStorage(Protocol):
         ...
 
     def fetch(self, step: int, ranks: Ranks, rows: RowRange | None) -> Path:
-        """Give a folder with the files that this rank needs: all, or of label rows those in a range; see `release`."""
+        """Return a folder with the files that this rank needs: all, or only a range of label rows; see `release`."""
         ...
 
     def release(self) -> None:
-        """Forget what was fetched."""
+        """Remove what was fetched."""
         ...
 
     def damage(self, step: int) -> str | None:

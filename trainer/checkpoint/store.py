@@ -1,4 +1,4 @@
-"""The checkpoints of a run, as all its ranks see them: saved together, and the newest that is whole found again."""
+"""The checkpoint store of a run: collective saves, retention, and the newest checkpoint that is whole."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +19,17 @@ from .storage import CheckpointStorage, Files
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The checkpoints in a place.
+    """The checkpoints in a storage, as all ranks of a run see them.
 
-    Keeps the newest `keep`, and for ever those of steps that are multiples of `keep_every`. What it has found to be
-    damaged does not count, nor what lies ahead of the step that is saved: both stay until a later step is saved.
+    What it has found to be damaged does not count, nor what is ahead of the step that is saved: both stay until a later
+    step is saved.
+
+    Attributes:
+        place: The storage.
+        ranks: Who saves and loads.
+        keep: How many of the newest are kept.
+        keep_every: Checkpoints of steps that are multiples of it are kept for ever; None: none.
+        damaged: Steps that were found to be damaged.
     """
 
     place: CheckpointStorage
@@ -32,14 +39,14 @@ class CheckpointStore:
     damaged: set[int] = field(default_factory=set, init=False)
 
     def save(self, meta: CheckpointMeta, files: Files) -> None:
-        """Let every rank write its files {name: tensors}, then publish them together. A collective.
+        """Write the files {name: tensors} of every rank, then publish them together. A collective.
 
         If any rank fails, all raise CheckpointError and what was saved before still stands.
         """
         self.begin(meta, files).done(wait_for_it=True)
 
     def begin(self, meta: CheckpointMeta, files: Files) -> Save:
-        """Begin to save as `save` does, and come back at once: `files` must not change before it is done.
+        """Begin to save as `save` does, and return at once: `files` must not change before it is done.
 
         A collective; one save at a time.
         """
@@ -54,11 +61,17 @@ class CheckpointStore:
     def newest(
         self, rows: RowRange | None = None, passing: Callable[[int, str], object] = lambda *_: None
     ) -> Path | None:
-        """Find the newest checkpoint that is whole, older ones if it is damaged. A collective.
+        """Fetch the newest checkpoint that is whole, an older one if it is damaged. A collective.
 
-        Returns a folder with the files that this rank needs: all, or of label rows those in a range; `release` it.
-        passing: is told of each step that is passed over, and why. Raises CheckpointError if there are checkpoints but
-        none is whole.
+        Args:
+            rows: Labels whose rows this rank needs; None: all.
+            passing: Called with each step that is passed over, and why.
+
+        Returns:
+            A folder with the files that this rank needs, until `release`; None where there is no checkpoint.
+
+        Raises:
+            CheckpointError: There are checkpoints but none is whole.
         """
         problems = []
         for step in self._newest_first():
@@ -85,7 +98,7 @@ class CheckpointStore:
         return folder
 
     def release(self) -> None:
-        """Forget what was fetched: a folder that `newest` or `at` gave is of no more use."""
+        """Remove what was fetched: a folder that `newest` or `at` gave can be used no more."""
         self.place.release()
 
     def _newest_first(self) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""From the record stream to tensors."""
+"""Data loading: record batches from the stream become tensors, masked and collated, prepared ahead."""
 
 from .batch import State as State
 from .batch import TextBatch as TextBatch

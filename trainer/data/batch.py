@@ -1,4 +1,4 @@
-"""A micro-batch as tensors, and the states that its label slots show."""
+"""The micro-batch as tensors, and the states of its label slots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -22,14 +22,21 @@ class State(IntEnum):
 class TextBatch:
     """B records of at most T tokens.
 
-    ids_BT: int64 tokens as the model sees them (some masked); originals_BT: as they were; masked_BT: where MLM asks.
-    mask_BT: bool, real tokens. weights_B: float32, 0 for padding records.
-    labels: int64 label ids of all records behind each other; record b owns labels[offsets[b]:offsets[b + 1]].
-    revealed_BV: int64 label ids shown as context (-1: none), revealed_states_BV: their states.
-    denied_B: bool, whether training also reveals a false label that the scan ranks first.
-    barred_BN: int64, labels that are no candidates (-1: none).
-    asked_BGA: int64 labels that training asks about though the scan may not propose them (-1: none): G groups of a
-    true label and A - 1 false ones.
+    Attributes:
+        ids_BT: int64, tokens as the model sees them, some masked.
+        originals_BT: int64, tokens as they were.
+        masked_BT: bool, where MLM asks.
+        mask_BT: bool, real tokens.
+        weights_B: float32, 0 for padding records.
+        labels: int64, label ids of all records behind each other; record b owns
+            labels[label_offsets[b] : label_offsets[b + 1]].
+        label_offsets: int64 [B + 1].
+        revealed_BV: int64, label ids shown as context; -1: none.
+        revealed_states_BV: Their states, see `State`.
+        barred_BN: int64, labels that are no candidates; -1: none.
+        asked_BGA: int64, labels that training asks about though the scan may not propose them (-1: none): G groups of a
+            true label and A - 1 false ones.
+        denied_B: bool, whether training also reveals a false label that the scan ranks first.
     """
 
     ids_BT: Tensor
@@ -50,7 +57,7 @@ class TextBatch:
         return TextBatch(*(getattr(self, part.name).to(device, non_blocking=True) for part in fields(self)))
 
     def revealing(self, given: Sequence[Mapping[int, bool]]) -> "TextBatch":
-        """Show known labels instead of what is revealed now: {label id: whether it is true} for each record."""
+        """Return the batch with known labels revealed instead: {label id: whether it is true} for each record."""
         ids = [torch.tensor(list(known), dtype=torch.long) for known in given]
         states = [torch.tensor([State.YES if true else State.NO for true in known.values()]).long() for known in given]
         return replace(
@@ -60,7 +67,7 @@ class TextBatch:
         )
 
     def revealing_too(self, ids_BN: Tensor, state: State) -> "TextBatch":
-        """Reveal further labels in one state beside what is revealed now: [B, N], -1 where there is none."""
+        """Return the batch with further labels revealed in one state: [B, N], -1 where there is none."""
         return replace(
             self,
             revealed_BV=torch.cat([self.revealed_BV, ids_BN], dim=1),
@@ -95,28 +102,28 @@ class TextBatch:
         return float(self.weights_B.sum())
 
     def excluded(self) -> tuple[Tensor, Tensor]:
-        """Name all that are no candidates, revealed and barred labels, as pairs (record [N], label [N])."""
+        """Return all that are no candidates, revealed and barred labels, as pairs (record [N], label [N])."""
         labels_BV = torch.cat([self.revealed_BV, self.barred_BN], dim=1)
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
 
     def open_labels(self) -> tuple[Tensor, Tensor]:
-        """Name the true labels that are not revealed as pairs (record [N], label [N])."""
+        """Return the true labels that are not revealed as pairs (record [N], label [N])."""
         record_N = self.label_records()
         hidden_N = (self.revealed_BV[record_N] == self.labels[:, None]).any(dim=1)
         return record_N[~hidden_N], self.labels[~hidden_N]
 
     def revealed(self) -> tuple[Tensor, Tensor]:
-        """Name what is revealed, whatever its state, as pairs (record [N], label [N])."""
+        """Return what is revealed, whatever its state, as pairs (record [N], label [N])."""
         record_N, column_N = (self.revealed_BV >= 0).nonzero(as_tuple=True)
         return record_N, self.revealed_BV[record_N, column_N]
 
     def asked(self) -> tuple[Tensor, Tensor]:
-        """Name what is asked about as pairs (record [N], label [N])."""
+        """Return what is asked about as pairs (record [N], label [N])."""
         record_N, group_N, place_N = (self.asked_BGA >= 0).nonzero(as_tuple=True)
         return record_N, self.asked_BGA[record_N, group_N, place_N]
 
     def label_records(self) -> Tensor:
-        """Name the record of each entry of `labels`: int64, same length."""
+        """Return the record of each entry of `labels`: int64, same length."""
         counts_B = self.label_offsets.diff()
         return torch.repeat_interleave(torch.arange(len(counts_B), device=counts_B.device), counts_B)

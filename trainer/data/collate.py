@@ -1,4 +1,4 @@
-"""From records of a shard to the tensors of a micro-batch."""
+"""The collator: records become the padded and masked tensors of a micro-batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,19 @@ from .masking import RecordKeys, cut_texts, deny_first, mask_tokens, reveal_labe
 
 @dataclass(frozen=True)
 class Collator:
-    """Pads texts to the longest of the batch; without `mlm` and `cloze` nothing is masked and nothing revealed.
+    """Collates records; texts are padded to the longest of the batch.
 
-    masked_steps: the last optimizer step whose text is masked; None: all are. own_labels: label ids by name, where a
-    record must not be proposed the label of its own name; records then need their `id`, see `columns`. injection: what
-    is asked about beside the shortlist.
+    Attributes:
+        spec: Spec of the tokenizer.
+        num_labels: Labels of the vocabulary.
+        max_tokens: Tokens of a text that are read, special tokens counted.
+        seed: Seed of masking and revealing.
+        mlm: Settings of masking; None: nothing is masked.
+        cloze: Settings of revealing; None: nothing is revealed.
+        masked_steps: The last optimizer step whose text is masked; None: all are.
+        own_labels: Label ids by name, where a record must not be proposed the label of its own name; records then need
+            their `id`, see `columns`.
+        injection: What is asked about beside the shortlist.
     """
 
     spec: TokenizerSpec
@@ -93,7 +101,7 @@ def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, in
 
 
 def columns(settings: DataSection, *, ids: bool = False) -> tuple[str, ...]:
-    """Name the columns of a shard that a collator needs, and who asks for the `ids` of records."""
+    """Return the columns of a shard that a collator needs; `ids`: whether the ids of records are needed, too."""
     return (*COLUMNS, "id") if settings.bar_own_label or ids else COLUMNS
 
 
@@ -102,8 +110,17 @@ def pad_texts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Put each text between the tokenizer's special tokens, cut to `max_tokens`, padded to the longest.
 
-    Returns (ids [B, T] int64, real tokens [B, T], tokens that MLM may mask [B, T]). An empty text of a tokenizer
-    without special tokens is one padding token, which counts as real: attention and pooling must have something to see.
+    An empty text of a tokenizer without special tokens is one padding token, which counts as real: attention and
+    pooling must have something to see.
+
+    Args:
+        tokens: Tokens of all texts, behind each other.
+        offsets: [B + 1], where each text begins.
+        spec: Spec of the tokenizer.
+        max_tokens: Tokens of a text, special tokens counted.
+
+    Returns:
+        (ids [B, T] int64, real tokens [B, T], tokens that MLM may mask [B, T]).
     """
     front, back = np.array(spec.prefix, dtype=np.int64), np.array(spec.suffix, dtype=np.int64)
     lengths_B = np.minimum(np.diff(offsets), max_tokens - len(front) - len(back))

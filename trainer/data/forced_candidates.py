@@ -1,4 +1,4 @@
-"""Labels that training asks about though the scan may not propose them: true ones, with false ones as frequent.
+"""Forced candidates: labels that training asks about beside the shortlist, true ones with false ones as frequent.
 
 A true label alone would teach that a low score in the scan means YES. Its false ones are matched by frequency, or
 frequency would tell them apart. Randomness is keyed as in `masking.py`.
@@ -17,7 +17,12 @@ DRAWN = 8  # false labels of a true one: more than are used, because the scan pr
 
 @dataclass(frozen=True)
 class Injection:
-    """`groups` true labels of a record, each with labels that are near by frequency. by_frequency_L: label ids."""
+    """Chooses forced candidates.
+
+    Attributes:
+        groups: True labels of a record, each with false ones that are near by frequency.
+        by_frequency_L: Label ids, the most frequent first.
+    """
 
     groups: int
     by_frequency_L: np.ndarray

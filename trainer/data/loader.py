@@ -1,4 +1,4 @@
-"""The torch face of the record stream: whole optimizer steps, prepared ahead by one thread."""
+"""The data loader: whole optimizer steps as tensors, prefetched by one thread."""
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,12 @@ from .batch import TextBatch
 
 @dataclass(frozen=True)
 class StepData:
-    """Everything one rank reads in one optimizer step, and the stream's state once that step is done."""
+    """Everything one rank reads in one optimizer step.
+
+    Attributes:
+        micro_batches: On the device of the run.
+        state: State of the stream, once that step is done.
+    """
 
     micro_batches: tuple[TextBatch, ...]
     state: StreamState
@@ -21,10 +26,14 @@ class StepData:
 
 @dataclass(frozen=True)
 class Loader:
-    """Makes tensors of what a stream yields.
+    """Makes tensors of what a stream yields, ahead of training.
 
-    ready: is told how many steps stood ready when one was asked for. end: is called once no more steps are wanted, and
-    lets a stream that waits for its shards end soon.
+    Attributes:
+        stream: Yields the records of step after step.
+        collate: Makes a micro-batch of records, for an optimizer step.
+        device: Where batches go.
+        ready: Called with the number of steps that stood ready when one was asked for.
+        end: Called once no more steps are wanted; lets a stream that waits for its shards end soon.
     """
 
     stream: StepStream
@@ -34,9 +43,13 @@ class Loader:
     end: Callable[[], None] = lambda: None
 
     def steps(self, state: StreamState, done: int = 0) -> Generator[StepData, None, None]:
-        """Yield steps from `state` on, `done` being behind it, without end; one is prepared while another trains.
+        """Yield steps without end; one is prepared while another trains.
 
-        Whoever has enough closes it, and waits for the step that is being prepared.
+        Whoever has enough closes the generator, which waits for the step that is being prepared.
+
+        Args:
+            state: Where the stream begins.
+            done: Optimizer steps before it.
         """
         source = self._prepare(state, done)
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:

@@ -1,4 +1,6 @@
-"""What training hides and shows: masked tokens of the text, and labels revealed as context.
+"""Masking for training: masked tokens of the text (MLM), and labels that are revealed as context (label mask).
+
+Source of the label mask: Song et al., Label Mask for Multi-Label Text Classification (LM-MTC, arXiv:2106.10076).
 
 All randomness is keyed by (seed, epoch, position of the record in the epoch's order): it depends neither on the world
 size nor on batches. B records, T tokens, V revealed slots, N labels of all records behind each other.
@@ -20,7 +22,13 @@ SHORTEST = 8  # a text that is cut keeps fewer tokens than this
 
 @dataclass(frozen=True)
 class RecordKeys:
-    """What the randomness of a batch depends on."""
+    """The key of a batch's randomness.
+
+    Attributes:
+        seed: Seed of the run.
+        epoch: Epoch of the records.
+        positions_B: Their places in the epoch's order.
+    """
 
     seed: int
     epoch: int
@@ -44,7 +52,17 @@ def mask_tokens(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose tokens for MLM and corrupt them as BERT does: 80 % mask, 10 % any token, 10 % left as they are.
 
-    Returns (corrupted ids [B, T], chosen [B, T]).
+    Source: Devlin, Chang, Lee, Toutanova, BERT, NAACL 2019 (arXiv:1810.04805).
+
+    Args:
+        ids_BT: Tokens.
+        maskable_BT: bool, which may be chosen.
+        keys: Keys of the randomness.
+        spec: Spec of the tokenizer.
+        probability: The probability with which a token is chosen.
+
+    Returns:
+        (corrupted ids [B, T], chosen [B, T]).
     """
     columns = ids_BT.shape[1]
     chosen_BT = maskable_BT & (keys.per_column(CHOOSE, columns) < probability)
@@ -59,8 +77,16 @@ def reveal_labels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the labels that a record shows as context: true ones as YES and, beside them, false ones as NO.
 
-    Returns (ids [B, V], -1 where there is none; states [B, V]). V is at least 1 wherever anything may be shown: ranks
-    must run the same passes, or their gradients become ready in another order, and ZeRO-2 mixes them up.
+    Args:
+        labels: True label ids of all records behind each other.
+        offsets: [B + 1].
+        keys: Keys of the randomness.
+        num_labels: Labels of the vocabulary.
+        settings: How many labels are shown.
+
+    Returns:
+        (ids [B, V], -1 where there is none; states [B, V]). V is at least 1 wherever anything may be shown: ranks must
+        run the same passes, or their gradients become ready in another order, and ZeRO-2 mixes them up.
     """
     yes_BV = _affirm(labels, offsets, keys, num_labels, settings)
     no_BV = _deny(yes_BV, labels, offsets, keys, num_labels, settings)
@@ -135,7 +161,15 @@ def cut_texts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut some of the texts that are read with labels to k ~ U{0..7} tokens: labels alone must then be used.
 
-    Returns (tokens behind each other, offsets [B + 1]).
+    Args:
+        tokens: Tokens of all texts, behind each other.
+        offsets: [B + 1].
+        revealing_B: bool, which texts are read with labels.
+        keys: Keys of the randomness.
+        probability: The probability with which such a text is cut.
+
+    Returns:
+        (tokens behind each other, offsets [B + 1]).
     """
     cut_B = revealing_B & (keys.per_record(CUT_ANY) < probability)
     kept_B = (keys.per_record(CUT_LENGTH) * SHORTEST).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Decides how the data set that a configuration names is opened, wherever it is."""
+"""Open the data set that a configuration names, from a folder or a remote store."""
 
 from sharding import CacheSettings, Dataset
 

@@ -1,4 +1,4 @@
-"""DeepSpeed's one native op, compiled at the first use: built once, and never waited for in vain.
+"""Builds DeepSpeed's one native op at the first use, once, and removes the locks of interrupted builds.
 
 torch marks a build with a file `lock`. A process that is killed while it builds leaves that file behind, and every
 later start would wait for it for ever.

@@ -1,4 +1,4 @@
-"""Parameters and optimizer state, whole and one at a time, in and out of DeepSpeed's partitions.
+"""Dense parameters and optimizer state as whole tensors, in and out of DeepSpeed's partitions.
 
 One form for every stage and world size: moments as tensors of the parameter's shape, `step` as a number. Nothing here
 is pickled, unlike DeepSpeed's own checkpoints.

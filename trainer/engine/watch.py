@@ -1,4 +1,4 @@
-"""Whether all dense gradients of a step are finite, found without keeping or synchronising any of them."""
+"""A check that all dense gradients of a step are finite, without keeping or synchronising any of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

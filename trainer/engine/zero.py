@@ -1,4 +1,8 @@
-"""One model and one optimizer under ZeRO 0 to 3: when gradients are added, applied or thrown away."""
+"""The DeepSpeed engine: one model and one optimizer under ZeRO 0 to 3, forward, backward, step and state.
+
+Source of ZeRO: Rajbhandari, Rasley, Ruwase, He, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models,
+SC 2020 (arXiv:1910.02054), as implemented by DeepSpeed.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +21,11 @@ class Engine:
     Three rules, and wrong gradients without an error where one is broken: the model uses every parameter in every
     micro-step, `backward` is called once per micro-step (ZeRO counts each call as one), and all ranks run the same
     passes in the same order (ZeRO-2 reduces gradients in the order in which they become ready).
+
+    Args:
+        model: The model whose parameters are trained.
+        optimizer: Optimizer of these parameters.
+        config: DeepSpeed's configuration.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> None:
@@ -47,7 +56,7 @@ class Engine:
         return self._engine(*inputs)
 
     def query(self, batch: Any) -> Tensor:
-        """Read texts beside a step, without dropout and gradients: their queries [B, E]. All ranks read, or none."""
+        """Encode texts outside of a step, without dropout and gradients: their queries [B, E]. A collective."""
         self.module.eval()
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._casts):
             query_BE = self.module.read(batch).query_BE
@@ -60,7 +69,7 @@ class Engine:
             self._engine.backward(loss)
 
     def end_micro_step(self) -> None:
-        """Count a micro-step; if it is the last of its step, move the parameters."""
+        """Count a micro-step; if it is the last of its step, update the parameters."""
         self._engine.step()
 
     def set_learning_rate(self, lr: float) -> None:
@@ -78,7 +87,7 @@ class Engine:
         return None if norm is None else float(norm)
 
     def discard(self) -> None:
-        """Forget all gradients of the current step, wherever in it we are; the next micro-step begins a new one."""
+        """Drop all gradients of the current step, wherever in it we are; the next micro-step begins a new one."""
         self._watch.take()
         self._engine.zero_grad()
         self._optimizer.zero_grad(set_to_none=True)
@@ -100,7 +109,7 @@ class Engine:
                 yield f"{name}/{key}", value
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `state` gave, under any world size and any stage. A collective."""
+        """Load what `state` gave, under any world size and any stage. A collective."""
         load(self._optimizer, dict(self.module.named_parameters()), tensors)
 
 

@@ -1,4 +1,4 @@
-"""What a run would take on a cluster that need not be here: memory, time, traffic, cost; nothing is allocated."""
+"""Estimates of a run on a cluster that need not be here: memory, time, traffic, cost; nothing is allocated."""
 
 from .advice import Advice as Advice
 from .advice import advise as advise

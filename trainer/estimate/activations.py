@@ -1,4 +1,4 @@
-"""How many bytes the passes of an encoder keep for their backward.
+"""Activation memory: bytes that the passes of an encoder keep for their backward.
 
 Of each layer: the inputs of its products, what its norms, its activation and its attention save. Counted by tensors of
 n x D, n x inner, m x key width and heads x n x m numbers, for n tokens that see m, and n x m where it keeps a mask.

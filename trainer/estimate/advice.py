@@ -1,4 +1,4 @@
-"""Which settings would make a run fit, and how large a micro-batch and a chunk may be."""
+"""Advice on settings that make a run fit, and the largest micro-batch and chunk."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a run is to be started on: memory, rates and prices of a cluster that need not be here, from a TOML file."""
+"""The description of a cluster in a TOML file: memory, rates and prices."""
 
 from pathlib import Path
 from typing import Annotated, Literal

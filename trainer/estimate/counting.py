@@ -1,4 +1,4 @@
-"""How many bytes each part of a rank takes, between steps and at each moment of one.
+"""Memory of each part of a rank in bytes, between steps and at each moment of one.
 
 Formulas follow the code that they are about. P parameters, W ranks, other shape letters as everywhere.
 """

@@ -1,4 +1,4 @@
-"""What a rank keeps in each memory, by part, at the moment of a step at which it keeps most."""
+"""Peak memory of a rank, by part, on its host and on its GPU."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,12 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Memory:
-    """Parts of one memory of a rank at its fullest moment, `moment`, in bytes."""
+    """One memory of a rank at its fullest moment.
+
+    Attributes:
+        moment: When in a step it is fullest.
+        parts: Bytes by part.
+    """
 
     moment: str
     parts: Components = field(default_factory=dict)
@@ -56,7 +61,13 @@ def rank_memory(work: Workload, cluster: Cluster) -> RankMemory:
 
 @dataclass(frozen=True)
 class Moving:
-    """What comes and goes: bytes alive at the fullest moment, and the sum of what each part takes at its own."""
+    """What comes and goes within a step.
+
+    Attributes:
+        moment: The moment at which it is most.
+        parts: Bytes alive then, by part.
+        each_at_most: Sum of what each part takes at its own fullest moment.
+    """
 
     moment: str
     parts: Components
@@ -71,7 +82,7 @@ class Moving:
         return cls(name, parts, at_most)
 
     def held(self, scatter: float) -> int:
-        """Count what an allocator holds beyond what lives: places left by other parts that it does not use again."""
+        """Estimate what an allocator holds beyond what is alive: freed blocks that it does not use again."""
         return round(scatter * (self.each_at_most - sum(self.parts.values())))
 
 

@@ -1,4 +1,4 @@
-"""What a neighbour index would take while the run answers, not while it trains: bytes of a rank, time of a lookup."""
+"""Estimates for a neighbour index while a run answers: bytes of a rank, time of a lookup."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,13 @@ _PAIR_SECONDS = 2e-8  # it adds up what a question and a record share
 
 @dataclass(frozen=True)
 class IndexPlan:
-    """An index of so many records on all ranks; bytes of the host's memory on each, seconds for each question."""
+    """The size of an index, and the time of a lookup.
+
+    Attributes:
+        records: Records on all ranks.
+        rank_bytes: Bytes of host memory on each rank.
+        lookup_seconds: Seconds for each question.
+    """
 
     records: int
     rank_bytes: int

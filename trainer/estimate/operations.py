@@ -1,4 +1,4 @@
-"""How many operations and bytes a step is made of, before any rate is known.
+"""Floating-point operations and bytes of a step, before any rate is known.
 
 A product forward takes two operations for each weight that a token meets, and four for each pair of tokens and number
 of their width; its backward is two such products.
@@ -22,9 +22,18 @@ _ROUNDING_BYTES = 100  # of integers that are mixed, to round stochastically
 
 @dataclass(frozen=True)
 class Operations:
-    """Of a micro-step: operations of the encoder and its heads by phase; how many passes; bytes of summed gradients.
+    """The work of a micro-step.
 
-    denying: of the pass without gradients that finds which labels are denied; training counts it as scanning.
+    Attributes:
+        text: Operations of the phase `text`.
+        denying: Operations of the pass without gradients that finds which labels are denied; training counts it as
+            scanning.
+        cloze: Operations of the phase `cloze`.
+        backward: Operations of the phase `backward`.
+        text_passes: Passes of the encoder in the phase `text`.
+        cloze_passes: Passes in the phase `cloze`.
+        backward_passes: Passes in the phase `backward`.
+        summed_bytes: Bytes of gradients that the fused driver sums.
     """
 
     text: float

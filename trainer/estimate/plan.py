@@ -1,4 +1,4 @@
-"""A plan: whether a run fits on a cluster, how long a step and an epoch take there, and what an epoch costs."""
+"""The plan of a run on a cluster: whether it fits, how long a step and an epoch take, and what an epoch costs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,14 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A memory that is too small: what a rank needs of it, and what it may take, in bytes."""
+    """A memory that is too small.
+
+    Attributes:
+        place: Which memory.
+        needed: Bytes that a rank needs of it.
+        allowed: Bytes that a rank may take.
+        moment: When in a step the rank needs most.
+    """
 
     place: str
     needed: int

@@ -1,4 +1,4 @@
-"""What an encoder is made of, read from its config.json: sizes and numbers of parameters; no weights are read."""
+"""The shape of an encoder, read from its config.json: sizes and numbers of parameters; no weights are read."""
 
 import json
 from collections.abc import Mapping
@@ -47,10 +47,21 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class EncoderShape:
-    """Sizes: D width, I width of words (word_width), inner width of a layer; parameters are numbers, not bytes.
+    """The sizes of an encoder; parameters are numbers, not bytes.
 
-    dropout: whether training drops hidden states, attention_dropout: attention weights. key_width: of all keys of a
-    token, below D where heads share them.
+    Attributes:
+        family: Model type.
+        layers: Number of layers.
+        width: D.
+        inner: Intermediate size of a layer.
+        heads: Attention heads.
+        key_width: Width of all keys of a token, below D where heads share them.
+        words: Tokens of the vocabulary.
+        word_width: I, the width of word embeddings.
+        positions: Tokens of a sequence, at most.
+        types: Token types.
+        dropout: Whether training drops hidden states.
+        attention_dropout: Whether it drops attention weights.
     """
 
     family: str
@@ -70,7 +81,9 @@ class EncoderShape:
     def of(cls, settings: ModelSection) -> "EncoderShape":
         """Read config.json, cut to the first `layers` layers.
 
-        Raises ConfigError: no such file, a family that is not known here, a size that is missing, too many layers.
+        Raises:
+            ConfigError: There is no such file, the family is not known here, a size is missing, or there are too few
+                layers.
         """
         path = settings.encoder / "config.json"
         if not path.is_file():

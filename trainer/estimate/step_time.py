@@ -1,4 +1,4 @@
-"""How long an optimizer step takes, by the phases that training reports: operations, bytes and traffic over rates."""
+"""The time of an optimizer step, by the phases that training reports: operations, bytes and traffic over rates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

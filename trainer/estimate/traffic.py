@@ -1,4 +1,4 @@
-"""What a rank sends in an optimizer step, by part and by the phase that waits for it: nothing overlaps."""
+"""Network traffic of a rank in an optimizer step, by part and by the phase that waits for it: nothing overlaps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,15 @@ _BACK_AND_FORTH = 2  # an all-reduce sends everything twice: as sums, and as res
 
 @dataclass(frozen=True)
 class Sent:
-    """Bytes that a rank sends to others in a step, in so many collectives; `to_all`: each other rank gets a part."""
+    """Traffic of one part of a step.
+
+    Attributes:
+        name: Name of the part.
+        phase: The phase that waits for it.
+        sent: Bytes that a rank sends to others in a step.
+        collectives: How many collectives send them.
+        to_all: Whether each other rank gets a part of its own.
+    """
 
     name: str
     phase: Phase

@@ -1,4 +1,4 @@
-"""What one rank works on in a micro-step of a run that has not been started: how many of what meet what."""
+"""The workload of one rank in a micro-step: sizes of all passes, from a Config, an encoder's shape and a corpus."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,14 @@ _ASKED = 5  # slots of an injected label: itself and 4 false ones
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is to be learned: labels, training records, mean labels of a record, tokens of a text (of the longest)."""
+    """What is to be learned.
+
+    Attributes:
+        labels: Labels of the vocabulary.
+        records: Training records.
+        positives: True labels of a record, on average.
+        tokens: Tokens of the longest text.
+    """
 
     labels: int
     records: int
@@ -22,9 +29,13 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass of the encoder: so many records, own tokens of each, and tokens that each of these sees.
+    """A pass of the encoder.
 
-    masked: whether who sees whom is a matrix of its own for each record.
+    Attributes:
+        records: Records that it reads.
+        own: Tokens of each.
+        seen: Tokens that each of these sees.
+        masked: Whether who sees whom is a matrix of its own for each record.
     """
 
     records: float

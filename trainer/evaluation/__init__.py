@@ -1,4 +1,4 @@
-"""How good predictions are: ranking metrics as additive sums, F1 and subset accuracy at one threshold, and the tail."""
+"""Evaluation: rankers, ranking metrics as additive sums, F1 and subset accuracy at a threshold, late fusion."""
 
 from .answers import Answering as Answering
 from .answers import Answers as Answers

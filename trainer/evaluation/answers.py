@@ -1,4 +1,4 @@
-"""What a ranker answers for records, beside what is true of them: the form in which answers are judged."""
+"""Ranked answers of a batch beside its true labels: the input of all metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,14 @@ from .ranking import Bools, Ints, candidate_hits, record_of_value
 
 @dataclass(frozen=True)
 class Answers:
-    """What one ranking answered for N records: ids and scores [N, K], best first, and the true labels, ragged."""
+    """What one ranking answered for N records.
+
+    Attributes:
+        ids_NK: Label ids, best first; -1: none.
+        scores_NK: Their scores.
+        labels: True labels of all records behind each other.
+        offsets: [N + 1].
+    """
 
     ids_NK: np.ndarray
     scores_NK: np.ndarray
@@ -26,15 +33,15 @@ class Answers:
         return candidate_hits(self.ids_NK, self.labels, self.offsets, num_labels)
 
     def top_NK(self, k: int) -> Bools:
-        """Choose the first k candidates, as far as there are any."""
+        """Mark the first k candidates, as far as there are any."""
         return (self.ids_NK >= 0) & (np.arange(self.ids_NK.shape[1]) < k)
 
     def above_NK(self, threshold: float) -> Bools:
-        """Choose the candidates whose score reaches a threshold."""
+        """Mark the candidates whose score reaches a threshold."""
         return (self.ids_NK >= 0) & (self.scores_NK >= threshold)
 
     def exactly_right_N(self, chosen_NK: Bools, num_labels: int) -> Bools:
-        """Tell whose chosen candidates are its true labels, no more and no less: subset accuracy is their share."""
+        """Mark the records whose chosen candidates are exactly its true labels: subset accuracy is their share."""
         found_N = (chosen_NK & self.hits_NK(num_labels)).sum(axis=1)
         return (found_N == np.diff(self.offsets)) & (found_N == chosen_NK.sum(axis=1))
 
@@ -46,10 +53,13 @@ class Answers:
         return Answers(self.ids_NK[places], self.scores_NK[places], chosen, _offsets(counts_N[places]))
 
     def among(self, chosen_L: Bools, *, all_records: bool = False) -> "Answers":
-        """Answer the same in a smaller label space: other labels are neither truth nor candidates.
+        """Return the answers in a smaller label space: other labels are neither truth nor candidates.
 
-        What stands behind a candidate that leaves moves up. Records that are left without a true label leave too,
-        unless `all_records` are wanted.
+        Candidates behind one that is dropped move up.
+
+        Args:
+            chosen_L: bool, the labels of that space.
+            all_records: Whether records without a true label there stay; else they are dropped.
         """
         is_true = chosen_L[self.labels]
         counts_N = np.bincount(record_of_value(self.offsets)[is_true], minlength=len(self.ids_NK))
@@ -75,9 +85,15 @@ class Answering(Protocol):
 
 
 def ask(ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Answers]:
-    """Rank one batch; returns {ranking: answers}, padding records, which stand at its end, left out. A collective.
+    """Rank one batch. A collective.
 
-    given: see Ranker. What the ranker bars from a record is not true of it either.
+    Args:
+        ranker: The ranker that answers.
+        records: The batch; padding records, which stand at its end, are left out of the answers.
+        given: See `Ranker.rank`.
+
+    Returns:
+        Answers by ranking. What the ranker bars from a record is not true of it either.
     """
     real = int(records.weights.sum())
     truth = true_labels(records.slice(0, real), ranker.excluded)

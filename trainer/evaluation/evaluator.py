@@ -1,4 +1,4 @@
-"""Judge a ranker by the ranking metrics of a split."""
+"""The evaluator that runs beside training: ranking metrics of a split, summed over ranks."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,13 @@ from .ranking import RankingSums, ranking_sums
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Adds the ranking metrics of batches up over all ranks."""
+    """Computes the ranking metrics of batches over all ranks.
+
+    Attributes:
+        ranker: The model as it is.
+        inverse_propensity_L: Inverse propensity of each label, see `inverse_propensity`.
+        ranks: Who takes part.
+    """
 
     ranker: Ranker
     inverse_propensity_L: np.ndarray

@@ -1,4 +1,4 @@
-"""Head, torso, tail and unseen labels: answers judged apart by how many training records a label has."""
+"""Recall by label frequency: head, torso, tail and unseen labels, by their number of training records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,13 @@ from .ranking import Bools, Ints
 
 @dataclass(frozen=True)
 class FrequencyBucket:
-    """The labels with at least `least` and at most `most` training records (None: no bound)."""
+    """Labels by their number of training records.
+
+    Attributes:
+        name: Name of the bucket.
+        least: Training records of its labels, at least.
+        most: Training records of its labels, at most; None: any number.
+    """
 
     name: str
     least: int
@@ -21,7 +27,7 @@ class FrequencyBucket:
         return f"{self.name} {self.least}-{self.most}" if self.most else f"{self.name} {self.least}"
 
     def of(self, counts_L: Ints) -> Bools:
-        """Choose its labels by their training records."""
+        """Mark its labels, given the training records of each."""
         return (counts_L >= self.least) & (True if self.most is None else counts_L <= self.most)
 
 
@@ -37,9 +43,14 @@ FREQUENCY_BUCKETS = (
 
 @dataclass(frozen=True)
 class BucketRecall:
-    """The labels of a band that some judged record has, their assignments, and the share of these that was found.
+    """What was found of the labels of one bucket.
 
-    share: of all assignments. recall_D: for each decision of the counts; empty where there is no assignment.
+    Attributes:
+        band: The bucket.
+        labels: Its labels that some judged record has.
+        assignments: Pairs of a record and such a label.
+        share: Share of all assignments.
+        recall_D: Share of these assignments that was found, for each decision of the counts; empty without assignments.
     """
 
     band: FrequencyBucket
@@ -50,7 +61,7 @@ class BucketRecall:
 
 
 def by_frequency(counts: LabelCounts, training_records_L: Ints) -> Iterator[BucketRecall]:
-    """Judge each band; the assignments of all bands add up to all assignments."""
+    """Compute the recall of each bucket; the assignments of all buckets add up to all assignments."""
     for band in FREQUENCY_BUCKETS:
         chosen_L = band.of(training_records_L)
         true_C = counts.true_L[chosen_L]

@@ -22,7 +22,13 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class ChannelWeights:
-    """What a channel adds: a weight for each of BANDS, at least 0, and an exponent, above 0, which is 1 for logits."""
+    """What a channel adds to the score.
+
+    Attributes:
+        name: Name of the channel.
+        weights: One for each of BANDS, at least 0.
+        exponent: Above 0; 1 for logits.
+    """
 
     name: str
     weights: tuple[float, ...]
@@ -43,12 +49,12 @@ class Fusion:
 
     @classmethod
     def none(cls) -> "Fusion":
-        """Give the fusion that is the text scan itself."""
+        """Return the fusion that is the text scan itself."""
         return cls()
 
     @property
     def used(self) -> tuple[ChannelWeights, ...]:
-        """Choose the channels with any weight above 0: no other one needs to be computed."""
+        """The channels with any weight above 0: no other one needs to be computed."""
         return tuple(each for each in self.channels if any(each.weights))
 
     def apply(self, channels: Channels, training_records_L: Ints) -> Floats:

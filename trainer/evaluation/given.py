@@ -1,4 +1,4 @@
-"""Protocols that judge what labels known beforehand are worth, on the same truth whether they are known or not.
+"""Partial-annotation protocols: what labels known beforehand are worth, on the same truth whether known or not.
 
 Given labels: two true labels of a record are drawn, 0, 1 or 2 of them are given, and the others are judged.
 Denied label: the best false candidate is shown as false, or merely left out, and the next candidate is judged.

@@ -1,4 +1,4 @@
-"""How often each label was found, predicted and true: what macro averages and slices of labels are made of."""
+"""Counts by label (true, predicted, found), from which micro and macro F1, coverage and recall are computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from .ranking import Bools, Floats, Ints
 class LabelCounts:
     """Counts over records, int32, added to in place: O(labels) memory however many records there are.
 
-    true_L: records that have the label. predicted_DL, found_DL: records for which it was predicted, and was so
-    rightly, under each of D ways to decide what is predicted.
+    Attributes:
+        true_L: Records that have the label.
+        predicted_DL: Records for which it was predicted, under each of D ways to decide what is predicted.
+        found_DL: Records for which it was rightly predicted, likewise.
     """
 
     true_L: Ints
@@ -25,7 +27,7 @@ class LabelCounts:
 
     @classmethod
     def zeros(cls, decisions: int, num_labels: int) -> "LabelCounts":
-        """Begin to count."""
+        """Return zeros for so many decisions and labels."""
         whole = np.zeros((2 * decisions + 1, num_labels), dtype=np.int32)
         return cls(whole[0], whole[1 : decisions + 1], whole[decisions + 1 :])
 
@@ -38,7 +40,7 @@ class LabelCounts:
             np.add.at(found_L, answers.ids_NK[chosen_NK & hits_NK], 1)
 
     def over_ranks(self, ranks: Ranks) -> "LabelCounts":
-        """Add up what all ranks have counted. A collective."""
+        """Sum over all ranks. A collective."""
         arrays = (self.true_L, self.predicted_DL, self.found_DL)
         return LabelCounts(*(ranks.sum(torch.from_numpy(array)).numpy() for array in arrays))
 

@@ -1,4 +1,4 @@
-"""What labels that are known beforehand are worth to a model: the protocols of given.py, run on a split.
+"""Evaluation with partial annotation: the protocols of given.py, run on a split with a model.
 
 Two true labels of each record that has more than two are drawn; none, one or two of them are given, and the others are
 judged. A rejected suggestion: each record's best false label is given as NO, against merely leaving it out.
@@ -23,10 +23,14 @@ DEPTHS = (5, 64)  # of recall
 
 @dataclass(frozen=True)
 class Worth:
-    """How well the labels that were not drawn are found with so many of the drawn ones given, as shares of 1.
+    """How well the labels that were not drawn are found, as shares of 1.
 
-    precision: P@1. recalls: R@k for k of DEPTHS, of the labels that fit into k places. micro_f1: at the threshold that
-    is best on dev with none given.
+    Attributes:
+        given: How many of the drawn labels were given.
+        records: How many records were judged.
+        precision: P@1.
+        recalls: R@k for k of DEPTHS, of the labels that fit into k places.
+        micro_f1: At the threshold that is best on dev with none given.
     """
 
     given: int
@@ -38,7 +42,13 @@ class Worth:
 
 @dataclass(frozen=True)
 class Denial:
-    """P@1 of the next suggestion once the best false one was given as NO, and once it was merely left out."""
+    """P@1 of the suggestion behind a rejected one.
+
+    Attributes:
+        records: How many records were judged.
+        denied: P@1 once the best false label was given as NO.
+        removed: P@1 once it was merely left out.
+    """
 
     records: int
     denied: float
@@ -47,10 +57,13 @@ class Denial:
 
 @dataclass(frozen=True)
 class PartialAnnotation:
-    """Runs the protocols with a ranker; a draw depends on the seed and a record's id alone.
+    """Runs the protocols with a ranker; all ranks take part, each with its share of the records, which need their `id`.
 
-    Records need their `id`. seen_L: labels with a training record; others are neither truth nor candidate. All ranks
-    take part, each with its share of the records.
+    Attributes:
+        ranker: The ranker that is judged.
+        seen_L: bool, labels with a training record; others are neither truth nor candidate.
+        ranks: Who takes part.
+        seed: Seed of the draws, which depend on it and on a record's id alone.
     """
 
     ranker: Answering
@@ -66,7 +79,7 @@ class PartialAnnotation:
         return scored.best_threshold(self.ranks)
 
     def worth(self, batches: Iterable[RecordBatch], most: int, threshold: float) -> list[Worth]:
-        """Judge with 0 to `most` of the drawn labels given, at most 2. A collective."""
+        """Evaluate with 0 to `most` of the drawn labels given, at most 2. A collective."""
         numbers = range(min(most, DRAWN) + 1)
         sums = np.zeros((len(numbers), 5 + len(DEPTHS)))
         for rests in self._rests(batches, numbers):
@@ -75,7 +88,7 @@ class PartialAnnotation:
         return [_worth(given, row) for given, row in zip(numbers, totals, strict=True)]
 
     def denial(self, batches: Iterable[RecordBatch]) -> Denial:
-        """Judge the suggestion behind each record's best false one. A collective."""
+        """Evaluate the suggestion behind each record's best false one. A collective."""
         sums = np.zeros(3)
         for records in batches:
             alone = self._ask(records, ())

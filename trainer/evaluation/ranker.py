@@ -1,4 +1,4 @@
-"""Rank the labels of records with the model as it is: read, scan, and perhaps ask again."""
+"""The ranker: ranks the labels of records with a model, by the scan, by refinement, and with label slots."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,12 @@ NO_CONTEXT = "cloze.enabled = false: without context and slots"
 
 @dataclass(frozen=True)
 class Ranked:
-    """Candidates of B records, best first under each ranking: label ids [B, K] (-1: none) and logits [B, K]."""
+    """Candidates of B records under one ranking, best first.
+
+    Attributes:
+        ids_BK: Label ids; -1: none.
+        scores_BK: Logits.
+    """
 
     ids_BK: np.ndarray
     scores_BK: np.ndarray
@@ -35,10 +40,17 @@ class Ranked:
 class Ranker:
     """Answers with the rankings that a model has: by the scan, refined, and with slots added.
 
-    `refine` is the number of passes behind the first, `threshold` the probability above which a context then shows the
-    model's own answers. `max_context`: labels that may be given with a text; `drops_surplus`: of more that are given,
-    all but the first are left out; otherwise they are refused. `barred` names labels that are no candidates of a
-    record, which then needs its id. `depth`: how many labels are ranked; None: a shortlist.
+    Attributes:
+        model: The dense part.
+        labels: The label side.
+        collate: Makes a micro-batch of records, with nothing masked.
+        device: Device of the model.
+        refine: Passes behind the first.
+        threshold: The probability above which a refining pass shows the model's own answers.
+        max_context: Labels that may be given with a text.
+        drops_surplus: Whether, of more that are given, all but the first are left out; otherwise they are refused.
+        excluded: Labels that are no candidates of a record, which then needs its id.
+        depth: How many labels are ranked; None: a shortlist.
     """
 
     model: Model
@@ -53,18 +65,26 @@ class Ranker:
     depth: int | None = None
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
-        """Rank one batch; the last ranking is the model's answer. A collective, with batches of one size.
+        """Rank one batch. A collective, with batches of one size.
 
-        given: nothing, or what is known of each record: {label id: whether it is true}. Those labels are context for
-        the others and never candidates. Raises ConfigError if that, or `refine`, is asked of a model that reads no
-        labels, or if more are given than are read with a text.
+        Args:
+            records: The batch.
+            given: Nothing, or what is known of each record: {label id: whether it is true}. Those labels are context
+                for the others and never candidates.
+
+        Returns:
+            The rankings by name; the last one is the model's answer.
+
+        Raises:
+            ConfigError: Labels are given to, or `refine` is asked of, a model that reads no labels; or more are given
+                than are read with a text.
         """
         with self.asking(records, given) as batch:
             return self.rankings(batch, *self.propose(batch))
 
     @contextmanager
     def asking(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> Iterator[TextBatch]:
-        """Lend a batch on the device, with what is given and barred, and the model without dropout and gradients."""
+        """Yield a batch on the device, with what is given and barred, and the model without dropout and gradients."""
         if self.drops_surplus and self.model.reads_context:
             given = [dict(islice(known.items(), self.max_context)) for known in given]
         self._check(given)
@@ -104,7 +124,7 @@ class Ranker:
         return self.model.reads_context or self.model.has_slots
 
     def rankings(self, batch: TextBatch, text: Any, proposal: Proposal) -> dict[str, Ranked]:
-        """Order the candidates of a proposal in every way that the model has."""
+        """Rank the candidates of a proposal in every way that the model has."""
         ids_BK, rankings = proposal.masked.ids_BC, {}
         if self.labels.scans:
             rankings["scan"] = ids_BK, proposal.scores_BK

@@ -24,10 +24,17 @@ KS = (1, 3, 5)
 class RankingSums:
     """Weighted sums over records; `a + b` joins two sets of records that share `ks`.
 
-    records, unlabelled: records with and without a true label; only the first kind counts in all that follows.
-    true_labels: their true labels; found: those among the candidates.
-    precision, recall, ndcg, propensity, ideal_propensity: float64, one sum for each k of `ks`; the last is what the
-    best possible ranking reaches.
+    Attributes:
+        ks: Depths of the metrics.
+        records: Records with a true label; only these count in all that follows.
+        unlabelled: Records without one.
+        true_labels: Their true labels.
+        found: Those among the candidates.
+        precision: float64, one sum for each k, as all below.
+        recall: Likewise.
+        ndcg: Likewise.
+        propensity: Inverse propensities of the hits.
+        ideal_propensity: What the best possible ranking reaches.
     """
 
     ks: tuple[int, ...]
@@ -43,7 +50,7 @@ class RankingSums:
 
     @classmethod
     def zeros(cls, ks: tuple[int, ...] = KS) -> "RankingSums":
-        """Begin to add up."""
+        """Return empty sums."""
         return cls.from_vector(np.zeros(4 + 5 * len(ks)), ks)
 
     @classmethod
@@ -59,14 +66,14 @@ class RankingSums:
         return np.concatenate([counts, *at_k])
 
     def over_ranks(self, ranks: Ranks) -> "RankingSums":
-        """Add up the sums of all ranks. A collective."""
+        """Sum over all ranks. A collective."""
         return RankingSums.from_vector(ranks.sum(torch.from_numpy(self.as_vector())).numpy(), self.ks)
 
     def __add__(self, other: "RankingSums") -> "RankingSums":
         return RankingSums.from_vector(self.as_vector() + other.as_vector(), self.ks)
 
     def means(self) -> dict[str, float]:
-        """Divide: P@k, R@k, nDCG@k and PSP@k for each k, and recall@K over all candidates; NaN without records."""
+        """Return P@k, R@k, nDCG@k and PSP@k for each k, and recall@K over all candidates; NaN without records."""
         with np.errstate(invalid="ignore"):
             at_k = {
                 "P": self.precision / self.records,
@@ -88,11 +95,20 @@ def ranking_sums(
     weights_B: Floats,
     ks: Sequence[int] = KS,
 ) -> RankingSums:
-    """Score B rankings of K candidates; weights_B is 0 for padding records.
+    """Sum the ranking metrics of B rankings of K candidates.
 
     P@k is hits / k, R@k hits / true labels. nDCG@k has binary gains, discount 1 / log2(rank + 1), and is relative to
-    min(k, true labels) hits in front. PSP@k (Jain, Prabhu, Varma, KDD 2016) is the ratio of two sums over the data
-    set: the inverse propensities of the hits, and those of the k true labels that have the largest.
+    min(k, true labels) hits in front. PSP@k (propensity-scored precision; Jain, Prabhu, Varma, KDD 2016) is the ratio
+    of two sums over the data set: the inverse propensities of the hits, and those of the k true labels that have the
+    largest.
+
+    Args:
+        ranked_ids_BK: Candidates, best first; -1: none.
+        label_values: True labels of all records behind each other.
+        label_offsets: [B + 1].
+        inverse_propensity_L: Inverse propensity of each label.
+        weights_B: 0 for padding records.
+        ks: Depths k of the metrics.
     """
     true_B = np.diff(label_offsets)
     weights_B = weights_B.astype(np.float64)
@@ -133,8 +149,14 @@ def record_of_value(label_offsets: Ints) -> Ints:
 def inverse_propensity(counts_L: Ints, num_records: int, a: float = 0.55, b: float = 1.5) -> npt.NDArray[np.float64]:
     """Weigh labels by how likely a true one is missing: 1 + C (N_l + b)^-a with C = (ln N - 1) (b + 1)^a, float64.
 
-    counts_L: training records of each label, N_l; num_records: all training records, N, at least 3. Source: Jain,
-    Prabhu, Varma, Extreme Multi-label Loss Functions, KDD 2016; a and b are its values for most data sets.
+    Source: Jain, Prabhu, Varma, Extreme Multi-label Loss Functions for Recommendation, Tagging, Ranking & Other Missing
+    Label Applications, KDD 2016; a and b are its values for most data sets.
+
+    Args:
+        counts_L: Training records of each label, N_l.
+        num_records: All training records, N, at least 3.
+        a: Parameter of the model, see above.
+        b: Likewise.
     """
     c = (np.log(num_records) - 1) * (b + 1) ** a
     return 1 + c * (counts_L + b) ** -a

@@ -17,9 +17,14 @@ from ..model import Proposal, Slots
 def mask_predict(fill: Callable[[Slots, Slots], Tensor], proposal: Proposal, steps: int) -> Tensor:
     """Score the candidates [B, K] in one pass with all of them masked, then in `steps` passes that show the surest.
 
-    fill: cloze logits [B, K] of (masked, revealed) slots. Of a record's candidates with a score above 0, step t of n
-    shows the best t / (n + 1), rounded down, as YES beside what the proposal reveals. They keep their scores; all
-    others get new ones. Who is shown is chosen anew in each step, so that an answer can be taken back.
+    Of a record's candidates with a score above 0, step t of n shows the best t / (n + 1), rounded down, as YES beside
+    what the proposal reveals. They keep their scores; all others get new ones. Who is shown is chosen anew in each
+    step, so that an answer can be taken back.
+
+    Args:
+        fill: Cloze logits [B, K] of (masked, revealed) slots.
+        proposal: The candidates.
+        steps: How many passes, n.
     """
     scores_BK = proposal.scores_BK + fill(proposal.masked, proposal.revealed)
     for step in range(1, steps + 1):
@@ -39,10 +44,19 @@ def reread(
 ) -> tuple[Tensor, Tensor]:
     """Read the texts again with the model's own surest labels beside them, and scan all labels again, `steps` times.
 
-    answer: ids and scores [B, K] of all other labels, best first, once the labels [B, N] (-1: none) are shown as YES;
-    first: those of the texts alone. Step t of n shows the best t / n, rounded up, of the labels whose probability
-    reaches the threshold, at most `room_B` of them. Who is shown is chosen anew in each step; what is shown keeps its
-    score. Returns ids and scores [B, K], best first.
+    Step t of n shows the best t / n, rounded up, of the labels whose probability reaches the threshold. Who is shown is
+    chosen anew in each step; what is shown keeps its score.
+
+    Args:
+        answer: Ids and scores [B, K] of all other labels, best first, once the labels [B, N] (-1: none) are shown as
+            YES.
+        first: Ids and scores of the texts alone.
+        steps: How many passes, n.
+        threshold: A probability.
+        room_B: Labels of each record that may be shown, at most.
+
+    Returns:
+        Ids and scores [B, K], best first.
     """
     (ids_BK, scores_BK), size = first, first[0].shape[1]
     for step in range(1, steps + 1):

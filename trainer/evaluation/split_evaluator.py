@@ -1,4 +1,4 @@
-"""The verdict on a trained model: its metrics on one split, those at a threshold with one tuned on another.
+"""Evaluation of a trained model on a split: ranking metrics, and F1 at a threshold that is tuned on another split.
 
 Every rank judges its own share of the records; memory is O(labels), and O(records * K) of the tuning records alone.
 """
@@ -21,7 +21,13 @@ from .thresholds import best_threshold
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """One ranking's metrics, over so many judged records, and its recall at each k of KS by training records."""
+    """The metrics of one ranking.
+
+    Attributes:
+        records: How many records were judged.
+        metrics: Values by name, shares of 1.
+        bands: Recall at each k of KS by label frequency.
+    """
 
     records: int
     metrics: dict[str, float]
@@ -30,10 +36,15 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class SplitEvaluator:
-    """Judges what a ranker answers.
+    """Evaluates what a ranker answers.
 
-    training_records_L: of each label; train_records: of all. seen_only: in the label space of those that have one, so
-    that other labels are neither truth nor candidates, and records without such a label do not count.
+    Attributes:
+        ranker: The ranker that is judged.
+        training_records_L: Training records of each label.
+        train_records: All training records.
+        ranks: Who takes part.
+        seen_only: Whether labels without a training record are neither truth nor candidates; records without another
+            label then do not count.
     """
 
     ranker: Answering
@@ -43,14 +54,14 @@ class SplitEvaluator:
     seen_only: bool = False
 
     def thresholds(self, batches: Iterable[RecordBatch]) -> dict[str, float]:
-        """Tune: return for each ranking the threshold of the best micro-F1. A collective."""
+        """Find the threshold with the best micro F1 for each ranking. A collective."""
         scored: dict[str, Scored] = {}
         for name, answers in self._answers(batches):
             scored.setdefault(name, Scored()).add(answers, len(self.training_records_L))
         return {name: parts.best_threshold(self.ranks) for name, parts in scored.items()}
 
     def verdicts(self, batches: Iterable[RecordBatch], thresholds: dict[str, float]) -> dict[str, EvaluationResult]:
-        """Judge each ranking by its metrics, those of F1 and subsets at its threshold. A collective."""
+        """Compute the metrics of each ranking, those of F1 and subsets at its threshold. A collective."""
         inverse_propensity_L = inverse_propensity(self.training_records_L, self.train_records)
         tallies = {name: MetricSums.begin(threshold, inverse_propensity_L) for name, threshold in thresholds.items()}
         for name, answers in self._answers(batches):
@@ -90,7 +101,7 @@ class Scored:
 
 @dataclass
 class MetricSums:
-    """All that a verdict on one ranking is made of; adds up over batches and ranks."""
+    """The sums behind the metrics of one ranking; they add up over batches and ranks."""
 
     threshold: float
     inverse_propensity_L: Floats
@@ -115,7 +126,7 @@ class MetricSums:
         self.right += int(answers.exactly_right_N(above_NK, len(self.inverse_propensity_L)).sum())
 
     def verdict(self, training_records_L: Ints, ranks: Ranks) -> EvaluationResult:
-        """Add up over ranks, and divide. A collective."""
+        """Sum over ranks, and divide. A collective."""
         counts = self.counts.over_ranks(ranks)
         records, right = ranks.sum(torch.tensor([self.records, self.right])).tolist()
         macro_f1_D, coverage_D = counts.macro_f1_D().tolist(), counts.coverage_D().tolist()

@@ -1,4 +1,4 @@
-"""The threshold that a candidate's score must reach to be predicted."""
+"""The score threshold for prediction, tuned for micro F1."""
 
 import numpy as np
 
@@ -9,8 +9,14 @@ from .ranking import Bools, Floats
 def best_threshold(scores: Floats, hits: Bools, num_positive: int) -> tuple[float, float]:
     """Find the threshold with the best micro F1, exactly: every cut between distinct scores is tried.
 
-    scores, hits: any one shape, real candidates only; num_positive: all true labels, also those that are no candidate.
-    Among equals the highest threshold wins; inf, with F1 0, means that nothing should be predicted.
+    Args:
+        scores: Scores of real candidates, any shape.
+        hits: Which are true, the same shape.
+        num_positive: All true labels, also those that are no candidate.
+
+    Returns:
+        (threshold, F1). Among equals the highest threshold wins; inf, with F1 0, means that nothing should be
+        predicted.
     """
     negated, cut_of_score, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
     found = np.cumsum(np.bincount(cut_of_score[hits], minlength=len(negated)))

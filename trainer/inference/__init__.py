@@ -1,4 +1,4 @@
-"""A trained run at work: loaded, asked, exported, extended; its answers fused from channels that are tuned on dev."""
+"""Inference with a trained run: prediction, late fusion of channels and its tuning on dev, export and new labels."""
 
 from .fused import DEEP as DEEP
 from .fused import FusedRanker as FusedRanker

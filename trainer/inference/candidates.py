@@ -1,4 +1,4 @@
-"""Candidates that several sources propose for the same records, laid out as one table."""
+"""The union of candidates that several sources propose for the same records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class CandidateSource:
-    """What one source proposes for B records: label ids [B, K] (-1: none, none twice) and a value of each."""
+    """What one source proposes for B records.
+
+    Attributes:
+        ids_BK: Label ids, each at most once a record; -1: none.
+        values_BK: A value of each.
+    """
 
     ids_BK: np.ndarray
     values_BK: np.ndarray
@@ -16,7 +21,12 @@ class CandidateSource:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Labels that any source proposes: [B, U], by id, -1 behind the last; values by source, NaN where it has none."""
+    """The union of what all sources propose.
+
+    Attributes:
+        ids_BU: Label ids, ascending, -1 behind the last.
+        values: Values [B, U] by source, NaN where it has none.
+    """
 
     ids_BU: np.ndarray
     values: dict[str, np.ndarray]

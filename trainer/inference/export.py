@@ -1,4 +1,4 @@
-"""A finished run as a folder for others: transformers opens its encoder and tokenizer, and no file needs lmmtc."""
+"""Export of a finished run as a folder that transformers opens; no file of it needs lmmtc."""
 
 import shutil
 from pathlib import Path
@@ -98,7 +98,7 @@ def export(model: TrainedModel, run: RunFolder, out: Path) -> None:
 
 
 def label_rows(table: LabelTable) -> dict[str, Tensor]:
-    """Name the parts of all rows: vectors [L, E], scan_bias [L], cloze_bias [L]."""
+    """Return all rows by part: vectors [L, E], scan_bias [L], cloze_bias [L]."""
     parts = {
         "vectors": table.vectors_RE,
         "scan_bias": table.biases_R2[:, SCAN_BIAS],
@@ -108,7 +108,7 @@ def label_rows(table: LabelTable) -> dict[str, Tensor]:
 
 
 def heads(model: Model) -> dict[str, Tensor]:
-    """Name all dense parameters that are not the encoder's; the MLM decoder's weight is the word embedding."""
+    """Return all dense parameters that are not the encoder's; the MLM decoder's weight is the word embedding."""
     return {
         name: parameter.detach().cpu().contiguous()
         for name, parameter in model.named_parameters()

@@ -1,4 +1,4 @@
-"""Labels added to a trained run without training: each gets the row that it would have had in the beginning."""
+"""New labels for a trained run, without training: each gets the row that it would have had in the beginning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,13 @@ from .loading import TrainedModel
 
 @dataclass(frozen=True)
 class Extension:
-    """How many labels there were and are, and how many of the new rows come from texts; the others are random."""
+    """The result of an extension.
+
+    Attributes:
+        before: How many labels there were.
+        after: How many there are.
+        from_texts: How many of the new rows come from texts; the others are random.
+    """
 
     before: int
     after: int
@@ -31,13 +37,23 @@ class Extension:
 def extend(
     run: RunFolder, texts: Mapping[str, str | None], out: Path, encoder_folder: Path | None, progress: Progress
 ) -> Extension:
-    """Write the folder `out`, complete or not at all: the run, and behind its labels those of {label: text or None}.
+    """Write the folder `out`, complete or not at all: the run, and new labels behind its own.
 
-    The encoder is read as it was before training, from `encoder_folder` or where the run's configuration says; a new
-    label's optimiser state is zero. Old labels keep ids and rows, and with a shortlist their scores (of a text that is
-    scored alone up to rounding, which may follow the width of the scan's last chunk); where all labels have slots, the
-    last chunk of the plan is filled up. Raises DataError when `out` has files or a label is there
-    already, ConfigError when the encoder is gone or another, CheckpointError when there is no checkpoint.
+    The encoder is read as it was before training; a new label's optimiser state is zero. Old labels keep ids and rows,
+    and with a shortlist their scores (of a text that is scored alone up to rounding, which may follow the width of the
+    scan's last chunk); where all labels have slots, the last chunk of the plan is filled up.
+
+    Args:
+        run: The trained run.
+        texts: The new labels, {label: text or None}.
+        out: The new folder.
+        encoder_folder: Folder of the untrained encoder; None: where the run's configuration says.
+        progress: Called while texts are encoded.
+
+    Raises:
+        DataError: `out` has files, or a label is there already.
+        ConfigError: The encoder is gone or another.
+        CheckpointError: There is no checkpoint.
     """
     config, before = run.config(), run.vocabulary()
     after = before.extended(texts)

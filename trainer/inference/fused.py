@@ -1,4 +1,4 @@
-"""The answers of a tuned run: its own scan, refined answers, slots and the votes of training records, fused."""
+"""The ranker of a tuned run: late fusion of scan, refined answers, slots and the votes of nearest training records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,12 @@ DEEP = 64  # labels of the scan that a fusion looks at, at least
 class FusedRanker:
     """Answers as a Ranker does, and adds the ranking "fused", which is the answer.
 
-    index: of the training records; None where no vote has a weight. training_records_L: of each label.
-    of_training_records: whether the records may be in the index themselves: then none finds itself.
+    Attributes:
+        ranker: The model's own.
+        tuning: What was chosen on dev.
+        training_records_L: Training records of each label.
+        index: Neighbour index of the training records; None where no vote has a weight.
+        of_training_records: Whether the records may be in the index themselves: then none finds itself.
     """
 
     ranker: Ranker
@@ -61,7 +65,7 @@ class FusedRanker:
     def channels_by_k(
         self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str], ks: Sequence[int]
     ) -> tuple[dict[str, Ranked], dict[int, Channels]]:
-        """Do as `channels`, for several numbers of neighbours that vote: candidates are those of any of them."""
+        """Compute `channels` for several numbers of neighbours that vote: candidates are those of any of them."""
         labels = self.ranker.labels
         ranker = replace(self.ranker, depth=min(max(self.depth, labels.shortlist, DEEP), labels.num_labels))
         with ranker.asking(records, given) as batch:
@@ -100,7 +104,7 @@ class FusedRanker:
     def _neighbours(
         self, records: RecordBatch, query_BE: Tensor | None, names: Sequence[str], k: int
     ) -> dict[Key, Neighbours]:
-        """Ask the index by texts alone: what is given is no part of a training record's key."""
+        """Search the index by texts alone: what is given is no part of a training record's key."""
         if self.index is None:
             return {}
         found = dict[Key, Neighbours]()

@@ -1,4 +1,4 @@
-"""A trained model, read from the folder of its run: all that evaluation and prediction need."""
+"""Load a trained model from the folder of its run, for evaluation and prediction."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,7 +21,16 @@ from ..run.folder import RunFolder
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A checkpoint of a run on one device, label rows split over ranks; `step` is where its training stood."""
+    """A checkpoint of a run on one device, label rows split over ranks.
+
+    Attributes:
+        config: Config of the run.
+        step: Where its training stood.
+        vocabulary: Its labels, in the order of the rows.
+        tokenizer: Tokenizer of its data set.
+        train_records: How many records it was trained on.
+        ranker: Its own rankings.
+    """
 
     config: Config
     step: int
@@ -40,12 +49,18 @@ class TrainedModel:
         ranks: Ranks = ONE_RANK,
         step: int | None = None,
     ) -> "TrainedModel":
-        """Read a run's folder, of the label rows this rank's range; its ranker refines answers in so many passes.
+        """Load a run's folder; of the label rows, this rank's range. A collective, as is all ranking.
 
-        depth: labels that are ranked; None: cloze.shortlist. step: of the checkpoint; None: the newest that is whole.
+        Args:
+            path: The folder.
+            refine: Passes in which answers are refined.
+            depth: Labels that are ranked; None: cloze.shortlist.
+            ranks: Who shares the rows.
+            step: Step of the checkpoint; None: the newest that is whole.
 
-        A collective, as is all ranking. Raises ConfigError if the folder is no run's, or if its rows would not fit into
-        memory, CheckpointError if it has no checkpoint or none that is whole.
+        Raises:
+            ConfigError: The folder is no run's, or its rows would not fit into memory.
+            CheckpointError: It has no checkpoint, or none that is whole.
         """
         folder = RunFolder(path)
         config = folder.config()
@@ -84,11 +99,11 @@ class TrainedModel:
         return loaded
 
     def excluding(self, excluded: LabelFilter) -> "TrainedModel":
-        """Answer without these labels: neither candidates nor, where answers are judged, truth."""
+        """Return the model without some labels by record: neither candidates nor, where answers are judged, truth."""
         return replace(self, ranker=replace(self.ranker, excluded=excluded))
 
     def weighing_prior(self, weight: float) -> "TrainedModel":
-        """Let the bias of every label count `weight` times; it began at the log-odds of the label's frequency.
+        """Return the model with the bias of every label, which began at the log-odds of its frequency, times `weight`.
 
         Above 1 frequent labels come forward, below 1 rare ones; at 1 the scores are those that were trained. Raises
         ConfigError for a weight that is negative or not finite.

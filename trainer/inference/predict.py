@@ -1,4 +1,4 @@
-"""From texts to the names of their most likely labels."""
+"""Prediction: from texts to the names of their most likely labels."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,13 @@ SCHEMA = pa.schema([("id", pa.string()), ("labels", pa.list_(pa.string())), ("sc
 
 @dataclass(frozen=True)
 class Prediction:
-    """The best labels of one record, best first; the sigmoid of a score is the model's probability."""
+    """The best labels of one record, best first.
+
+    Attributes:
+        id: Id of the record.
+        labels: Names of the labels, best first.
+        scores: Scores of the labels; the sigmoid of a score is the model's probability.
+    """
 
     id: str
     labels: tuple[str, ...]
@@ -31,12 +37,20 @@ class Prediction:
 def predict(
     model: TrainedModel, records: Iterable[Record], top: int, batch: int = 32, ranker: Answering | None = None
 ) -> Iterator[Prediction]:
-    """Rank the labels of each record that are not given, so many a rank at a time.
-
-    `top` is at most what the ranker ranks; ranker: as which the model answers, see `answering`; None: its own.
+    """Predict the labels of records, but for those that are given.
 
     A collective: every rank is given all records and ranks its share of them; the first rank yields what all have
-    found, in order, and the others nothing. Raises UnknownLabelError for a given label that is none of the model's.
+    found, in order, and the others nothing.
+
+    Args:
+        model: The trained model.
+        records: The records to label.
+        top: Labels of a record, at most; no more than the ranker ranks.
+        batch: Records of a rank at a time.
+        ranker: The ranker that answers, see `answering`; None: the model's own.
+
+    Raises:
+        UnknownLabelError: A given label is none of the model's.
     """
     source, world_size = iter(records), model.ranker.labels.ranks.world_size
     while part := list(islice(source, batch * world_size)):

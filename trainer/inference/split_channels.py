@@ -1,4 +1,4 @@
-"""What all channels say of the records of a split, beside the truth: what a fusion is fitted on and judged by."""
+"""The channels of all records of a split, beside the truth: what a fusion is fitted on and judged by."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class SplitChannels:
 def ask_channels(
     ranker: FusedRanker, batches: Iterable[RecordBatch], names: Sequence[str], ks: Sequence[int], ranks: Ranks
 ) -> SplitChannels:
-    """Ask the channels of `names` about all records, nothing given. A collective.
+    """Compute the channels of `names` for all records, nothing given. A collective.
 
     Args:
-        ranker: Whose channels are asked.
+        ranker: Whose channels they are.
         batches: This rank's share of the records, which have their text where sparse keys vote.
-        names: Of CHANNELS; one that the run has no means for is left out. "context" is there where the ranker refines.
+        names: Some of CHANNELS; one that the run has no means for is left out. "context" needs a ranker that refines.
         ks: How many neighbours vote.
         ranks: Who takes part.
 
     Returns:
-        On the first rank, what all have found; on others, nothing of worth.
+        On the first rank, what all have found; not to be used on others.
     """
     counts_L = ranker.training_records_L
     parts: dict[int, list[Channels]] = {k: [] for k in ks}
@@ -70,7 +70,7 @@ def _without_unseen(channels: Channels, counts_L: np.ndarray) -> Channels:
 
 
 def _gathered(channels: Channels, ranks: Ranks) -> Channels:
-    """Bring the records of all ranks to the first: candidates are padded to the widest rank's."""
+    """Gather the records of all ranks on the first: candidates are padded to the widest rank's."""
     width = int(ranks.gather(torch.tensor([channels.ids_NK.shape[1]])).max())
     empty = np.full((0, width), -1, dtype=np.int64)
     blank = Channels(empty, empty.astype(np.float32), {name: empty.astype(np.float32) for name in channels.others})

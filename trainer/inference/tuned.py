@@ -1,4 +1,4 @@
-"""How a run answers: by the model alone, or as `lmmtc tune` has chosen, with the run's neighbour index."""
+"""Select the ranker of a run: the model's own, or the fusion that `lmmtc tune` has chosen, with the neighbour index."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is chosen on dev once a run is trained: how answers are refined, and what each channel weighs in the fusion."""
+"""Tuning on dev after training: passes of refinement, number of neighbours, and the weights of the fusion."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -32,8 +32,8 @@ class Tuner:
     """Chooses on dev records; every rank takes part with its share of them, and the first one fits.
 
     Attributes:
-        model: Trained.
-        index: Of its training records, if there is one.
+        model: The trained model.
+        index: Neighbour index of its training records, if there is one.
         batches: Gives the dev records, or the first so many, with their id and text.
         ranks: Who takes part.
         keep_propensity: Whether PSP may not fall.

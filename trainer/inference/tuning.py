@@ -1,4 +1,4 @@
-"""What was chosen on dev about how a run answers: the content of RUN/tuned.json."""
+"""The tuned settings of a run, RUN/tuned.json."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,14 @@ from ..evaluation import Fusion
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was chosen on dev: passes of refinement and their threshold, neighbours that vote, and the fusion.
+    """What was chosen on dev.
 
-    step: of the checkpoint that it was chosen for.
+    Attributes:
+        step: Step of the checkpoint that it was chosen for.
+        refine: Passes of refinement.
+        threshold: Probability from which a pass shows an answer.
+        k: Neighbours that vote.
+        fusion: Weights of the channels.
     """
 
     step: int
@@ -40,7 +45,7 @@ class Tuning:
         return cls(**numbers, fusion=Fusion.from_json(fusion, str(path)))
 
     def save(self, path: Path, figures: Mapping[str, Any]) -> None:
-        """Write it, complete or not at all, with what it reached on dev."""
+        """Write RUN/tuned.json, complete or not at all, with what it reached on dev."""
         numbers = {name: getattr(self, name) for name in ("step", "refine", "threshold", "k")}
         with publish(path) as temporary:
             tree = numbers | {"fusion": self.fusion.to_json(), "dev": figures}
@@ -48,7 +53,7 @@ class Tuning:
 
     @property
     def uses(self) -> tuple[str, ...]:
-        """Name the channels that have any weight."""
+        """The names of the channels that have any weight."""
         return tuple(each.name for each in self.fusion.used)
 
 

@@ -1,4 +1,4 @@
-"""Everything that is one per label: rows, their optimiser, the scan over them and the shortlist it gives."""
+"""The label table: rows sharded over ranks, their sparse optimizer, the scan over them, and retrieval of candidates."""
 
 from .all_slots import AllSlots as AllSlots
 from .factory import Labels as Labels

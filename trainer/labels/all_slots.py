@@ -1,4 +1,4 @@
-"""The label side of a step where every label has a slot: nothing is scanned, and every rank borrows all rows."""
+"""The label side where every label has a slot: no retrieval, and every rank looks up all rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +23,16 @@ MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradi
 
 @dataclass(frozen=True)
 class AllSlots:
-    """Proposes all labels but revealed and barred ones, in the order of a plan; `shortlist`: how many an answer ranks.
+    """Proposes all labels but revealed and barred ones, in the order of a plan.
 
     So slots that are cut into chunks of the plan's size are its chunks, whatever a record excludes.
-    positive_weights_L: what a positive of each label counts; None: 1, as a negative does.
+
+    Attributes:
+        table: This rank's rows.
+        plan: The order of the slots.
+        shortlist: How many labels an answer ranks.
+        ranks: Who shares the table.
+        positive_weights_L: Weight of a positive of each label; None: 1, as a negative has.
     """
 
     scans: ClassVar[bool] = False
@@ -40,11 +46,11 @@ class AllSlots:
     positive_weights_L: Tensor | None = None
 
     def look_up(self, ids: Tensor) -> RowLookup:
-        """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
+        """Fetch the rows of labels [...] from the ranks that own them; -1: no label. A collective."""
         return RowLookup.fetch(ids, len(self.plan), self.table, self.ranks)
 
     def rank_labels(self, batch: TextBatch, _query_BE: Tensor, _depth: int | None = None) -> tuple[Proposal, RowLookup]:
-        """Lend the rows of all labels, once for all records."""
+        """Propose all labels, with their rows, which are fetched once for all records. A collective."""
         labels_L = self._labels_L.to(batch.ids_BT.device)
         fetched = RowLookup.fetch(labels_L, len(self.plan), self.table, self.ranks)
         return self._proposal(batch, labels_L, fetched.rows), fetched
@@ -52,7 +58,7 @@ class AllSlots:
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
     ) -> tuple[Proposal, RowLookup]:
-        """Do the same: without a scan, rows learn from the cloze alone."""
+        """Propose all labels as `rank_labels` does: without a scan, rows learn from the cloze alone."""
         return self.rank_labels(batch, query_BE)
 
     @property

@@ -1,4 +1,4 @@
-"""Which labels a step asks about: those that a scan proposes, or all, and in which order."""
+"""Build the label side of a run: retrieval by a scan, or slots for all labels, and the plan of their order."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ Labels = LabelRetriever | AllSlots
 
 
 def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
-    """Let labels that occur together share a chunk where all have slots; None: slots stand in id order.
+    """Plan which labels share a chunk where all have slots: those that occur together; None: slots stand in id order.
 
     Where one chunk holds all labels their order is without effect; under joint attention it would mean positions. A
     pure function of the data set: each rank reads the training records for it, and needs no other.
@@ -38,10 +38,18 @@ def label_side(
     plan: ChunkPlan | None = None,
     positive_weights_L: Tensor | None = None,
 ) -> Labels:
-    """Build what proposes labels; ConfigError when there are too few of them, or too many to have slots.
+    """Build what proposes labels.
 
-    plan: the order of the slots where all labels have one; without it, that of their ids. positive_weights_L: what
-    positives count in scan and cloze; without it, 1.
+    Args:
+        config: Config of the run.
+        table: This rank's rows.
+        num_labels: Labels of all ranks.
+        ranks: Who shares the table.
+        plan: The order of the slots where all labels have one; None: that of their ids.
+        positive_weights_L: Weight of a positive of each label in scan and cloze; None: 1.
+
+    Raises:
+        ConfigError: There are too few labels, or too many to have slots.
     """
     if config.cloze.shortlist > num_labels:
         raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
@@ -68,6 +76,6 @@ def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width:
 
 
 def row_shape(config: Config, encoder_width: int) -> tuple[int, torch.dtype]:
-    """Say how wide label vectors are, and what they are kept in."""
+    """Return the width of label vectors, and the type in which they are kept."""
     width = (config.model.label_width or encoder_width) * (2 if config.cloze.label_tokens == 3 else 1)
     return width, torch.bfloat16 if config.labels.precision == "bf16" else torch.float32

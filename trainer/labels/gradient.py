@@ -1,4 +1,4 @@
-"""Gradients of label rows, in the two shapes in which they arise."""
+"""Gradients of label rows: dense, or as the low-rank product that the scan yields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,19 +13,24 @@ Rows = slice | Tensor  # of this rank, counted from its first: some that follow 
 
 @dataclass(frozen=True)
 class RowGradient:
-    """The gradient of N rows: of their vectors [N, E] and their biases [N, 2]."""
+    """The gradient of N rows.
+
+    Attributes:
+        vectors_NE: Gradients of the vectors.
+        biases_N2: Gradients of the biases, in the scan and in the cloze.
+    """
 
     vectors_NE: Tensor
     biases_N2: Tensor
 
     @classmethod
     def split(cls, gradient_NX: Tensor) -> "RowGradient":
-        """Take apart what travelled as one tensor."""
+        """Split a gradient [N, X] into that of the vectors and that of the biases."""
         return cls(gradient_NX[:, :-2], gradient_NX[:, -2:])
 
     @classmethod
     def zeros(cls, table: LabelTable) -> "RowGradient":
-        """Begin a sum over all rows of a table."""
+        """Return zeros for all rows of a table, to which gradients are added."""
         return cls(torch.zeros_like(table.vectors_RE, dtype=table.dtype), torch.zeros_like(table.biases_R2))
 
     def add(self, rows: Rows, other: "RowGradient") -> None:
@@ -34,7 +39,7 @@ class RowGradient:
         self.biases_N2[rows] += other.biases_N2.to(self.biases_N2.device)
 
     def of(self, rows: Rows) -> "RowGradient":
-        """Take some of the rows."""
+        """Return the gradient of some of the rows."""
         return RowGradient(self.vectors_NE[rows], self.biases_N2[rows])
 
     def touched(self) -> Tensor:
@@ -42,7 +47,7 @@ class RowGradient:
         return self.vectors_NE.any(dim=1) | self.biases_N2.any(dim=1)
 
     def clear(self) -> None:
-        """Begin again."""
+        """Set all to zero."""
         self.vectors_NE.zero_()
         self.biases_N2.zero_()
 
@@ -53,18 +58,24 @@ class RowGradient:
 
 @dataclass(frozen=True)
 class ScanGradient:
-    """The gradient of C rows as the scan knows it: the product of errors [Q, C] and weighted queries [Q, E]."""
+    """The gradient of C rows as the scan yields it, not yet multiplied: errors^T x weighted queries.
+
+    Attributes:
+        errors_QC: Errors of the logits.
+        queries_QE: Queries, times their weights.
+        weights_Q: Weights of the queries.
+    """
 
     errors_QC: Tensor
     queries_QE: Tensor
     weights_Q: Tensor
 
     def biases_C(self) -> Tensor:
-        """Work out the gradient of the scan's biases."""
+        """Compute the gradient of the scan's biases."""
         return self.errors_QC.T @ self.weights_Q
 
     def multiplied(self) -> RowGradient:
-        """Work it all out; the cloze's biases have none here."""
+        """Compute the product; the cloze's biases have no gradient here."""
         biases_C2 = self.errors_QC.new_zeros(self.errors_QC.shape[1], 2)
         biases_C2[:, SCAN_BIAS] = self.biases_C()
         return RowGradient(self.errors_QC.T @ self.queries_QE, biases_C2)

@@ -1,4 +1,8 @@
-"""How label rows travel: fetched from the ranks that own them, and their gradients sent back the same way."""
+"""Sharded embedding lookup: label rows are fetched from their owners by all-to-all, and gradients sent back alike.
+
+As in sharded embedding tables of recommender models: ids go to their owners, rows come back, and after the backward
+pass their gradients take the same route to the owners, which sum them.
+"""
 
 from dataclasses import dataclass
 
@@ -11,10 +15,13 @@ from .table import LabelTable, RowRange
 
 @dataclass(frozen=True)
 class Route:
-    """A finished exchange of row ids, kept so that gradients can return: counts per rank on both sides.
+    """The routing of one lookup, kept so that gradients can return: counts per rank on both sides.
 
-    `wanted_U`: the distinct ids this rank asked for, ascending, so ordered by owner. `served_N`: the rows of this
-    rank's range that the others asked for, rank 0's first.
+    Attributes:
+        wanted_U: int64, the distinct ids that this rank asked for, ascending, so ordered by owner.
+        wanted_W: How many of them each rank owns.
+        served_N: int64, the rows of this rank's range that the others asked for, rank 0's first.
+        served_W: How many of them each rank asked for.
     """
 
     wanted_U: Tensor
@@ -25,7 +32,13 @@ class Route:
 
 @dataclass(frozen=True)
 class RowLookup:
-    """Rows that were lent to a micro-step: ids [...] (-1: none), rows [..., X] (a leaf), and the way back."""
+    """The result of a lookup: fetched rows, and the route by which their gradients return.
+
+    Attributes:
+        ids: int64 [...], the labels; -1: none.
+        rows: [..., X], a leaf of the graph; zeros where there is no label.
+        route: Routing of the exchange.
+    """
 
     ids: Tensor
     rows: Tensor
@@ -33,13 +46,13 @@ class RowLookup:
 
     @classmethod
     def fetch(cls, ids: Tensor, num_labels: int, table: LabelTable, ranks: Ranks) -> "RowLookup":
-        """Bring rows here from the ranks that own them; an empty slot gets zeros. A collective."""
+        """Fetch rows from the ranks that own them by all-to-all; an empty slot gets zeros. A collective."""
         route = plan_route(ids, num_labels, table.range, ranks)
         rows = fetch_rows(route, table, ids, ranks)
         return cls(ids, rows.requires_grad_(torch.is_grad_enabled()), route)
 
     def return_gradients(self, ranks: Ranks) -> tuple[Tensor, Tensor]:
-        """Bring the cloze's row gradients home: (rows of this rank [N], gradients [N, X]). A collective.
+        """Send the rows' gradients to their owners: (rows of this rank [N], gradients [N, X]). A collective.
 
         The dense loss carries W * accumulation. DeepSpeed divides it by the accumulation before it runs backward, and
         dense gradients by W after it: the second does not reach rows, so it is done here.
@@ -59,16 +72,23 @@ def plan_route(ids: Tensor, num_labels: int, own: RowRange, ranks: Ranks) -> Rou
 
 
 def fetch_rows(route: Route, table: LabelTable, ids: Tensor, ranks: Ranks) -> Tensor:
-    """Return the rows of `ids` [...] as [..., X]; an empty slot gets zeros."""
+    """Return the rows of `ids` [...] as [..., X]; an empty slot gets zeros. A collective."""
     rows_UX, _ = ranks.exchange_ragged(table.rows(route.served_N).to(ids.device), route.served_W)
     rows_UX = torch.cat([rows_UX, rows_UX.new_zeros(1, rows_UX.shape[1])])
     return rows_UX[_places(route, ids)]
 
 
 def return_gradients(route: Route, ids: Tensor, gradient: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
-    """Sum gradients [..., X] of the rows `ids` [...] at their owners.
+    """Send gradients of looked-up rows to their owners, which sum them. A collective.
 
-    Returns this rank's rows that got one [N], each once, and their gradients [N, X].
+    Args:
+        route: Routing of the lookup.
+        ids: Labels [...] that were looked up.
+        gradient: Gradients of their rows, [..., X].
+        ranks: Who shares the table.
+
+    Returns:
+        This rank's rows that got a gradient [N], each once, and their gradients [N, X].
     """
     width = gradient.shape[-1]
     sums_UX = gradient.new_zeros(len(route.wanted_U) + 1, width)

@@ -1,4 +1,4 @@
-"""Whether the label table fits: what this rank's rows take against what is free, before any of them is made."""
+"""A memory check before label rows are made: what this rank's share takes against what is free."""
 
 from collections.abc import Iterator
 
@@ -20,10 +20,20 @@ def buffers_gradients(config: Config, world_size: int) -> bool:
 
 
 def check_memory(config: Config, num_labels: int, encoder_width: int, ranks: Ranks, *, learning: bool) -> None:
-    """Raise a ConfigError, on all ranks or on none, when rows would not fit into what is free on each of them.
+    """Check that the label rows fit into what is free on each rank. A collective.
 
-    learning: whether an optimiser's state, and perhaps a buffer, come with the rows. A collective: one rank that is
-    short of memory ends all, for the others would wait for it. The ranks of a node share what is free on its host.
+    One rank that is short of memory ends all, for the others would wait for it. The ranks of a node share what is free
+    on its host.
+
+    Args:
+        config: Config of the run.
+        num_labels: Labels of all ranks.
+        encoder_width: D.
+        ranks: Who shares the table.
+        learning: Whether an optimiser's state, and perhaps a buffer of gradients, come with the rows.
+
+    Raises:
+        ConfigError: Rows would not fit; raised on all ranks or on none.
     """
     free = {"host": free_on_host() // ranks.on_node, "GPU": _free_on_gpu()}
     least = ranks.gather(torch.tensor([list(free.values())])).amin(dim=0).tolist()

@@ -1,4 +1,4 @@
-"""What the label side answers to a model in one micro-step, and the rows that it lent."""
+"""The label side of one micro-step as the model calls it, which records the lookups whose gradients must return."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +15,13 @@ from .retriever import LabelRetriever
 
 @dataclass
 class StepPort:
-    """A model's `LabelPort` for one micro-step: keeps what was lent, because gradients of rows must return.
+    """A model's `LabelPort` for one micro-step: it keeps all lookups, because gradients of rows must return.
 
-    learn: proposes labels for queries and learns from the scan on the way.
+    Attributes:
+        labels: The label side.
+        learn: Proposes labels for queries, and learns from the scan.
+        batch: Batch of the micro-step.
+        lookups: Those that were made.
     """
 
     labels: LabelRetriever | AllSlots
@@ -26,7 +30,7 @@ class StepPort:
     lookups: list[RowLookup] = field(default_factory=list)
 
     def look_up(self, batch: TextBatch) -> Slots:
-        """Bring the rows of the labels that a batch reveals. A collective."""
+        """Fetch the rows of the labels that a batch reveals. A collective."""
         fetched = self.labels.look_up(batch.revealed_BV)
         self.lookups.append(fetched)
         return Slots(batch.revealed_BV, fetched.rows, batch.revealed_states_BV)

@@ -1,4 +1,8 @@
-"""The label side of a step: gather queries, scan, merge shortlists, and fetch the rows of what was found."""
+"""Retrieval of label candidates: all-gather queries, score all labels, merge the top K, and look up their rows.
+
+The shortlist of a record holds the labels that the scan scores highest, in training too: its false ones are
+hard negatives for the slots, mined in every step with the current parameters.
+"""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,9 +28,17 @@ from .table import LabelTable
 class LabelRetriever:
     """This rank's share of the label table and how it is searched. Stateless but for the table's rows.
 
-    positive_weights_L: what a positive of each label counts; None: 1, as a negative does. has_slots: whether slots
-    borrow rows; without, what is proposed has none. reads_context: whether queries have seen the revealed labels, from
-    which the scan then learns nothing, instead of the slots.
+    Attributes:
+        table: This rank's rows.
+        num_labels: Labels of all ranks.
+        shortlist: K, candidates of a record.
+        chunk: Rows that are scored at a time.
+        ranks: Who shares the table.
+        sampling: Which negatives the scan learns from.
+        positive_weights_L: Weight of a positive of each label; None: 1, as a negative has.
+        has_slots: Whether slots need rows; without, none are looked up for what is proposed.
+        reads_context: Whether queries have seen the revealed labels, from which the scan then learns nothing; else
+            slots see them.
     """
 
     scans: ClassVar[bool] = True
@@ -42,20 +54,30 @@ class LabelRetriever:
     reads_context: bool = False
 
     def look_up(self, ids: Tensor) -> RowLookup:
-        """Bring rows of labels [...] here from the ranks that own them; -1: no label. A collective."""
+        """Fetch the rows of labels [...] from the ranks that own them; -1: no label. A collective."""
         return RowLookup.fetch(ids, self.num_labels, self.table, self.ranks)
 
     def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, RowLookup]:
-        """Propose candidates without learning anything: a shortlist, or so many as `depth` says. A collective."""
+        """Retrieve candidates without learning: a shortlist, or so many as `depth` says. A collective."""
         side = self if depth is None else replace(self, shortlist=min(depth, self.num_labels))
         return side._propose(batch, query_BE, self._most_records(batch), None)  # noqa: SLF001  # itself
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
     ) -> tuple[Proposal, RowLookup]:
-        """Propose candidates and hand this rank's row gradients of the scan loss to `sink`.
+        """Retrieve candidates, and pass this rank's row gradients of the scan loss to `sink`. A collective.
 
         If a query of any rank is not finite, no row is touched and the loss of the scan is NaN, on all ranks alike.
+
+        Args:
+            batch: B records of this rank.
+            query_BE: Their queries.
+            normaliser: What the loss is divided by.
+            sink: Takes the row gradients, chunk by chunk.
+            step: The optimizer step, from 1 on: the key of the sampling.
+
+        Returns:
+            The candidates, with the loss and the gradient of the queries, and the lookup of their rows.
         """
         weights_L, most = self.positive_weights_L, self._most_records(batch)
         positives, ignored = (batch.label_records(), batch.labels), None

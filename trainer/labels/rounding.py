@@ -1,7 +1,9 @@
 """Stochastic rounding to bf16: up or down with the probabilities that make it exact on average.
 
 Nearest rounding loses every update below 1/512 of a weight; most updates of a row are.
-Source: Gupta, Agrawal, Gopalakrishnan, Narayanan, Deep Learning with Limited Numerical Precision, ICML 2015.
+Source: Gupta, Agrawal, Gopalakrishnan, Narayanan, Deep Learning with Limited Numerical Precision, ICML 2015; for bf16
+weights, Zamirai, Zhang, Aberger, De Sa, Revisiting BFloat16 Training (arXiv:2010.06192); for classifiers of many
+labels, ELMO (Zhang, Ullah, Schultheis, Babbar, ICML 2025, arXiv:2510.11168).
 """
 
 import numpy as np

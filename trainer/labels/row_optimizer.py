@@ -1,4 +1,4 @@
-"""How rows of the label table move: update rules on whole ranges and on single rows, with state beside each row."""
+"""Sparse optimizers of the label table (Adam, row-wise Adagrad, SGD): updates of row ranges or of single rows."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -23,7 +23,13 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """The learning rate of an update, its step, which counts from 1, and its stage."""
+    """What an update depends on beside rows and gradient.
+
+    Attributes:
+        lr: Learning rate.
+        step: Optimizer step, from 1 on.
+        stage: Which of the two updates of a step it is.
+    """
 
     lr: float
     step: int
@@ -34,8 +40,13 @@ class RowOptimizer(ABC):
     """An update rule and its state: for each of `names` one tensor for the vectors, and one [R, 2] for the biases.
 
     Weight decay shrinks the vectors of the scan's updates but for labels without a training record, of which it learns
-    nothing; biases keep their prior. clip: the longest gradient of a row. seed: of the stochastic rounding of bf16
-    vectors.
+    nothing; biases keep their prior.
+
+    Args:
+        table: This rank's rows.
+        weight_decay: Decoupled; the share of a vector is lr * weight_decay.
+        clip: The longest gradient of a row; 0: any.
+        seed: Seed of the stochastic rounding of bf16 vectors.
     """
 
     names: tuple[str, ...] = ()
@@ -50,16 +61,16 @@ class RowOptimizer(ABC):
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Name the state."""
+        """The tensors of the state, by name."""
         biases = {f"bias_{name}": tensor for name, tensor in zip(self.names, self._bias_state, strict=True)}
         return dict(zip(self.names, self._vector_state, strict=True)) | biases
 
     def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
-        """Move rows by a gradient that is yet to be worked out."""
+        """Update rows by a gradient that is still a product."""
         self.update(rows, gradient.multiplied(), turn)
 
     def update(self, rows: Rows, gradient: RowGradient, turn: UpdateContext) -> None:
-        """Move rows by their gradient, which may come from another device."""
+        """Update rows by their gradient, which may come from another device."""
         gradient = self._clipped(gradient)
         self._update_vectors(rows, gradient.vectors_NE, turn)
         self._update_biases(rows, gradient.biases_N2, turn)
@@ -74,7 +85,7 @@ class RowOptimizer(ABC):
             self._write(tensor, rows, new, turn)
 
     def _update_biases(self, rows: Rows, gradient_N2: Tensor, turn: UpdateContext) -> None:
-        """Move those that have a gradient: the scan has none for the cloze's biases, nor the cloze for the scan's."""
+        """Update those that have a gradient: the scan has none for the cloze's biases, nor the cloze for the scan's."""
         tensors = (self.table.biases_R2, *self._bias_state)
         gradient_N2 = gradient_N2.to(self.table.biases_R2.device)
         moved = [tensor[rows].clone() for tensor in tensors]
@@ -107,10 +118,10 @@ class RowOptimizer(ABC):
 
 
 class Sgd(RowOptimizer):
-    """rows -= lr * gradient."""
+    """Plain stochastic gradient descent: rows -= lr * gradient."""
 
     def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
-        """Add the product to fp32 vectors as it is worked out; elsewhere it is worked out first."""
+        """Add the product to fp32 vectors as it is computed; elsewhere it is computed first."""
         errors_QC, vectors = gradient.errors_QC, self.table.vectors_RE[rows]
         in_place = isinstance(rows, slice) and vectors.dtype == errors_QC.dtype and vectors.device == errors_QC.device
         if self.clip or not in_place:
@@ -134,7 +145,11 @@ class AdamConstants:
 
 
 class Adam(RowOptimizer):
-    """Adam on the rows that are named, as torch.optim.SparseAdam does it: untouched rows keep their moments."""
+    """Lazy Adam, as torch.optim.SparseAdam: only the rows of an update change, all others keep their moments.
+
+    Source: Kingma, Ba, Adam: A Method for Stochastic Optimization, ICLR 2015 (arXiv:1412.6980); the bias correction
+    counts the steps of the run, as in SparseAdam, not those of a row.
+    """
 
     names = ("exp_avg", "exp_avg_sq")
     constants = AdamConstants()
@@ -149,10 +164,10 @@ class Adam(RowOptimizer):
 
 
 class RowwiseAdagrad(RowOptimizer):
-    """Adagrad with one sum a vector, of the mean square of its gradient: next to no state, Adam has twice the rows.
+    """Row-wise Adagrad: one sum a vector, of the mean square of its gradient.
 
-    Biases have a sum each. Source: Gupta et al., Training Recommender Systems at Scale, 2020 (arXiv:2003.10474),
-    exact row-wise AdaGrad.
+    So there is next to no state, where Adam has twice the rows. Biases have a sum each. Source: Gupta et al., Training
+    Recommender Systems at Scale, 2020 (arXiv:2003.10474), exact row-wise AdaGrad.
     """
 
     names = ("sum",)

@@ -1,9 +1,14 @@
-"""The scan: one chunked pass over this rank's rows; knows nothing of other ranks.
+"""The scan: a one-vs-all classifier over this rank's label rows in one chunked pass, with loss, gradients and top K.
 
 From Q queries it yields the summed binary cross-entropy over all trained labels, the gradients of queries and rows in
-closed form, and each query's best labels. At no time is there a Q x R tensor: memory is O(Q * chunk).
+closed form, and each query's best labels. At no time is there a Q x R tensor: memory is O(Q * chunk). It knows nothing
+of other ranks.
 
 Rows in bf16 are multiplied in fp32, chunk by chunk: a logit of 8 bits would rank many labels alike.
+
+Related: Renee (Jain et al., MLSys 2023) trains classifiers of all labels end to end with the encoder; ELMO (Zhang,
+Ullah, Schultheis, Babbar, ICML 2025, arXiv:2510.11168) in chunks whose update is fused with the gradient, as here with
+fused row updates.
 """
 
 from collections.abc import Callable
@@ -21,9 +26,14 @@ from .top_k import StreamingTopK
 
 @dataclass(frozen=True)
 class ScanResult:
-    """Best labels of each query on this rank, best first, and what training needs (zero when only ranking).
+    """The result of a scan on this rank; what training needs is zero when only ranking.
 
-    asked_N: logits of the pairs that the task asks about and that lie in this rank's rows, in their order.
+    Attributes:
+        scores_QK: Logits of the best labels of each query, best first.
+        ids_QK: Their ids, int64.
+        loss: Summed over queries and labels, divided by the normaliser.
+        query_gradient_QE: Its gradient.
+        asked_N: Logits of the pairs that the task asks about and that lie in this rank's rows, in their order.
     """
 
     scores_QK: Tensor
@@ -35,12 +45,17 @@ class ScanResult:
 
 @dataclass(frozen=True)
 class ScanTask:
-    """What to learn: positives, a weight for each query (0: padding), the normaliser, and where row gradients go.
+    """What to learn in a scan.
 
-    asked: pairs whose logits are wanted, whether they are among the best or not.
-    positive_weights_R: what a positive of each row counts; None: 1, as a negative does.
-    negatives: what the negatives of a chunk count, given its number in the whole table; 0: they are left out.
-    ignored: pairs, none of them positive, that take no part in loss and gradients: what a query has been told.
+    Attributes:
+        positives: Pairs of a query and a true label.
+        asked: Pairs whose logits are wanted, whether they are among the best or not.
+        weights_Q: Weights of each query; 0: padding.
+        normaliser: What the loss is divided by.
+        sink: Takes the row gradients, chunk by chunk.
+        positive_weights_R: Weight of a positive of each row; None: 1, as a negative has.
+        negatives: Weight of the negatives of a chunk, given its number in the whole table; 0: they are left out.
+        ignored: Pairs, none of them positive, that take no part in loss and gradients: what a query has been told.
     """
 
     positives: LabelPairs
@@ -60,7 +75,15 @@ def scan(
     """Score every row for every query; keep the best k that are not excluded.
 
     With a task, each chunk's row gradient is handed to the sink once the chunk's scores and query gradient have been
-    taken: the sink may update the rows at once. A rank that has fewer than k rows fills up with id -1 and score -inf.
+    taken: the sink may update the rows at once.
+
+    Args:
+        table: This rank's rows.
+        queries_QE: Queries, of the type that the table computes in.
+        excluded: Pairs that are no candidates.
+        k: Candidates of a query; a rank that has fewer rows fills up with id -1 and score -inf.
+        chunk: Rows that are scored at a time.
+        task: What to learn; None: nothing.
     """
     best = StreamingTopK(len(queries_QE), k, like=queries_QE)
     learning = _Learning(table, queries_QE, task) if task else None

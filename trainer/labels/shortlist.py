@@ -1,4 +1,4 @@
-"""The shortlist: the best labels of all ranks for each of this rank's records, and labels that training adds."""
+"""Shortlists: the top K of all ranks merged for each record of this rank, and labels that training adds."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,17 @@ NEGATIVES = 4  # beside each positive that is added
 
 
 def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
-    """Bring together what each rank found for the queries of all ranks [W * B, K]; returns [B, K], best first.
+    """Exchange and merge what each rank found for the queries of all ranks. A collective.
 
     Equal scores go to the lower label id, whatever the world size.
+
+    Args:
+        scores_QK: [W * B, K], of this rank's labels.
+        ids_QK: Their ids, likewise.
+        ranks: Who shares the labels.
+
+    Returns:
+        Scores and ids of this rank's records, [B, K] each, best first.
     """
     k = scores_QK.shape[1]
     scores_WBK = ranks.exchange(scores_QK.view(ranks.world_size, -1, k))
@@ -25,7 +33,7 @@ def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[T
 
 
 def missed(asked_BGA: Tensor, ids_BK: Tensor) -> Tensor:
-    """Leave of each group, a positive and then its negatives, what the shortlist misses: ids [B, G * A], -1: none.
+    """Select what the shortlist misses of each group, a positive and then its negatives: ids [B, G * A], -1: none.
 
     A positive that is in the shortlist takes its group with it; of one that is not, `NEGATIVES` stay.
     """

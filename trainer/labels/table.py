@@ -34,11 +34,11 @@ class RowRange:
 
     @classmethod
     def of_rank(cls, num_labels: int, rank: int, world_size: int) -> "RowRange":
-        """Share labels out so that ranges differ by at most one row."""
+        """Split all labels so that the ranges of ranks differ by at most one row."""
         return cls(num_labels * rank // world_size, num_labels * (rank + 1) // world_size)
 
     def as_slice(self) -> slice:
-        """Cut these labels out of what has one entry for every label."""
+        """Return a slice of what has one entry for every label."""
         return slice(self.start, self.stop)
 
     def chunks(self, size: int) -> "Iterator[RowRange]":
@@ -50,13 +50,20 @@ class RowRange:
             start = stop
 
     def within(self, whole: "RowRange") -> slice:
-        """Name these rows as the owner of `whole` counts them."""
+        """Return these rows as a slice of the rows of `whole`."""
         return slice(self.start - whole.start, self.stop - whole.start)
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """This rank's rows: vectors [R, E], biases [R, 2], and which have a training record [R]."""
+    """This rank's label rows.
+
+    Attributes:
+        vectors_RE: fp32 or bf16.
+        biases_R2: fp32, in the scan and in the cloze.
+        trained_R: bool, which labels have a training record.
+        range: The label ids of the rows.
+    """
 
     vectors_RE: Tensor
     biases_R2: Tensor
@@ -73,11 +80,11 @@ class LabelTable:
         return torch.promote_types(self.vectors_RE.dtype, torch.float32)
 
     def ids(self, rows: slice | Tensor) -> Tensor:
-        """Name the labels of rows, which are counted within this rank."""
+        """Return the label ids of rows, which are counted within this rank."""
         return self.range.start + (rows if isinstance(rows, Tensor) else torch.arange(rows.start, rows.stop))
 
     def rows(self, where: slice | Tensor) -> Tensor:
-        """Copy rows out as they travel: [N, X]."""
+        """Copy rows in the layout in which they are exchanged: [N, X]."""
         if isinstance(where, Tensor):
             where = where.to(self.vectors_RE.device)
         return torch.cat([self.vectors_RE[where].to(self.dtype), self.biases_R2[where]], dim=1)
@@ -96,6 +103,15 @@ def create_table(
     """Make new rows: small keyed random vectors, the prior log-odds in the bias `prior`, 0 in the other.
 
     A row depends on (seed, label id) alone, so that any world size starts from the same table.
+
+    Args:
+        counts_L: Training records of each label.
+        records: All training records.
+        width: E.
+        seed: Seed of the vectors.
+        rows: This rank's labels.
+        prior: Which of the two biases begins at the log-odds of the label's frequency.
+        dtype: Type of the vectors.
     """
     counts = counts_L[rows.start : rows.stop]
     share = np.maximum(counts, 0.5) / (records + 1)

@@ -1,4 +1,4 @@
-"""New label rows from the texts of labels: each is where the untrained encoder puts its label's text.
+"""Initial label rows from label texts: each is the untrained encoder's embedding of the text.
 
 Texts and queries then begin in one space, so that a label without a training record is found by what its text says.
 """
@@ -34,9 +34,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class LabelTexts:
-    """Encodes texts of labels (null: none) a block at a time; `cache` keeps blocks by what they are made of.
+    """Encodes texts of labels a block at a time; what a text becomes does not depend on the world size.
 
-    What a label's text becomes does not depend on the world size.
+    Attributes:
+        encoder: As it was before training.
+        pooling: How hidden states become one vector.
+        tokenizer: Tokenizer of the data set.
+        texts: string [L], null where a label has none.
+        max_tokens: Tokens of a text, special tokens counted.
+        cache: A folder that keeps blocks by what they are made of; None: nothing is kept.
     """
 
     encoder: TextEncoder
@@ -48,23 +54,23 @@ class LabelTexts:
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """Labels that have a text, ascending."""
+        """Ids of the labels that have a text, ascending."""
         return np.flatnonzero(self.texts.is_valid().to_numpy(zero_copy_only=False))
 
     @cached_property
     def sample(self) -> np.ndarray:
-        """Labels that stand for all that have a text: so many at most, spread over all labels."""
+        """Ids of a sample of the labels that have a text, of bounded size, spread over all labels."""
         places = np.unique(np.linspace(0, len(self.ids) - 1, min(_SAMPLE, len(self.ids))).astype(np.int64))
         return self.ids[places]
 
     @cached_property
     def sample_ND(self) -> Tensor:
-        """What the texts of the sample are encoded to."""
+        """The pooled texts of the sample."""
         return self._encode(self.sample)
 
     @cached_property
     def mean_D(self) -> Tensor:
-        """The mean of texts: of the sample's."""
+        """The mean of the sample's pooled texts."""
         return self.sample_ND.mean(dim=0)
 
     @torch.no_grad()
@@ -76,7 +82,7 @@ class LabelTexts:
         return torch.stack([(weight_VI[tokens] if tokens else empty_1I).mean(dim=0) for tokens in texts])
 
     def blocks(self, rows: RowRange) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield labels of a range that have a text, and what they are encoded to: [n], [n, D]."""
+        """Yield (ids [n], pooled texts [n, D]) of the labels of a range that have a text."""
         for block in RowRange(rows.start // _BLOCK * _BLOCK, rows.stop).chunks(_BLOCK):
             whole = RowRange(block.start, min(block.start + _BLOCK, len(self.texts)))
             ids = self.ids[np.searchsorted(self.ids, whole.start) : np.searchsorted(self.ids, whole.stop)]
@@ -134,9 +140,13 @@ class LabelTexts:
 
 
 def start_rows(table: LabelTable, texts: LabelTexts, project: nn.Linear, progress: Progress) -> None:
-    """Overwrite the vectors of labels that have a text: its place relative to the mean, projected, of length NORM.
+    """Overwrite the vectors of labels that have a text: its embedding relative to the mean, projected, of length NORM.
 
-    project: from D to E, with a bias that takes the mean off; a vector that is wider repeats what it gives.
+    Args:
+        table: This rank's rows.
+        texts: Encodes the texts.
+        project: From D to E, with a bias that takes the mean off; a vector that is wider repeats what it gives.
+        progress: Called while texts are encoded.
     """
     done = 0
     for ids, pooled_ND in texts.blocks(table.range):
@@ -156,6 +166,11 @@ def text_projection(mean_D: Tensor, label_width: int, seed: int) -> nn.Linear:
     """Make the projection that rows and queries share: the identity or, between two widths, a random rotation.
 
     The same seed gives the same rotation at any time: labels that are added later must be turned as the others were.
+
+    Args:
+        mean_D: Mean of the pooled texts, which the bias takes off.
+        label_width: E.
+        seed: Seed of the rotation.
     """
     project = nn.Linear(len(mean_D), label_width)
     if label_width == len(mean_D):

@@ -1,4 +1,4 @@
-"""The best labels of each query so far, while chunks of logits pass by."""
+"""A streaming top K: the best labels of each query so far, updated with every chunk of logits."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,17 @@ from .table import RowRange
 
 
 class StreamingTopK:
-    """Scores and label ids [Q, K], best first; of equal scores the lower id is better. (-inf, -1) where there is none.
+    """The best labels of Q queries so far: scores and label ids [Q, K], best first; (-inf, -1) where there is none.
 
-    Almost no logit of a late chunk is among the best: most chunks are done with once their largest logits are known. Of
-    the others, what is above the last place waits until it is worth a merge: as many as there are places. It waits in
-    memory that is kept: small new tensors between large ones of every chunk would scatter the heap.
+    Of equal scores the lower id is better. Almost no logit of a late chunk is among the best: most chunks are done with
+    once their largest logits are known. Of the others, what is above the last place waits until it is worth a merge: as
+    many as there are places. It waits in memory that is kept: small new tensors between large ones of every chunk would
+    scatter the heap.
+
+    Args:
+        queries: Q.
+        k: K.
+        like: A tensor of the type and on the device of the logits.
     """
 
     def __init__(self, queries: int, k: int, like: Tensor) -> None:
@@ -23,7 +29,7 @@ class StreamingTopK:
         self._num_waiting = 0
 
     def take(self, logits_QC: Tensor, labels: RowRange, excluded: LabelPairs) -> None:
-        """Look at the logits of labels that come behind all that were taken before."""
+        """Merge the logits of labels whose ids follow all that were taken before."""
         if bool((logits_QC.amax(dim=1) <= self._scores_QK[:, -1]).all()):
             return
         query_N, column_N = self._contenders(logits_QC, excluded.within(labels)).nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""When row gradients become new rows: during the scan, or once a step."""
+"""Application of row gradients: fused into the scan, chunk by chunk, or buffered and applied once a step."""
 
 from collections.abc import Iterator
 
@@ -17,6 +17,10 @@ class RowUpdates:
     Fused needs one micro-step a step and never holds a gradient of the table's size; the cloze's gradients then are a
     second, sparse update. Buffered holds one gradient of this rank's rows, in fp32, and updates each row once, if it
     has a gradient: one that no micro-step touched stays what it is.
+
+    Args:
+        optimizer: Optimizer of the rows.
+        fused: Whether updates are fused; else they are buffered.
     """
 
     def __init__(self, optimizer: RowOptimizer, *, fused: bool) -> None:
@@ -25,7 +29,7 @@ class RowUpdates:
         self._cloze: list[tuple[Tensor, RowGradient]] = []
 
     def sink(self, lr: float, step: int) -> RowGradientSink:
-        """Return what the scan hands its row gradients to."""
+        """Return the function to which the scan passes its row gradients."""
         turn = UpdateContext(lr, step, Stage.SCAN)
 
         def take(rows: Rows, gradient: ScanGradient) -> None:
@@ -37,7 +41,7 @@ class RowUpdates:
         return take
 
     def hold(self, rows_N: Tensor, gradient_NX: Tensor) -> None:
-        """Keep row gradients of the cloze until all ranks have agreed that the step is sound."""
+        """Keep the cloze's row gradients until all ranks have agreed that the step is finite."""
         rows_N = rows_N.to(self.optimizer.table.vectors_RE.device)
         gradient = RowGradient.split(gradient_NX)
         if self._buffer is None:
@@ -51,7 +55,7 @@ class RowUpdates:
         return torch.stack([gradient.magnitude().cpu() for gradient in held]).sum()  # they may be on two devices
 
     def apply(self, lr: float, step: int) -> None:
-        """Finish the step."""
+        """Apply what is held, at the end of the step."""
         held, self._cloze = self._cloze, []
         if self._buffer is None:
             if held:
@@ -62,14 +66,14 @@ class RowUpdates:
         self._buffer.clear()
 
     def discard(self) -> None:
-        """Forget what is held; what a fused scan has already written stays."""
+        """Drop what is held; what a fused scan has already written stays."""
         self._cloze.clear()
         if self._buffer is not None:
             self._buffer.clear()
 
 
 def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient]:
-    """Sum gradients of rows that were lent more than once: a rule with a state must move a row once."""
+    """Sum gradients of rows that were looked up more than once: a rule with a state must update a row once."""
     if len(held) == 1:
         return held[0]
     rows_N, where = torch.unique(torch.cat([rows for rows, _ in held]), return_inverse=True)

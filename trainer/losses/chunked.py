@@ -1,4 +1,4 @@
-"""How a loss that is a sum over chunks is taken with the graph of one chunk in memory at a time.
+"""Memory-efficient sums of a loss over chunks: the graph of one chunk exists at a time.
 
 Both drivers give the gradients of the plain sum. A chunk has columns of one tensor as its own (its label rows) and
 shares others (keys and values of the text, parameters). The gradients of what is shared are summed in fp32 at least:
@@ -27,9 +27,16 @@ def checkpointed_sum(
     sizes: int | list[int],
     shared: Sequence[Tensor],
 ) -> Tensor:
-    """Sum over chunks, each run once more in backward. Works under every ZeRO stage.
+    """Sum over chunks with activation checkpointing: each is run once more in backward. Works under every ZeRO stage.
 
-    own: [*, C, ...], which is cut into the chunks' columns of these sizes, as torch.split does it.
+    Source: Chen, Xu, Zhang, Guestrin, Training Deep Nets with Sublinear Memory Cost (arXiv:1604.06174).
+
+    Args:
+        loss_of: The loss of a chunk, a scalar.
+        chunks: What `loss_of` is called with, one by one.
+        own: [*, C, ...], which is cut into the chunks' columns.
+        sizes: Columns of the chunks, as torch.split takes them.
+        shared: Tensors that all chunks read.
     """
 
     def run(chunk: Chunk, mine: Tensor, *wide: Tensor) -> Tensor:
@@ -51,9 +58,17 @@ def fused_sum(
     shared: Sequence[Tensor],
     parameters: Sequence[Tensor],
 ) -> Tensor:
-    """Sum over chunks, each run once: its gradients are taken in forward and handed over, scaled, in backward.
+    """Sum over chunks, each run once: its gradients are computed in forward, and returned, scaled, in backward.
 
-    parameters: all that `loss_of` reads beside its arguments. Wrong under ZeRO-3, where they are not whole.
+    Wrong under ZeRO-3, where parameters are not whole.
+
+    Args:
+        loss_of: The loss of a chunk, a scalar.
+        chunks: What `loss_of` is called with, one by one.
+        own: [*, C, ...], which is cut into the chunks' columns.
+        sizes: Columns of the chunks, as torch.split takes them.
+        shared: Tensors that all chunks read.
+        parameters: All that `loss_of` reads beside its arguments.
     """
     return _Fused.apply(loss_of, chunks, sizes, len(shared), own, *shared, *parameters)
 

@@ -1,4 +1,4 @@
-"""The precision in which losses are taken, and in which gradients of many chunks are summed: fp32 at least."""
+"""The precision of losses and of gradient sums over chunks: fp32 at least."""
 
 import torch
 from torch import Tensor

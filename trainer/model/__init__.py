@@ -1,4 +1,4 @@
-"""The dense part of a run: encoder, slots, heads, and LM-MTC that joins them."""
+"""The dense part of a run: encoder, label slots, heads, and the two forms of LM-MTC that join them."""
 
 from .context import LabelContext as LabelContext
 from .encoder import TextEncoder as TextEncoder

@@ -1,7 +1,7 @@
-"""Known labels as tokens of the encoder's input, and the query slot that has seen them.
+"""Label context: known labels as tokens of the encoder's input, and the query slot that has seen them.
 
-The label-mask input of LM-MTC with the whole label table as the vocabulary of its mask: each revealed label is a token
-that shows its state, and one MASK slot without a label asks for all others.
+The label-mask input of LM-MTC (Song et al., arXiv:2106.10076) with the whole label table as the vocabulary of its mask:
+each revealed label is a token that shows its state, and one MASK slot without a label asks for all others.
 """
 
 import torch
@@ -42,10 +42,16 @@ class LabelContext(nn.Module):
 
     @torch.no_grad()
     def start(self, rows_NE: Tensor, inputs_NI: Tensor, mask_I: Tensor, ridge: float = 1e-2) -> None:
-        """Begin where labels look to the encoder as the words of their texts do.
+        """Initialise the projection so that labels look to the encoder like the words of their texts.
 
-        The projection is the ridge regression from rows [N, E] to the mean word embeddings of their texts [N, I]; the
-        query slot looks like the tokenizer's mask token [I].
+        The projection is the ridge regression from rows to the mean word embeddings of their texts; the query slot
+        looks like the tokenizer's mask token.
+
+        Args:
+            rows_NE: Rows of labels.
+            inputs_NI: Mean word embeddings of their texts.
+            mask_I: Word embedding of the mask token.
+            ridge: Strength of the regularisation.
         """
         design = torch.cat([rows_NE, rows_NE.new_ones(len(rows_NE), 1)], dim=1).double()
         normal = design.T @ design + ridge * torch.eye(design.shape[1], dtype=design.dtype, device=design.device)

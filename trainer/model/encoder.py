@@ -93,13 +93,20 @@ class TextEncoder(nn.Module):
     def extend(
         self, prefix: Prefix, slots_BCI: Tensor, mask_BC: Tensor, *, query_slot: bool = False
     ) -> tuple[Tensor, Prefix]:
-        """Encode label slots that see the prefix and each other; returns [B, C, D] and the longer prefix.
-
-        query_slot: the last of them sees all, and nothing sees it.
+        """Encode label slots that see the prefix and each other.
 
         All slots stand at one position: labels are a set, so permuting them permutes the output. It is the second: an
         encoder makes the token at its first position, be it what it may, a summary of the text. There all slots came
         out alike (MiniLM's first three layers left 0.0004 of their differences, and 0.7 at seven other positions).
+
+        Args:
+            prefix: Prefix that encoding the texts has returned.
+            slots_BCI: Inputs of the slots.
+            mask_BC: Which slots are real.
+            query_slot: Whether the last slot sees all, and nothing sees it.
+
+        Returns:
+            Hidden states [B, C, D], and the longer prefix.
         """
         attention = AttentionPass(mask_BC, prefix, query_slot=query_slot)
         place_BC = self._label_places(mask_BC)
@@ -127,8 +134,9 @@ class TextEncoder(nn.Module):
 def load_encoder(settings: ModelSection) -> TextEncoder:
     """Load weights as fp32 from a local folder (safetensors only), cut to the first `layers` layers.
 
-    Raises ConfigError for a folder without a model or with a damaged one, for one that is no text encoder or of an
-    unsupported model type, and for more layers than there are.
+    Raises:
+        ConfigError: The folder has no model or a damaged one, or one that is no text encoder or of an unsupported model
+            type, or has fewer layers.
     """
     folder = settings.encoder
     if not (folder / "config.json").is_file():
@@ -160,7 +168,7 @@ def encoder_config(encoder: TextEncoder) -> str:
 
 @contextmanager
 def _blaming(folder: Path, what: str) -> Iterator[None]:
-    """Say that it is the folder's fault: transformers raises a dozen kinds of errors over what lies in one."""
+    """Raise a ConfigError that names the folder: transformers raises a dozen kinds of errors over its content."""
     try:
         yield
     except (ConfigError, MemoryError, torch.OutOfMemoryError):

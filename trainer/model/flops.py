@@ -1,4 +1,4 @@
-"""What the model's matrix products cost: floating-point operations of a step, from what the step was made of.
+"""Model FLOPs: floating-point operations of a step's matrix products, from what the step was made of.
 
 A product of a weight costs 6 operations for each token, slot or record that meets it: a multiplication and an addition
 forward, and twice as many backward. Counted is what the model needs, not what is done: no padding, nothing that a
@@ -21,11 +21,18 @@ from .joint import JointModel
 
 @dataclass(frozen=True)
 class ModelFlops:
-    """Multiplications by what they are for.
+    """Multiplications, by what they are for.
 
-    position: a token or slot in the encoder; pair: two positions that see each other; record: its query, and the scan
-    with it; slot: its way in and its read-out; masked_token: naming it. chunk: slots that see each other, None: all
-    see all; slot_positions: places that a slot takes; passes: how often a text is read.
+    Attributes:
+        position: For a token or slot in the encoder.
+        pair: For two positions that see each other.
+        record: For a record: its query, and the scan with it.
+        slot: For a label slot: its input and its read-out.
+        masked_token: For decoding a masked token.
+        chunk: Slots that see each other; None: all see all.
+        slot_positions: Positions that a slot takes.
+        query_slots: Query slots of a record.
+        passes: How often a text is read.
     """
 
     position: int

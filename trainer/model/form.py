@@ -1,4 +1,4 @@
-"""Which form of LM-MTC a configuration asks for, and how much text it can read."""
+"""Select and build the form of LM-MTC that a configuration asks for, and compute how much text it reads."""
 
 from ..config import Config
 from ..errors import ConfigError
@@ -18,7 +18,7 @@ def build_form(encoder: TextEncoder, config: Config) -> Model:
 
 
 def text_tokens(encoder: TextEncoder, config: Config, num_labels: int) -> int:
-    """Count the tokens of a text that are read; ConfigError when the encoder has too few positions for them."""
+    """Return how many tokens of a text are read; ConfigError when the encoder has too few positions for them."""
     wanted = config.model.max_tokens
     if config.cloze.attention == "joint":
         return min(wanted, text_room(encoder, num_labels, config.cloze.label_tokens))

@@ -1,4 +1,4 @@
-"""What reads the text's hidden states: the query of the scan, and masked language modelling."""
+"""Heads over the text's hidden states: the query of the scan, and masked language modelling."""
 
 from typing import Literal
 

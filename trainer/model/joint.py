@@ -2,6 +2,8 @@
 
 The label block stands before the text. A label is one token (its vector + its state) or three (start, state, end),
 at consecutive positions, so that labels and text together end where the encoder's positions end.
+
+Source: Song et al., Label Mask for Multi-Label Text Classification (arXiv:2106.10076).
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +25,7 @@ LEAST_TEXT = 32  # tokens; what is shorter is hardly read
 
 @dataclass(frozen=True)
 class UnreadText:
-    """A batch that waits for its labels: text and labels are read together. There is nothing to scan with."""
+    """A batch that is encoded later, together with its labels. There is no query to scan with."""
 
     batch: TextBatch
 
@@ -34,7 +36,7 @@ class UnreadText:
 
 
 class JointModel(nn.Module):
-    """Every dense parameter of a run with joint attention; it answers as LabelMaskModel does."""
+    """Every dense parameter of a run with joint attention; it has the interface of LabelMaskModel."""
 
     has_slots = True
     reads_context = False
@@ -49,7 +51,7 @@ class JointModel(nn.Module):
         self._mlm_weight, self._tokens = mlm.weight, cloze.label_tokens
 
     def read(self, batch: TextBatch, _revealed: Slots | None = None) -> UnreadText:
-        """Wait for the labels."""
+        """Return the batch unread: text and labels are encoded together, in `fill`."""
         return UnreadText(batch)
 
     def fill(self, text: UnreadText, masked: Slots, revealed: Slots) -> Tensor:
@@ -90,7 +92,7 @@ class JointModel(nn.Module):
 
 
 def text_room(encoder: TextEncoder, num_labels: int, label_tokens: int) -> int:
-    """Count the tokens that are left for a text; ConfigError when they are fewer than 32."""
+    """Return how many tokens are left for a text; ConfigError when they are fewer than 32."""
     room = encoder.positions - num_labels * label_tokens
     if room < LEAST_TEXT:
         raise ConfigError(

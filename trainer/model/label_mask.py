@@ -1,4 +1,9 @@
-"""LM-MTC with prefix attention: a cloze that shares one encoder with the scan's query and with text MLM."""
+"""LM-MTC with prefix attention: masked label slots attend to a text that is encoded once, for the scan and MLM too.
+
+Source of the label mask: Song et al., Label Mask for Multi-Label Text Classification (LM-MTC, arXiv:2106.10076), whose
+one sequence of all labels and the text is `joint.py`; here labels see the text and the text does not see them, so that
+labels can be any number and read in chunks.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -23,9 +28,12 @@ Clock = Callable[[Phase], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Text:
-    """Encoded texts: hidden states [B, T, D], the prefix for label slots, and a query each [B, E] for the scan.
+    """Encoded texts. Where revealed labels were read with the text, prefix and query have seen them.
 
-    Where revealed labels were read with the text, prefix and query have seen them.
+    Attributes:
+        hidden_BTD: Hidden states.
+        prefix: Keys and values, for label slots.
+        query_BE: For the scan.
     """
 
     hidden_BTD: Tensor
@@ -34,9 +42,14 @@ class Text:
 
 
 class LabelMaskModel(nn.Module):
-    """Every dense parameter of a run. Label rows are not here: they live in the label table, outside ZeRO.
+    """Every dense parameter of a run. Label rows are not here: they are in the label table, outside ZeRO.
 
-    fused: how the loss is summed over chunks, see `losses/chunked.py`.
+    Args:
+        encoder: Encoder of texts and slots.
+        model: Settings of the model.
+        cloze: Settings of slots and context.
+        mlm: Settings of masked language modelling of the text.
+        fused: How the loss is summed over chunks, see `losses/chunked.py`.
     """
 
     def __init__(
@@ -70,8 +83,11 @@ class LabelMaskModel(nn.Module):
     def read(self, batch: TextBatch, revealed: Slots | None = None) -> Text:
         """Encode a batch of texts once, for the scan, for every chunk of slots and for MLM.
 
-        revealed: known labels that are read with the texts, or None. A record that reveals nothing is read as it is
-        alone, whatever others of the batch reveal.
+        A record that reveals nothing is read as it is alone, whatever others of the batch reveal.
+
+        Args:
+            batch: B records.
+            revealed: Known labels that are read with the texts; None: nothing.
         """
         ids_BT = batch.originals_BT if self._own_pass else batch.ids_BT
         if self.query is None:

@@ -21,7 +21,13 @@ ATTENTION = "lmmtc_prefix"
 
 @dataclass(frozen=True)
 class Prefix:
-    """What later passes may look at: per layer keys and values [B, H, P, Dh], and which of the P are real [B, P]."""
+    """Keys and values that later passes attend to.
+
+    Attributes:
+        keys: Keys by layer, each [B, H, P, Dh].
+        values: Likewise.
+        mask_BP: Which of the P tokens are real.
+    """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -40,10 +46,16 @@ class Prefix:
 
 @dataclass
 class AttentionPass:
-    """One forward pass of the encoder; layers meet it in the order in which they run.
+    """One forward pass of the encoder; its layers call `meet` in the order in which they run.
 
-    text: how many of its tokens, the first, are a text before label tokens; None: it has one kind of tokens. Labels see
-    all and are seen by all, whatever window a layer has. query_slot: the last token sees all, and only itself sees it.
+    Attributes:
+        mask_BC: Which tokens of the pass are real.
+        prefix: What the tokens see beside each other.
+        text: How many tokens, the first, are a text before label tokens; None: there is one kind of tokens. Labels see
+            all and are seen by all, whatever window a layer has.
+        query_slot: Whether the last token sees all, and only itself sees it.
+        keys: Recorded so far, by layer.
+        values: Likewise.
     """
 
     mask_BC: Tensor
@@ -98,13 +110,21 @@ def kernel(
 ) -> tuple[Tensor, None]:
     """Compute attention by SDPA: this function is where another kernel, flash or flex, goes for GPUs.
 
-    Takes queries [B, H, C, Dh], keys and values [B, H or fewer, P + C, Dh]; returns [B, C, H, Dh]. `visible`, bool
-    [B, 1, 1 or C, P + C] or None for all, decides alone: windows are in it, whatever `sliding_window` in the options
-    says. A padding token may see nothing; its output must be finite. The price of SDPA: given a mask, never flash.
-
     CPUs compute in fp32 what is given in bf16, under autocast too, and return bf16: the backward of SDPA in bf16 takes
     several times as long there (`benchmarks/attention.py`). The price: fp32 copies of all three, and of what is
-    returned, are kept for backward.
+    returned, are kept for backward. The price of SDPA: given a mask, never flash.
+
+    Args:
+        module: The layer's attention.
+        query: [B, H, C, Dh].
+        key: [B, H or fewer, P + C, Dh].
+        value: Likewise.
+        visible: bool [B, 1, 1 or C, P + C], or None for all. It decides alone: windows are in it, whatever
+            `sliding_window` in the options says. A padding token may see nothing; its output must be finite.
+        options: Options of the attention interface.
+
+    Returns:
+        [B, C, H, Dh], and no weights.
     """
     if query.device.type != "cpu" or torch.bfloat16 not in {query.dtype, key.dtype, value.dtype}:
         return sdpa_attention_forward(module, query, key, value, visible, **options)

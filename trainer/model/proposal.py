@@ -1,4 +1,4 @@
-"""What passes between the model and the label side in a micro-step: candidates one way, losses the other."""
+"""The interface between the model and the label side in a micro-step: candidates, and the losses over them."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,12 +12,18 @@ from .slots import Slots
 
 @dataclass(frozen=True)
 class Proposal:
-    """The labels that a batch is asked about, and what the scan learned on the way.
+    """The candidates of a batch, and what the scan computed on the way.
 
-    masked: the candidates; scores_BK: their scan logits, zero where nothing was scanned; weights_BK: what each counts
-    (None: 1). revealed: known labels shown as context. recalled: how many true labels the scan found, of the `findable`
-    that are neither shown nor barred. loss: the scan's; query_gradient_BE: its gradient, already divided by the
-    normaliser.
+    Attributes:
+        masked: The candidates, as masked slots.
+        scores_BK: Their scan logits, zero where nothing was scanned.
+        targets_BK: bool, which are true.
+        revealed: Known labels shown as context.
+        recalled: How many true labels the scan found.
+        findable: How many it could find: those that are neither shown nor barred.
+        loss: Loss of the scan.
+        query_gradient_BE: Its gradient, already divided by the normaliser.
+        weights_BK: Weights of the candidates in the cloze's loss; None: 1.
     """
 
     masked: Slots
@@ -31,7 +37,7 @@ class Proposal:
     weights_BK: Tensor | None = None
 
     def first(self, k: int) -> "Proposal":
-        """Keep the first k candidates; what was learnt on the way stays."""
+        """Keep the first k candidates; loss and gradient stay."""
         if self.scores_BK.shape[1] <= k:
             return self
         return replace(
@@ -44,10 +50,10 @@ class Proposal:
 
 
 class LabelPort(Protocol):
-    """What a model asks of the label side in a micro-step."""
+    """The interface of the label side that a model calls in a micro-step."""
 
     def look_up(self, batch: TextBatch) -> Slots:
-        """Bring the rows of the labels that a batch reveals. A collective."""
+        """Fetch the rows of the labels that a batch reveals. A collective."""
         ...
 
     def propose(self, query_BE: Tensor) -> Proposal:
@@ -57,7 +63,14 @@ class LabelPort(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """Slots with all that their loss takes: the scan's part of the score, targets and weights, each [B, C]."""
+    """Slots with all that their loss takes.
+
+    Attributes:
+        slots: The slots [B, C].
+        scores_BC: The scan's part of the score.
+        targets_BC: bool, which are true.
+        weights_BC: Weights of the slots; 0: left out.
+    """
 
     slots: Slots
     scores_BC: Tensor
@@ -86,7 +99,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Counts over all ranks and micro-steps of an optimizer step, and W * accumulation, which DeepSpeed divides by."""
+    """What sums over a micro-step are divided by.
+
+    Attributes:
+        records: Records of the optimizer step, over all ranks and micro-steps.
+        masked_tokens: Likewise.
+        averaged_over: W * accumulation, by which DeepSpeed divides gradients.
+    """
 
     records: float
     masked_tokens: float
@@ -95,7 +114,14 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Losses:
-    """The terms of one micro-step. `total` is for backward alone; the others are shares of the step's mean loss."""
+    """The terms of one micro-step: shares of the step's mean loss, but for `total`.
+
+    Attributes:
+        total: For backward alone.
+        scan: Binary cross-entropy over all labels.
+        cloze: Binary cross-entropy over slots.
+        mlm: Cross-entropy over masked tokens.
+    """
 
     total: Tensor
     scan: Tensor

@@ -9,9 +9,14 @@ from ..data import State
 
 @dataclass(frozen=True)
 class Slots:
-    """Slots of B records: label ids [B, C] (-1: an empty slot), their table rows [B, C, E + 2], states [B, C].
+    """Slots of B records.
 
     Where all records have the same slots, the rows may be there once: [1, C, E + 2].
+
+    Attributes:
+        ids_BC: int64 label ids; -1: an empty slot.
+        rows_BCX: Rows of the label table, E + 2 = X columns.
+        states_BC: What each slot shows, see `State`.
     """
 
     ids_BC: Tensor
@@ -61,8 +66,13 @@ class SlotEmbedding(nn.Module):
 class SlotReadout(nn.Module):
     """From a slot's final hidden state to the logit of its own label.
 
-    silent: the last layer starts at zero, so that training begins with the scan's ranking and the cloze only adds to
-    it. A cloze that is alone would learn nothing from zeros but how frequent labels are, for hundreds of steps.
+    A cloze that is alone would learn nothing from zeros but how frequent labels are, for hundreds of steps.
+
+    Args:
+        width: D.
+        label_width: E.
+        silent: Whether the last layer starts at zero, so that training begins with the scan's ranking and the cloze
+            only adds to it.
     """
 
     def __init__(self, width: int, label_width: int, *, silent: bool) -> None:

@@ -1,4 +1,4 @@
-"""A memory of training records: the labels of the nearest ones vote beside the model's own scores."""
+"""The neighbour index: labels of the nearest training records (kNN) vote beside the model's own scores."""
 
 from .build import build_index as build_index
 from .change import Change as Change

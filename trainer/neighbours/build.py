@@ -1,4 +1,4 @@
-"""An index built of a data set's training records: each rank encodes its share, the first says that it is whole."""
+"""Build a neighbour index of a data set's training records: each rank encodes its share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

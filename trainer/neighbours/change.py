@@ -1,4 +1,4 @@
-"""Records that come into an index without training, and records that leave it: what is gone is gone from the disk."""
+"""Add records to a neighbour index without training, and remove records from it and from the disk."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,14 @@ from .terms import count_terms
 
 @dataclass(frozen=True)
 class Change:
-    """What became of an index: records that were added, replaced among these, and removed, and how many there are."""
+    """The result of a change.
+
+    Attributes:
+        added: Records that were added.
+        replaced: Those of them that replaced a record.
+        removed: Records that were removed.
+        records: Records of the index now.
+    """
 
     added: int
     replaced: int
@@ -69,7 +76,9 @@ def remove_records(folder: Path, ids: Sequence[str]) -> Change:
     """Remove records by id: keys, labels and hashes leave the disk. Needs no model.
 
     The mean of the queries and the weights of words stay those of the build, sums over all records of that time.
-    Raises DataError for an id that is not there, and then removes nothing.
+
+    Raises:
+        DataError: An id is not there; nothing is removed.
     """
     files, meta = IndexFolder(folder), IndexMeta.read(folder)
     known = RecordNames(files.rows(meta)).positions(ids)

@@ -1,4 +1,4 @@
-"""Records as the trained model sees them: their queries, and a fingerprint of all that makes a query."""
+"""Queries of records by the trained model, and a fingerprint of all that makes a query."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,8 @@ _MAKE_QUERIES = ("encoder.", "query.")
 def fingerprint(model: QueryModel) -> str:
     """Hash what makes a query of a text: parameters of encoder and query head, tokenizer, cut and pooling.
 
-    Returns 32 hexadecimal digits, xxh3_128: against mistakes, not against forgery.
+    Returns:
+        32 hexadecimal digits, xxh3_128: against mistakes, not against forgery.
     """
     settings, tokenizer = model.config.model, model.tokenizer.spec.sha256
     digest = xxhash.xxh3_128(f"{settings.max_tokens} {settings.pooling} {tokenizer}".encode())
@@ -45,9 +46,14 @@ def query_width(model: QueryModel) -> int:
 
 @torch.no_grad()
 def encode_queries(model: QueryModel, records: pa.Table) -> Tensor:
-    """Read records with nothing masked and nothing revealed: queries [n, E], fp32, in host memory.
+    """Encode records with nothing masked and nothing revealed; those of like length are read together.
 
-    records: the columns id and tokens. Those of like length are read together.
+    Args:
+        model: The model whose queries they are.
+        records: The columns id and tokens, n rows.
+
+    Returns:
+        Queries [n, E], fp32, in host memory.
     """
     queries_NE = torch.empty(len(records), query_width(model))
     order_N = np.argsort(pc.list_value_length(records["tokens"]).to_numpy(), kind="stable")  # pyright: ignore[reportAttributeAccessIssue]

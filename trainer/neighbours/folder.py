@@ -1,4 +1,4 @@
-"""How an index lies on disk: blocks of records in files that never change, and meta.json, which says which count.
+"""The files of a neighbour index: immutable blocks of records, and meta.json, which says which count.
 
 RUN/neighbours/meta.json, statistics-G.safetensors (mean of the dense keys, document frequencies), and of each block
 records-G-START-STOP.arrow, dense-G-START-STOP.safetensors, sparse-G-START-STOP.safetensors; G is the number of the
@@ -28,7 +28,13 @@ _PARTS = ("records-", "dense-", "sparse-", "statistics-")  # with a dot in front
 
 @dataclass(frozen=True)
 class BlockContent:
-    """Records and their keys: rows of `SCHEMA`, dense keys [n, E] in bf16, sparse keys [n, features]; None: no such."""
+    """Records and their keys.
+
+    Attributes:
+        rows: Records, as in `SCHEMA`.
+        dense_NE: Dense keys in bf16; None: there are none.
+        sparse: Sparse keys [n, features]; None: there are none.
+    """
 
     rows: pa.RecordBatch
     dense_NE: Tensor | None = None
@@ -46,7 +52,12 @@ class BlockContent:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What all keys were made with: the mean query [E], fp32, and the records that have each term [features], int64."""
+    """What all keys were made with.
+
+    Attributes:
+        mean_E: The mean query, fp32.
+        frequencies: int64 [features], records that have each term.
+    """
 
     mean_E: Tensor
     frequencies: Tensor

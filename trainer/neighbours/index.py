@@ -1,4 +1,4 @@
-"""The neighbour index: which training records are nearest to a question, and what their labels vote for."""
+"""The neighbour index in use: exact search of the nearest training records, and the vote of their labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a neighbour index says of itself, meta.json: whose keys it holds, how they were made, and in which files."""
+"""The description of a neighbour index, meta.json: whose keys it holds, how they were made, and in which files."""
 
 import json
 from collections.abc import Sequence
@@ -96,9 +96,12 @@ class IndexMeta(Section):
             temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
     def check(self, folder: Path, fingerprint: str, vocabulary: Vocabulary) -> None:
-        """Refuse an index that another model or another vocabulary has made: ConfigError says which, and what to do.
+        """Check that an index was made by this model and vocabulary.
 
-        Labels that `lmmtc extend` has put behind those of the index are welcome: the others keep their ids.
+        Labels that `lmmtc extend` has put behind those of the index are no difference: the others keep their ids.
+
+        Raises:
+            ConfigError: Another encoder or vocabulary has made it; the error says which, and what to do.
         """
         if self.fingerprint != fingerprint:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What an index needs of a trained model, and no more: so what ranks labels may have an index that does not need it."""
+"""The interface of the model that a neighbour index needs, so that rankers may have an index without a cycle."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""How labels of neighbours travel: each rank keeps those of its own records, and is asked for them by position."""
+"""Labels of neighbours, sharded over ranks as the records are, and fetched by position."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,20 @@ Ragged = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RecordLabels:
-    """Labels of this rank's records, behind each other: record r has values[offsets[r] : offsets[r + 1]]; int64."""
+    """Labels of this rank's records, behind each other.
+
+    Attributes:
+        values: int64; record r has values[offsets[r] : offsets[r + 1]].
+        offsets: int64 [R + 1].
+        range: Records of this rank.
+    """
 
     values: Tensor
     offsets: Tensor
     range: RowRange
 
     def fetch(self, positions_BK: Tensor, records: int, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
-        """Bring the labels of records here from the ranks that have them. A collective.
+        """Fetch the labels of records from the ranks that have them. A collective.
 
         Args:
             positions_BK: places in the index of so many `records`, -1: none.

@@ -1,4 +1,4 @@
-"""What an index keeps of a record beside its keys: id, labels, and hashes by which its text is known again."""
+"""The record table of a neighbour index: ids, labels, and hashes that recognise duplicate texts."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The exact nearest records of questions: a chunked pass over this rank's keys, and the best of all ranks.
+"""Exact nearest-neighbour search: a chunked pass over this rank's keys, and the top K of all ranks merged.
 
 Both kinds of keys are searched as the label table is scanned: at no time is there a questions x records tensor. Shape
 letters: B questions of this rank, Q of all ranks, R records of this rank, K neighbours, E width, V hashed terms.
@@ -39,9 +39,12 @@ class Keys(Protocol):
 
 @dataclass(frozen=True)
 class Meeting:
-    """The questions of all ranks: each has at most `most`, rank 0's come first.
+    """The questions of all ranks.
 
-    excluded: pairs (question, position) of all ranks that are not found.
+    Attributes:
+        ranks: Who asks.
+        most: Questions of a rank, at most; rank 0's come first.
+        excluded: Pairs (question, position) of all ranks that are not found.
     """
 
     ranks: Ranks
@@ -65,7 +68,13 @@ class Meeting:
 
 @dataclass(frozen=True)
 class DenseKeys:
-    """Keys [R, E] in bf16: queries minus their mean, of length 1."""
+    """Dense keys of this rank's records: queries minus their mean, of length 1.
+
+    Attributes:
+        keys_RE: bf16.
+        mean_E: The mean of all queries.
+        range: Records of the keys.
+    """
 
     keys_RE: Tensor
     mean_E: Tensor
@@ -89,7 +98,13 @@ class DenseKeys:
 
 @dataclass(frozen=True)
 class SparseKeys:
-    """Keys [R, V]: TF-IDF rows of length 1. idf_V: what questions are weighed with, as the keys were."""
+    """Sparse keys of this rank's records: TF-IDF rows of length 1.
+
+    Attributes:
+        keys_RV: A CSR matrix.
+        idf_V: Weights of terms, which questions are weighted with, too.
+        range: Records of the keys.
+    """
 
     keys_RV: Matrix
     idf_V: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Sparse keys: TF-IDF of the words of a whole text, hashed into so many features. The only importer of scikit-learn.
+"""Sparse keys: TF-IDF of the hashed words of a whole text. The only importer of scikit-learn.
 
 The weights are those of scikit-learn's TfidfVectorizer(sublinear_tf=True, min_df=2, max_df=0.2): (1 + ln tf) * idf with
 idf = 1 + ln((1 + n) / (1 + df)), then length 1. Words are hashed, so that no vocabulary has to be agreed on or kept.

@@ -1,4 +1,4 @@
-"""The vote: what the labels of the nearest records say about a question. Pure functions of numbers."""
+"""The kNN vote: labels of the nearest records, weighted by likeness. Pure functions of numbers."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, and the name of its latest checkpoint; no torch."""
+"""The files of a run: its folder, and the name of its latest checkpoint in a bucket; no torch."""

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and where: enough to evaluate and predict without its data set or its encoder.
+"""The run folder: names, reads and writes its files, enough to evaluate and predict without data set or encoder.
 
 RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
 RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/  RUN/neighbours/

@@ -1,4 +1,4 @@
-"""Which checkpoints a bucket has: its object `latest`, replaced only if nobody else has replaced it meanwhile.
+"""The index of published checkpoints in a bucket: its object `latest`, replaced by compare and swap.
 
 So no checkpoint is visible in part, and of two runs that save at one address the second to publish is told.
 """
@@ -17,7 +17,14 @@ FORMAT = "lmmtc-latest/1"
 
 @dataclass(frozen=True)
 class Published:
-    """A checkpoint: its folder, the checksum of its description, and when it was saved (ISO 8601, UTC)."""
+    """A published checkpoint.
+
+    Attributes:
+        step: Optimizer steps done.
+        folder: Name of its folder.
+        meta_xxh3_128: Checksum of its description.
+        at: Time of its save, ISO 8601, UTC.
+    """
 
     step: int
     folder: str
@@ -27,7 +34,12 @@ class Published:
 
 @dataclass(frozen=True)
 class LatestIndex:
-    """What was published, oldest first, in a version of the object; None: there is no object."""
+    """What was published, in one version of the object.
+
+    Attributes:
+        checkpoints: Those that count, oldest first.
+        version: Version of the object; None: there is none.
+    """
 
     checkpoints: tuple[Published, ...] = ()
     version: str | None = None
@@ -62,7 +74,7 @@ class LatestIndex:
 
 
 def taken(bucket: Bucket) -> CheckpointError:
-    """Say that somebody else saves here."""
+    """Make the error for a bucket in which another run saves."""
     return CheckpointError(
         f"{bucket.url}/{LATEST}: another run has published a checkpoint here since this run last looked: give each run "
         "a checkpoint.store of its own"

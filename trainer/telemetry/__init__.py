@@ -1,4 +1,4 @@
-"""What a run tells the outside: metrics for Prometheus and a log of events."""
+"""Telemetry of a run: metrics for Prometheus, phase timing, goodput, and an event log."""
 
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import GOODPUT_KINDS as GOODPUT_KINDS

@@ -1,4 +1,4 @@
-"""Every metric that a run exports, once: exporter, dashboards, alert rules and documentation follow this table."""
+"""The metric catalogue: every metric that a run exports; exporter, dashboards, alerts and documentation follow it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,7 +16,16 @@ DURATION_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric; `name` comes without the prefix, as the training loop says it."""
+    """One metric.
+
+    Attributes:
+        name: Without the prefix, as the training loop says it.
+        kind: Its Prometheus type.
+        help: One sentence.
+        labels: Names of its labels.
+        first_rank_only: Whether only the first rank exports it.
+        values: The only values that its one label may have; a counter shows each from the start.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]

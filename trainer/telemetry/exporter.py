@@ -1,4 +1,4 @@
-"""How a rank's metrics are kept and served: one registry, one HTTP server thread, started before rendezvous."""
+"""The Prometheus exporter of a rank: one registry, one HTTP server thread, started before rendezvous."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class TelemetryError(LmmtcError):
 
 
 class Telemetry:
-    """The metrics of one rank; a rank may set what only the first one exports, and nobody will see it."""
+    """The metrics of one rank; what only the first rank exports may be set on any, without effect on others."""
 
     def __init__(
         self, instruments: Instruments, server: WSGIServer | None, clock: Callable[[], float] = time.perf_counter
@@ -35,9 +35,15 @@ class Telemetry:
 
     @classmethod
     def serve(cls, port: int | None, *, is_first_rank: bool, host: str = EVERY_INTERFACE) -> "Telemetry":
-        """Register the catalogue and serve it from a thread; port None serves nothing, 0 takes any free port.
+        """Register the catalogue and serve it from a thread.
 
-        Raises TelemetryError when the port cannot be listened on.
+        Args:
+            port: To listen on; None: nothing is served; 0: any free port.
+            is_first_rank: Whether metrics of the whole run are exported, too.
+            host: Address of the interface.
+
+        Raises:
+            TelemetryError: The port cannot be listened on.
         """
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)

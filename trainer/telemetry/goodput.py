@@ -1,4 +1,4 @@
-"""What time was spent on since the checkpoint that a life goes on from; docs/metrics.md says what each kind means."""
+"""Goodput: time by kind since the checkpoint that a run was resumed from; docs/metrics.md says what each kind means."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,11 @@ OF_PHASE: dict[Phase, GoodputKind] = {
 
 
 class Goodput:
-    """Hands on seconds by kind, each once: they add up to the time since the checkpoint that this life goes on from."""
+    """Counts seconds by kind, each once: they add up to the time since the checkpoint that this process resumed from.
+
+    Args:
+        add: Called with a kind and its seconds.
+    """
 
     def __init__(self, add: Callable[[GoodputKind, float], None]) -> None:
         self._add = add

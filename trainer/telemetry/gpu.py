@@ -1,4 +1,4 @@
-"""What is known of this rank's GPU: when it passed a mark in its queue, its memory, and what it could do at best.
+"""GPU telemetry: device time by CUDA events, memory, and peak rates.
 
 Imports torch, so that a process comes here only when its environment is complete.
 """
@@ -60,7 +60,7 @@ def device_name(device: torch.device) -> str:
 
 
 def known_peak(name: str, precision: str) -> float | None:
-    """Tell the most operations a second of a device; None where it is unknown, or the run does not compute in bf16.
+    """Return the peak operations a second of a device; None where it is unknown, or the run does not compute in bf16.
 
     Under fp32 the peak depends on whether products are rounded to TF32.
     """

@@ -1,4 +1,4 @@
-"""The live counterpart of the catalogue: what may be set or added to, and under which labels."""
+"""The Prometheus instruments of the catalogue: registered, and checked when they are set."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How much memory this process takes, read from the kernel when somebody scrapes."""
+"""Host memory metrics of this process, read from the kernel when they are scraped."""
 
 import psutil
 

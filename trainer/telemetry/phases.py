@@ -1,4 +1,4 @@
-"""Which phase of the loop time belongs to: on the wall's clock, and on the GPU's without ever waiting for it."""
+"""Phase timing of the training loop: on the wall's clock, and on the GPU's without ever waiting for it."""
 
 import time
 from collections import deque
@@ -30,7 +30,13 @@ class Stretch:
 
 
 class PhaseClock:
-    """Hands on what each phase took: `wall` as soon as it ends, `device` when `read` finds it passed, a step later."""
+    """Measures what each phase took, and passes the seconds on.
+
+    Args:
+        wall: Called with the wall time of a phase as soon as it ends.
+        device: Called with its device time when `read` finds it passed, a step later.
+        clock: Returns the time in seconds.
+    """
 
     def __init__(
         self,
@@ -59,7 +65,7 @@ class PhaseClock:
             self._switch_to(outer)
 
     def read(self) -> None:
-        """Hand on what the device has passed by now, in the order in which it was given."""
+        """Pass on the phases that the device has finished by now, in their order."""
         while self._marks and self._unread:
             first = self._unread[0]
             seconds = self._marks.seconds(first.start, first.end)

@@ -1,4 +1,4 @@
-"""What earlier lives of a run have left in its event log: how many there were, and which steps must be done again."""
+"""The history of a run from its event log: how often it was started, and which steps must be done again."""
 
 import json
 import mmap
@@ -16,8 +16,10 @@ _START = b'"event": "start"'  # no string of JSON can hold it: its quotes would 
 class RunHistory:
     """A run before it is started now.
 
-    restarts: of the run, this start among them; lost_seconds: productive time of steps that are done again from here
-    on; last_seen: Unix time of the last event before this process; None if the run has not been started before.
+    Attributes:
+        restarts: Restarts of the run, this one among them.
+        lost_seconds: Productive time of steps that are done again from here on.
+        last_seen: Unix time of the last event before this process; None if the run has not been started before.
     """
 
     restarts: int = 0

@@ -1,1 +1,1 @@
-"""The training of one run: its components built and initialized, its step, its loop, and what resumes it."""
+"""Training of one run: its components built and initialized, its step, its loop, its callbacks, and its resumption."""

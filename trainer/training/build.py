@@ -26,7 +26,12 @@ from .step import TrainingStep
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A loop and where it begins: at step 0, or where the newest checkpoint ends."""
+    """A loop that is ready to start.
+
+    Attributes:
+        loop: The training loop.
+        position: Where it begins: at step 0, or where the newest checkpoint ends.
+    """
 
     loop: TrainingLoop
     position: Position
@@ -44,7 +49,14 @@ def build_run(
 ) -> TrainingRun:
     """Build all components and load the newest checkpoint of `run.folder`, if there is one. A collective.
 
-    moved: is told of every evaluation batch, which callbacks do not see.
+    Args:
+        config: Settings of the run.
+        ranks: The ranks that train.
+        telemetry: Metrics of this rank.
+        events: The event log.
+        stop_requested: Asked once a step whether training shall end.
+        extra_callbacks: Called after the run's own callbacks.
+        moved: Called with every evaluation batch, which callbacks do not see.
     """
     dataset, folder = open_dataset(config.data), RunFolder(config.run.folder)
     store = checkpoints_of(folder, config, ranks)

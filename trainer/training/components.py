@@ -1,4 +1,4 @@
-"""The parts of a run that learn and what they learn from, each made of a Config."""
+"""The components of a run (model, engine, label side, optimizers, data loader), each built from a Config."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,7 +23,17 @@ from .initialize import build_table
 
 @dataclass(frozen=True)
 class Components:
-    """What learns on this rank. plan: of the slots, see `slot_plan`; tokens: of a text, at most."""
+    """What learns on this rank.
+
+    Attributes:
+        model: The dense part.
+        flops: Operations of its products.
+        engine: The dense part under DeepSpeed.
+        labels: The label side.
+        updates: Updates of label rows.
+        plan: Order of the slots, see `slot_plan`; None: that of label ids.
+        tokens: Tokens of a text, at most.
+    """
 
     model: Model
     flops: ModelFlops
@@ -37,7 +47,14 @@ class Components:
     def build(
         cls, config: Config, dataset: Dataset, ranks: Ranks, begin: Callable[[Model, LabelTable], object]
     ) -> "Components":
-        """Build all; `begin` gives a new model its first numbers, before DeepSpeed takes it. A collective."""
+        """Build all components. A collective.
+
+        Args:
+            config: Settings of the run.
+            dataset: The data set to learn from.
+            ranks: The ranks that train.
+            begin: Initializes a new model and table, before DeepSpeed takes the model.
+        """
         model, num_labels = build_model(config), len(dataset.vocabulary)
         flops = ModelFlops.of(model, config, num_labels)
         table = build_table(config, dataset, ranks, model.encoder.width)
@@ -61,7 +78,10 @@ def build_model(config: Config) -> Model:
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed, and what the encoder does not bring may learn at rates of its own."""
+    """Build AdamW; biases and norms are not decayed, and what is not the encoder's may have learning rates of its own.
+
+    Source: Loshchilov, Hutter, Decoupled Weight Decay Regularization, ICLR 2019 (arXiv:1711.05101); torch's AdamW.
+    """
     groups = defaultdict(list)
     scales = {"context": config.cloze.lr_scale, "slots": config.cloze.lr_scale, "readout": config.cloze.lr_scale}
     scales |= {"query": config.train.head_lr_scale, "mlm": config.train.head_lr_scale}
@@ -77,10 +97,7 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 def build_labels(
     config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, table: LabelTable, plan: ChunkPlan | None
 ) -> tuple[Labels, RowUpdates]:
-    """Put this rank's label rows where they belong; build what searches them and how they learn.
-
-    plan: of the slots, see `slot_plan`.
-    """
+    """Move this rank's label rows to their device; build what searches them and how they learn."""
     settings = config.labels
     table = table.to(engine.device) if settings.placement == "device" else table
     weights_L = _positive_weights(dataset).to(engine.device) if settings.propensity else None
@@ -102,7 +119,16 @@ def build_loader(
     tokens: int,
     ready: Callable[[int], None] = lambda _: None,
 ) -> Loader:
-    """Build this rank's stream of micro-batches, with so many tokens of a text; `ready`: see Loader."""
+    """Build the data loader of this rank.
+
+    Args:
+        config: Settings of the run.
+        dataset: The data set to learn from.
+        ranks: The ranks that share it.
+        engine: Whose device the batches go to.
+        tokens: Tokens of a text, at most.
+        ready: See `Loader`.
+    """
     collate = Collator(
         dataset.manifest.tokenizer,
         len(dataset.vocabulary),

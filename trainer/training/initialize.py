@@ -23,7 +23,9 @@ _BLOCK = 65_536  # rows of the other run that are read at a time
 def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: int) -> LabelTable:
     """Make this rank's label rows, at random. A collective.
 
-    Raises ConfigError when they would not fit into memory, DataError when a scan would learn from none of them.
+    Raises:
+        ConfigError: They would not fit into memory.
+        DataError: A scan would learn from none of them.
     """
     if config.cloze.scans and not dataset.vocabulary.counts.any():
         raise DataError(
@@ -37,7 +39,7 @@ def build_table(config: Config, dataset: Dataset, ranks: Ranks, encoder_width: i
 
 
 def initialize(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
-    """Give rows, and the query that must find them, the start that the configuration asks for.
+    """Initialize rows, and the query that must find them, as the configuration asks: from texts, or from another run.
 
     The model must still be whole: an engine may cut its parameters up. The scan leaves the rows of untrained labels as
     they are made here.
@@ -51,12 +53,12 @@ def initialize(config: Config, dataset: Dataset, model: Model, table: LabelTable
 
 
 def inits_from_texts(config: Config, texts: pa.StringArray) -> bool:
-    """Tell whether rows begin where the texts of their labels are, as far as a label has one."""
+    """Tell whether rows begin as the embeddings of their labels' texts, where a label has one."""
     return config.labels.init == "text" and texts.null_count < len(texts)
 
 
 def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:
-    """Let an untrained encoder read texts of labels as a new run does."""
+    """Return the texts of labels as an untrained encoder embeds them in a new run."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return LabelTexts(
         encoder=encoder.to(device).eval(),

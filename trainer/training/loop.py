@@ -23,14 +23,19 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run is: optimizer steps done, and the stream's state after them."""
+    """How far a run is.
+
+    Attributes:
+        step: Optimizer steps done.
+        stream: State of the stream after them.
+    """
 
     step: int
     stream: StreamState
 
 
 class Callback(Protocol):
-    """Something that happens beside training. Every rank runs the same callbacks in the same order."""
+    """The interface of what happens beside training. Every rank runs the same callbacks in the same order."""
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
         """React to a finished step, which took so many seconds, waiting for data included."""
@@ -41,7 +46,14 @@ class Callback(Protocol):
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """Runs steps from a position on; `stop_requested` is asked once a step and agreed on by all ranks."""
+    """Runs optimizer steps from a position on.
+
+    Attributes:
+        step: Runs one optimizer step.
+        loader: The data of this rank.
+        callbacks: Called after every step, and at the end.
+        stop_requested: Asked once a step; all ranks agree on the answer.
+    """
 
     step: TrainingStep
     loader: Loader
@@ -49,7 +61,17 @@ class TrainingLoop:
     stop_requested: Callable[[], bool]
 
     def run(self, position: Position) -> Outcome:
-        """Train; raises NonFiniteError, with nothing saved, after too many skipped steps in a row."""
+        """Train until the last step, or until a rank is asked to stop.
+
+        Args:
+            position: Where to begin.
+
+        Returns:
+            How the loop ended.
+
+        Raises:
+            NonFiniteError: Too many steps in a row were skipped; nothing is saved.
+        """
         with closing(self.loader.steps(position.stream, position.step)) as source:
             return self._run(position, source)
 

@@ -1,4 +1,4 @@
-"""Whether a run may go on where its newest checkpoint ends, and how it does; what is refused changes no file."""
+"""Resumption of a run from its newest checkpoint; one that belongs to other settings or records is refused."""
 
 from pathlib import Path
 
@@ -31,9 +31,20 @@ MAY_CHANGE_SECTIONS = ("checkpoint", "evaluation", "telemetry")
 
 
 def resume(folder: Path, state: RunState, config: Config, stream: StepStream) -> Position:
-    """Load a checkpoint and say where it ends. A collective.
+    """Load a checkpoint. A collective.
 
-    Raises ConfigError or StreamMismatchError, with nothing loaded, when it belongs to other settings or other records.
+    Args:
+        folder: The checkpoint.
+        state: What is loaded into.
+        config: Settings of the run as it is started now.
+        stream: The records that it will read.
+
+    Returns:
+        Where the checkpoint ends.
+
+    Raises:
+        ConfigError: It was saved with other settings; nothing is loaded.
+        StreamMismatchError: It belongs to other records; nothing is loaded.
     """
     meta = CheckpointMeta.read(folder)
     check_same_run(check_config(meta.config, str(folder)), config, str(folder))
@@ -46,9 +57,9 @@ def resume(folder: Path, state: RunState, config: Config, stream: StepStream) ->
 
 
 def check_same_run(saved: Config, now: Config, origin: str) -> None:
-    """Refuse to resume under settings that would make other numbers of the same state.
+    """Check that a run is resumed with the settings that it was saved with, but for those that change no number.
 
-    What was saved before a setting existed was saved with its default.
+    What was saved before a setting existed was saved with its default. Raises ConfigError.
     """
     before_all = saved.model_dump(mode="json")
     for section, values in now.model_dump(mode="json").items():
@@ -62,7 +73,7 @@ def check_same_run(saved: Config, now: Config, origin: str) -> None:
 
 
 def check_same_labels(folder: RunFolder, dataset: Dataset) -> None:
-    """Refuse to go on with a data set whose labels are not those that the run's rows were trained with."""
+    """Check that a data set has the labels that the run's rows were trained with; DataError where it has others."""
     if folder.labels.is_file() and not folder.has_labels_of(dataset):
         raise DataError(
             f"data.dataset = {dataset.path}: its {len(dataset.vocabulary):,} labels are not the "

@@ -1,10 +1,15 @@
-"""The shape of the learning rates over a run: one function of the step, so that resuming needs no state."""
+"""The learning-rate schedule, linear warmup and linear decay: a function of the step, so resuming needs no state."""
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak rate at step 1..steps: linear up during `warmup` (a share of all steps), then linear down.
+    """Return the share of the peak rate: linear warmup, then linear decay.
 
     The last step still moves: the shape reaches zero one step after it.
+
+    Args:
+        step: From 1 to `steps`.
+        steps: Optimizer steps of the run.
+        warmup: Share of all steps in which the rate rises.
     """
     rising = warmup * steps
     if step <= rising:

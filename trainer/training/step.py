@@ -1,4 +1,4 @@
-"""The order of one optimizer step: what all ranks agree on, and what is written when.
+"""One optimizer step: forward, scan, backward, the agreement of all ranks that it is finite, and the updates.
 
 Counts of the step -> per micro-step: text, gather queries, scan unless one is not finite, shortlist, cloze, backward
 -> agree that all losses and gradients are finite -> rows, then dense parameters.
@@ -21,7 +21,14 @@ from .schedule import schedule
 
 @dataclass(frozen=True)
 class StepCounts:
-    """Sums over all ranks and micro-steps, known before the first forward; `stops` ranks were asked to stop."""
+    """Sums over all ranks and micro-steps, known before the first forward.
+
+    Attributes:
+        records: Records, padding left out.
+        masked_tokens: Tokens that MLM asks.
+        tokens: Tokens of the texts, padding left out.
+        stops: Ranks that were asked to stop.
+    """
 
     records: int
     masked_tokens: int
@@ -31,9 +38,19 @@ class StepCounts:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one optimizer step did, the same on every rank; if not `applied`, it was not finite and was skipped.
+    """What one optimizer step did, the same on every rank.
 
-    positives: true labels of its records that the scan could propose, of which it `found` so many for the shortlist.
+    Attributes:
+        step: Number of the step, from 1 on.
+        applied: Whether it was finite; if not, it was skipped.
+        counts: What it read.
+        slots: Label slots that were scored.
+        losses: Mean losses by term.
+        positives: True labels of its records that the scan could propose.
+        found: Those of them that the shortlist had.
+        gradient_norm: Norm of the dense gradient before clipping; None where it is unknown, or the step was skipped.
+        lr: Learning rate of dense parameters.
+        rows_lr: Learning rate of label rows.
     """
 
     step: int
@@ -60,7 +77,13 @@ class TrainingStep:
         self.config, self.engine, self.labels, self.updates, self.clock = config, engine, labels, updates, clock
 
     def __call__(self, step: int, micro_batches: Sequence[TextBatch], *, stop: bool = False) -> StepReport:
-        """Run optimizer step 1, 2, ... of the run. `stop` tells the other ranks that this one was asked to stop."""
+        """Run one optimizer step on all ranks. A collective.
+
+        Args:
+            step: Number of the step, from 1 on.
+            micro_batches: This rank's; all ranks have equally many.
+            stop: Whether this rank was asked to stop, which the others then learn.
+        """
         counts = self._agree_on_counts(micro_batches, stop=stop)
         share = schedule(step, self.config.train.steps, self.config.train.warmup)
         lr, rows_lr = self.config.train.lr * share, self.config.labels.lr * share

@@ -1,1 +1,1 @@
-"""What happens beside training: metrics, evaluation, checkpoints, the record log."""
+"""Callbacks of the training loop: metrics, evaluation on dev, checkpoints, the record log."""

@@ -1,4 +1,4 @@
-"""The callback that saves the state of a run: when, and for how long training stands still for it."""
+"""The checkpoint callback: saves the state of a run every so many steps, in the background if asked."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,14 @@ from ..step import StepReport
 
 @dataclass
 class UnderWay:
-    """A save that has begun, and for how many seconds training stood still for it."""
+    """A save that has begun.
+
+    Attributes:
+        save: The save.
+        step: Step whose state it saves.
+        started: Time of its beginning, in seconds of `perf_counter`.
+        blocked: Seconds for which training stood still for it.
+    """
 
     save: Save
     step: int
@@ -27,10 +34,10 @@ class UnderWay:
 
 @dataclass
 class CheckpointCallback:
-    """A save every so many steps, and at the end if the last step has none yet.
+    """Saves a checkpoint every so many steps, and at the end if the last step has none yet.
 
-    With `checkpoint.background` training goes on while files are written: how far they are ranks ask each other after
-    every step. A save that has failed ends the run there, with CheckpointError on all ranks.
+    With `checkpoint.background` training goes on while files are written: after every step the ranks agree on how far
+    they are. A save that has failed ends the run there, with CheckpointError on all ranks.
     """
 
     store: CheckpointStore
@@ -44,7 +51,7 @@ class CheckpointCallback:
     under_way: UnderWay | None = None
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Look after the save that is under way, and begin one when it is time."""
+        """Poll the save that is under way, and begin one when it is due."""
         self.telemetry.set("checkpoint_interval_seconds", self._interval(position))
         self._attend()
         if position.step % self.config.checkpoint.every_steps == 0:
@@ -57,7 +64,7 @@ class CheckpointCallback:
         self._attend(wait=True)
 
     def save(self, position: Position) -> None:
-        """Begin a checkpoint, once there is no other under way. A collective."""
+        """Begin a checkpoint, once no other is under way. A collective."""
         self._attend(wait=True)
         meta = CheckpointMeta(
             step=position.step,
@@ -75,7 +82,7 @@ class CheckpointCallback:
         self._attend(wait=not background)
 
     def _attend(self, *, wait: bool = False) -> None:
-        """Tell of the save that is under way once it is done."""
+        """Poll the save that is under way, and report it once it is done."""
         if self.under_way is None:
             return
         started = perf_counter()
@@ -100,6 +107,6 @@ class CheckpointCallback:
         self.telemetry.add("checkpoint_blocked_seconds_total", perf_counter() - started)
 
     def _interval(self, position: Position) -> float:
-        """Project the time between two saves from the steps since the last one began."""
+        """Estimate the seconds between two saves from the steps since the last one began."""
         steps = max(position.step - self.begun_step, 1)
         return (time.time() - self.begun_at) / steps * self.config.checkpoint.every_steps

@@ -1,4 +1,4 @@
-"""Make the callbacks of a run from its Config, and say what is known of it before its first step."""
+"""Build the callbacks of a run from its Config, and export what is known of it before its first step."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,16 @@ from .reporting import EvaluationCallback, FetchMetricsCallback, MetricsCallback
 
 @dataclass(frozen=True)
 class CallbackFactory:
-    """Makes the callbacks of a run. moved: is told of every evaluation batch, which callbacks do not see."""
+    """Builds the callbacks of a run.
+
+    Attributes:
+        config: Settings of the run.
+        dataset: Its data set.
+        components: What learns.
+        telemetry: Metrics of this rank.
+        events: The event log.
+        moved: Called with every evaluation batch, which callbacks do not see.
+    """
 
     config: Config
     dataset: Dataset
@@ -31,7 +40,7 @@ class CallbackFactory:
     moved: Callable[[], None]
 
     def callbacks(self, store: CheckpointStore, stream: StepStream, begun_step: int) -> list[Callback]:
-        """Make them, in their order: the same on every rank."""
+        """Build them, in their order: the same on every rank."""
         state, guards, place = self.components.state, stream.guards, self.dataset.place
         return [
             MetricsCallback(self.telemetry, self.events, store.ranks.world_size),
@@ -42,7 +51,7 @@ class CallbackFactory:
         ]
 
     def tell(self, position: Position) -> None:
-        """Export what alerts compare with, and what the device reports of itself."""
+        """Export constants of the run, which alerts compare with, and what the device reports of itself."""
         self.telemetry.set("step", position.step)
         self.telemetry.set("planned_steps", self.config.train.steps)
         self.telemetry.set("stall_limit_seconds", self.config.run.stall_seconds)

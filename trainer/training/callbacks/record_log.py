@@ -1,4 +1,4 @@
-"""Which records each step read, for audits: one folder a start, in it one file a rank, a JSON object a step.
+"""The record log: which records each step read, for audits; a folder a start, a file a rank, a JSON object a step.
 
 RUN/records/start-00000/rank-00000.jsonl: {"step": 1, "epoch": 0, "applied": true, "ids": ["a", "b"]}
 """
@@ -19,7 +19,7 @@ from ..step import StepReport
 
 
 class RecordLog:
-    """Stands between a stream and its reader, and is a callback: a step's line is written once that step is done.
+    """Wraps a stream, and is a callback: a step's line is written once that step is done.
 
     It must come before the callback that saves: no saved step then lacks its line, whatever is killed when. What was
     done and not saved is done again by a later start: of each step, the last start that has it counts. Batches need
@@ -41,13 +41,13 @@ class RecordLog:
         return cls(stream, path.open("w", buffering=1, encoding="utf-8"))
 
     def steps(self, state: StreamState) -> Iterator[tuple[tuple[RecordBatch, ...], StreamState]]:
-        """Hand the stream's steps on, and remember them until they are done."""
+        """Yield the stream's steps, and keep their records until the steps are done."""
         for step in self._stream.steps(state):
             self._read.append(step)
             yield step
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Write down what the step read; padding is no record."""
+        """Write the ids of the step's records; padding is no record."""
         parts, after = self._read.popleft()
         assert after == position.stream, "steps are done in the order in which they were read"
         ids = [name for part in parts for name in _ids(part)]
@@ -55,7 +55,7 @@ class RecordLog:
         self._file.write(json.dumps(line) + "\n")
 
     def at_end(self, position: Position) -> None:
-        """Nothing more will be read."""
+        """Close the file."""
         self._file.close()
 
 

@@ -1,4 +1,4 @@
-"""Callbacks that report: metrics and events of each step, and the evaluation of the dev split."""
+"""Reporting callbacks: metrics and events of each step, and the evaluation of the dev split."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ from ..step import StepReport
 
 @dataclass(frozen=True)
 class MetricsCallback:
-    """Every step becomes metrics on each rank, and an event on the first one."""
+    """Exports metrics of every step on each rank, and writes an event on the first one."""
 
     telemetry: Telemetry
     events: EventLog
@@ -49,15 +49,21 @@ class MetricsCallback:
         )
 
     def at_end(self, position: Position) -> None:
-        """Say where training ended."""
+        """Write an event with the last step."""
         self.events.write("end", step=position.step)
 
 
 @dataclass(frozen=True)
 class WorkMetricsCallback:
-    """What a step has worked becomes metrics on each rank: its share of all operations, and what its scan compared.
+    """Exports the work of a step on each rank: its share of the operations, and what its scan compared.
 
-    rows: label rows that this rank scans; peak: operations a second that its device can do at best, None: unknown.
+    Attributes:
+        telemetry: Metrics of this rank.
+        flops: Operations of the model.
+        world_size: Ranks that share them.
+        rows: Label rows that this rank scans.
+        device: Name of its device.
+        peak: Operations a second that the device can do at best; None: unknown.
     """
 
     telemetry: Telemetry
@@ -68,7 +74,7 @@ class WorkMetricsCallback:
     peak: float | None
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Export the step if it was not skipped; it must be asked before what takes long."""
+        """Export the step if it was not skipped; this callback must come before slow ones."""
         if not report.applied:
             return
         counts, world, telemetry = report.counts, self.world_size, self.telemetry
@@ -81,12 +87,12 @@ class WorkMetricsCallback:
             telemetry.set("model_flops_utilization_ratio", flops / seconds / self.peak, device=self.device)
 
     def at_end(self, position: Position) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 @dataclass
 class FetchMetricsCallback:
-    """What a remote data set cost becomes metrics on each rank, after every step and at the end."""
+    """Exports the traffic of a remote data set on each rank, after every step and at the end."""
 
     telemetry: Telemetry
     counts: FetchCounts
@@ -106,7 +112,7 @@ class FetchMetricsCallback:
 
 @dataclass(frozen=True)
 class EvaluationCallback:
-    """A look at the dev split every so many steps, and after the last one."""
+    """Evaluates the dev split every so many steps, and after the last one."""
 
     evaluator: Evaluator
     dev: Callable[[], Iterable[RecordBatch]]
@@ -116,7 +122,7 @@ class EvaluationCallback:
     events: EventLog
 
     def after_step(self, position: Position, report: StepReport, seconds: float) -> None:
-        """Evaluate when it is time."""
+        """Evaluate when it is due."""
         if position.step % self.every and position.step != self.last:
             return
         started = perf_counter()
@@ -129,4 +135,4 @@ class EvaluationCallback:
         self.events.write("evaluation", step=position.step, seconds=perf_counter() - started, **metrics)
 
     def at_end(self, position: Position) -> None:
-        """Nothing is left to do: the last step was evaluated, a stop is in a hurry."""
+        """Do nothing: the last step was evaluated, and a stop must be quick."""
