@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
-from launcher.cli import app
+from launcher.cli.app import app
 from trainer.config import Config
 from trainer.telemetry import CATALOGUE, PHASES, Metric
 
