@@ -106,7 +106,7 @@ def write_config(folder: Path, dataset: Path, settings: dict[str, Any]) -> Path:
 def watch(config: Path, run: Path) -> tuple[int, float, float]:
     """Train; returns bytes of the rank that took most, and seconds of a step, of a rank's CPU time and by the clock."""
     shutil.rmtree(run, ignore_errors=True)
-    command = [program("lmmtc"), "launch", "--nproc", str(RANKS), "--", "--config", config]
+    command = [program("lmmtc"), "train", "--nproc", str(RANKS), "--", "--config", config]
     peaks: dict[int, int] = {}
     marks: list[tuple[float, float]] = []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as launcher:  # noqa: S603

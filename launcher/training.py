@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def train(config_path: Path, overrides: Sequence[str]) -> ExitCode:
     """Train as the rank that the environment names.
 
-    Where nothing moves any more, or `lmmtc launch` is gone, the process ends with 75 before this returns.
+    Where nothing moves any more, or `lmmtc train` is gone, the process ends with 75 before this returns.
 
     Args:
         config_path: TOML file of the run.

@@ -1,4 +1,4 @@
-"""A run under `lmmtc launch`, seen from outside: its processes, how far it is, how it ends."""
+"""A run under `lmmtc train`, seen from outside: its processes, how far it is, how it ends."""
 
 import os
 import signal
@@ -92,7 +92,7 @@ def launched(folder: Path, arguments: Sequence[str]) -> Iterator[Launched]:
     """Start the run whose folder this is; at the end of the block nothing that was started is left."""
     run, log = RunFolder(folder), folder.with_suffix(".log")
     skip = run.events.stat().st_size if run.events.is_file() else 0
-    words = [str(_PROGRAM), "launch", "--nproc", str(RANKS), "--", *arguments, "--set", f"run.folder={folder}"]
+    words = [str(_PROGRAM), "train", "--nproc", str(RANKS), "--", *arguments, "--set", f"run.folder={folder}"]
     environment = {**os.environ, **_ENVIRONMENT}
     with (
         log.open("ab") as said,

@@ -14,8 +14,8 @@ step "2/7  An encoder with real weights, from the Python package that carries th
 python examples/icd10/link_encoder.py data/minilm
 
 step "3/7  Shards: tokenised and shuffled once, read by memory map ever after; the manifest has a checksum of each"
-lmmtc shard data/icd10/icd10.jsonl data/icd10/shards --tokenizer data/minilm --label-texts data/icd10/labels.tsv
-lmmtc verify data/icd10/shards
+lmmtc data shard data/icd10/icd10.jsonl data/icd10/shards --tokenizer data/minilm --label-texts data/icd10/labels.tsv
+lmmtc data verify data/icd10/shards
 
 step "4/7  Training: 2 ranks under DeepSpeed ZeRO-1; every step scans all 23,735 labels, half of the records with known ones"
 # Where bf16 is multiplied a whole epoch, 1,231 steps; elsewhere a quarter of one, to end in time.

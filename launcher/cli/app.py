@@ -40,7 +40,7 @@ app = typer.Typer(
     name="lmmtc",
     cls=_DataFirst,
     help="Train label-mask multi-label text classifiers on label spaces of thousands to millions of labels.\n\n"
-    "In this order: [bold]lmmtc data shard[/bold] a corpus; [bold]lmmtc train -- --config run.toml[/bold], or "
+    "In this order: [bold]lmmtc data shard[/bold] a corpus; [bold]lmmtc train --config run.toml[/bold], or "
     "deepspeed launcher/run.py --config run.toml (installed from a wheel: deepspeed --module launcher.run); "
     "[bold]lmmtc evaluate[/bold]; [bold]lmmtc predict[/bold].",
     rich_markup_mode="rich",
@@ -53,8 +53,10 @@ data = typer.Typer(
 )
 app.add_typer(data, name="data", rich_help_panel="Data")
 app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Train")
+_FORWARDS: dict[str, Any] = {"ignore_unknown_options": True}  # what train does not know is for the ranks
+app.command(rich_help_panel="Train", context_settings=_FORWARDS)(train)
+app.command("launch", hidden=True, context_settings=_FORWARDS)(train)  # as it was called before
 for _panel, _commands in {
-    "Train": (train,),
     "Use": (tune, evaluate, predict, index, export, extend),
     "Operate": (plan, doctor, setup),
 }.items():
@@ -63,7 +65,6 @@ for _panel, _commands in {
 for _command in (shard, verify, inspect, merge, upload, simulate):
     data.command()(_command)
     app.command(hidden=True)(_command)  # as it was called before there was `lmmtc data`
-app.command("launch", hidden=True)(train)  # as it was called before
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import typer
 
 def train(
     arguments: Annotated[
-        list[str], typer.Argument(help="Behind --: what each rank gets, --config run.toml [--set SECTION.KEY=VALUE].")
+        list[str], typer.Argument(help="What each rank gets: --config run.toml [--set SECTION.KEY=VALUE ...].")
     ],
     nproc: Annotated[int, typer.Option(min=1, help="Ranks on this machine: one for each GPU.")] = 1,
     restarts: Annotated[

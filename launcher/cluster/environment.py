@@ -22,7 +22,7 @@ _AGREED = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 def placement(environment: Mapping[str, str]) -> Placement:
     """Read what deepspeed, torchrun, srun or a Job's pod set; without any of it this is the only process.
 
-    What was started under a scheduler by torchrun, deepspeed or `lmmtc launch` is where that says.
+    What was started under a scheduler by torchrun, deepspeed or `lmmtc train` is where that says.
 
     Raises:
         ConfigError: Only a part is there, a value cannot be, or two starters say different things.
@@ -67,5 +67,5 @@ def _check_agreement(environment: Mapping[str, str], place: Placement, scheduler
         if name in environment and environment[name] != said[name]:
             raise ConfigError(
                 f"environment: {name} = {environment[name]!r}: must be {said[name]}, which is what {scheduler} says: "
-                f"unset {name}, or start ranks with torchrun, deepspeed or lmmtc launch, which set all"
+                f"unset {name}, or start ranks with torchrun, deepspeed or lmmtc train, which set all"
             )

@@ -1,6 +1,6 @@
 """Rank and world size, or node, where a starter or a person sets them outright.
 
-Ranks: deepspeed, torchrun and `lmmtc launch`. Nodes: whoever starts one process on each, by hand or by another tool.
+Ranks: deepspeed, torchrun and `lmmtc train`. Nodes: whoever starts one process on each, by hand or by another tool.
 """
 
 from trainer.errors import ConfigError

@@ -22,7 +22,7 @@ def pod_place(environment: Environment) -> Placement:
     node = pod_node(environment)
     ranks = count(environment, RANKS_PER_POD) if RANKS_PER_POD in environment else 1
     if ranks > 1:
-        require(environment, RANKS_PER_POD, ["LOCAL_RANK"], "start the ranks of a pod with lmmtc launch, which sets it")
+        require(environment, RANKS_PER_POD, ["LOCAL_RANK"], "start the ranks of a pod with lmmtc train, which sets it")
     local_rank = index(environment, "LOCAL_RANK", RANKS_PER_POD, ranks) if "LOCAL_RANK" in environment else 0
     return node.place(local_rank, ranks)
 

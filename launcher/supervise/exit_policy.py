@@ -1,4 +1,4 @@
-"""The exit policy: how the ends of all ranks of a machine together become the exit code of `lmmtc launch`, purely."""
+"""The exit policy: how the ends of all ranks of a machine together become the exit code of `lmmtc train`, purely."""
 
 import signal
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from ..exit_codes import ExitCode
 
 @dataclass(frozen=True)
 class RankExit:
-    """A rank and its exit code, or minus the signal that killed it; `forced`: that signal was sent by lmmtc launch."""
+    """A rank and its exit code, or minus the signal that killed it; `forced`: that signal was sent by lmmtc train."""
 
     rank: int
     code: int
@@ -21,7 +21,7 @@ class RankExit:
             return f"rank {self.rank} ended with exit code {self.code}"
         number = -self.code
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        return f"rank {self.rank} was killed {'by lmmtc launch ' if self.forced else ''}with {name}"
+        return f"rank {self.rank} was killed {'by lmmtc train ' if self.forced else ''}with {name}"
 
 
 @dataclass(frozen=True)

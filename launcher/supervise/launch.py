@@ -89,4 +89,4 @@ def _no_progress(saved: int, restarts: int, last: ExitDecision) -> ExitDecision:
 
 
 def _say(words: str) -> None:
-    complain(f"lmmtc launch: {words}")
+    complain(f"lmmtc train: {words}")

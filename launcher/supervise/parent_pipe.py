@@ -1,4 +1,4 @@
-"""A pipe that ends when `lmmtc launch` is gone, which its ranks notice at once, on every system."""
+"""A pipe that ends when `lmmtc train` is gone, which its ranks notice at once, on every system."""
 
 import os
 from collections.abc import Mapping
@@ -37,5 +37,5 @@ class ParentPipe:
 
 
 def inherited_pipe(environment: Mapping[str, str]) -> int | None:
-    """Return the file descriptor that ends with `lmmtc launch`; None where that did not start this process."""
+    """Return the file descriptor that ends with `lmmtc train`; None where that did not start this process."""
     return int(environment[VARIABLE]) if VARIABLE in environment else None

@@ -1,4 +1,4 @@
-"""A watchdog that ends its rank when heartbeats stop, as in a collective that hangs, or when `lmmtc launch` is gone."""
+"""A watchdog that ends its rank when heartbeats stop, as in a collective that hangs, or when `lmmtc train` is gone."""
 
 import faulthandler
 import os
@@ -28,7 +28,7 @@ class Watchdog:
     Args:
         limit: Seconds without a heartbeat, counted from the first one on: before training begins, nothing is regular.
         stacks: File to which the stacks of all threads are appended before the process ends with 75.
-        environment: Names the parent pipe, where `lmmtc launch` started this rank.
+        environment: Names the parent pipe, where `lmmtc train` started this rank.
     """
 
     def __init__(self, limit: float, stacks: Path, environment: Mapping[str, str]) -> None:
@@ -65,7 +65,7 @@ class Watchdog:
             if self._over.is_set():
                 return
             if closed:
-                self._end("lmmtc launch has let go of this rank: another one is lost, or it was itself killed")
+                self._end("lmmtc train has let go of this rank: another one is lost, or it was itself killed")
             if still > self._limit:
                 self._end(
                     f"no step, evaluation batch or save has ended for {still:.0f} seconds (run.stall_seconds = "

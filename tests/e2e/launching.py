@@ -1,4 +1,4 @@
-"""Two ranks under `lmmtc launch`, seen from outside: how far they are, what they are doing, how they end."""
+"""Two ranks under `lmmtc train`, seen from outside: how far they are, what they are doing, how they end."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ Running = subprocess.Popen[str]
 
 
 def launched(config: Path, *options: object) -> AbstractContextManager[Running]:
-    words = (PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config, *options)
+    words = (PROGRAMS / "lmmtc", "train", "--nproc", 2, "--", "--config", config, *options)
     return started(*words, env={"TORCHDYNAMO_DISABLE": 1})  # a start without the compiler is seconds faster
 
 

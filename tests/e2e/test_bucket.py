@@ -63,7 +63,7 @@ def test_two_machines_that_share_nothing_but_the_bucket_meet_again_after_one_has
                 checkpoint={"every_steps": 2, "store": store},
                 evaluation={"every_steps": 100},
             )
-            words = (PROGRAMS / "lmmtc", "launch", "--restarts", 3, "--", "--config", config)
+            words = (PROGRAMS / "lmmtc", "train", "--restarts", 3, "--", "--config", config)
             running.append(machines.enter_context(started(*words, env=meeting | {"NODE_RANK": number})))
         events = places[0] / "run" / "events.jsonl"
         deadline = time.monotonic() + 250

@@ -43,7 +43,7 @@ def config(tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path, port: int) ->
 
 def test_every_panel_has_finite_numbers_to_show(config: Path, port: int, tmp_path: Path) -> None:
     asked = [question for board in boards().values() for question in questions(board, "10s")]
-    with started(PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config) as running:
+    with started(PROGRAMS / "lmmtc", "train", "--nproc", 2, "--", "--config", config) as running:
         Thread(target=deque, args=(running.stdout, 0), daemon=True).start()  # a full pipe would stop rank 0
         wait_until(lambda: list((tmp_path / "run").glob("checkpoints/step-*")), timeout=150)
         targets = [f"{LOCAL}:{port}", f"{LOCAL}:{port + 1}"]

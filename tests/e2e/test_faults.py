@@ -1,4 +1,4 @@
-"""Two ranks under `lmmtc launch`, and all that may befall them: how it ends, what is said, what is left on disk."""
+"""Two ranks under `lmmtc train`, and all that may befall them: how it ends, what is said, what is left on disk."""
 
 import json
 import time
@@ -34,8 +34,8 @@ def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_o
         wait_until(lambda: kinds(config), running)
         stop_while(lambda: evaluates(config), running)
         said = end_of(running, code=75, timeout=100)
-    assert "lmmtc launch: SIGTERM is handed on to 2 ranks\n" in said.err
-    assert said.err.endswith("lmmtc launch: exit code 75: a stop was asked for, and the state was saved\n")
+    assert "lmmtc train: SIGTERM is handed on to 2 ranks\n" in said.err
+    assert said.err.endswith("lmmtc train: exit code 75: a stop was asked for, and the state was saved\n")
     # The save that follows the evaluation goes on beside the last step.
     assert [kind for kind in kinds(config)[-5:] if kind != "checkpoint"] == ["evaluation", "step", "end"]
     assert kinds(config)[-1] == "checkpoint"
@@ -54,7 +54,7 @@ def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_o
 
     with launched(config) as running:
         said = end_of(running, timeout=200)
-    assert said.err.endswith("lmmtc launch: exit code 0: the run is done\n")
+    assert said.err.endswith("lmmtc train: exit code 0: the run is done\n")
     assert [event["step"] for event in events(config) if event["event"] == "start"][-1] == stopped_at
     assert [event["step"] for event in events(config) if event["event"] == "step"] == list(range(1, STEPS + 1))
     assert json.loads(folder(config).success.read_text()) == {"step": STEPS, "run_id": "run"}
@@ -74,10 +74,8 @@ def test_a_slow_rank_is_waited_for_and_a_killed_one_ends_the_others_in_seconds(c
     assert (
         "[rank 0] PeerLostError: another rank has died, or cannot be reached; the last checkpoint stands: " in said.err
     )
-    assert "lmmtc launch: rank 0 ended with exit code 75\n" in said.err
-    assert said.err.endswith(
-        "lmmtc launch: exit code 137: rank 1 was killed with SIGKILL; the last checkpoint stands\n"
-    )
+    assert "lmmtc train: rank 0 ended with exit code 75\n" in said.err
+    assert said.err.endswith("lmmtc train: exit code 137: rank 1 was killed with SIGKILL; the last checkpoint stands\n")
     assert whole_checkpoint(config)
     assert not folder(config).success.exists()
 
@@ -87,9 +85,9 @@ def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> Non
         wait_until(lambda: kinds(config).count("checkpoint"), running)
         ranks_of(running)[1].suspend()
         said = end_in_time(running, 75, STALL_SECONDS + 40)
-    assert "lmmtc launch: rank 0 ended with exit code 75\n" in said.err
+    assert "lmmtc train: rank 0 ended with exit code 75\n" in said.err
     assert said.err.endswith(
-        "lmmtc launch: exit code 75: rank 1 was killed by lmmtc launch with SIGKILL; "
+        "lmmtc train: exit code 75: rank 1 was killed by lmmtc train with SIGKILL; "
         "the last checkpoint stands: start the run again\n"
     )
     stacks = folder(config).stacks(0).read_text()
@@ -100,7 +98,7 @@ def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> Non
 
 def test_two_machines_meet_again_after_one_has_lost_its_rank(config: Path) -> None:
     meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    words = (PROGRAMS / "lmmtc", "launch", "--restarts", 3, "--", "--config", config)
+    words = (PROGRAMS / "lmmtc", "train", "--restarts", 3, "--", "--config", config)
     with (
         started(*words, env=meeting | {"NODE_RANK": 0}) as first,
         started(*words, env=meeting | {"NODE_RANK": 1}) as other,
@@ -133,5 +131,5 @@ def test_ranks_do_not_outlive_a_killed_launcher(config: Path, orphans: list[psut
         _, alive = psutil.wait_procs(orphans, timeout=15)
     assert len(orphans) == 2
     assert not [rank for rank in alive if rank.status() != psutil.STATUS_ZOMBIE]
-    assert "lmmtc launch has let go of this rank" in folder(config).stacks(0).read_text()
+    assert "lmmtc train has let go of this rank" in folder(config).stacks(0).read_text()
     assert whole_checkpoint(config)

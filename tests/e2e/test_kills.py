@@ -1,4 +1,4 @@
-"""SIGKILL for a rank, for `lmmtc launch`, for a whole machine: in a step, an evaluation, a save, a download."""
+"""SIGKILL for a rank, for `lmmtc train`, for a whole machine: in a step, an evaluation, a save, a download."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -57,9 +57,9 @@ def test_a_killed_rank_ends_the_others_and_the_next_start_goes_on_from_what_was_
             with killing(lambda: moment(config), running, launcher=False, ranks=1):  # noqa: B023  # ends with the turn
                 said = end_of(running, code=137, timeout=60)
         assert "[rank 1] PeerLostError: another rank has died, or cannot be reached; the last checkpoint" in said.err
-        assert "lmmtc launch: rank 1 ended with exit code 75\n" in said.err
+        assert "lmmtc train: rank 1 ended with exit code 75\n" in said.err
         assert said.err.endswith(
-            "lmmtc launch: exit code 137: rank 0 was killed with SIGKILL; the last checkpoint stands\n"
+            "lmmtc train: exit code 137: rank 0 was killed with SIGKILL; the last checkpoint stands\n"
         )
         saved.append(whole_checkpoint(config))
     assert saved == sorted(set(saved))
@@ -75,14 +75,14 @@ def test_without_their_launcher_no_rank_is_left_and_the_next_start_goes_on(confi
             wait_until(lambda: kinds(config)[-1:] == ["checkpoint"] and started_again_from(config) == saved, running)
             with killing(lambda: moment(config), running, launcher=True, ranks=ranks):  # noqa: B023  # ends with the turn
                 said = end_of(running, code=-9, timeout=60)
-        assert "lmmtc launch: exit code" not in said.err
+        assert "lmmtc train: exit code" not in said.err
         saved.append(whole_checkpoint(config))
     assert saved == sorted(set(saved))
 
 
 def test_a_machine_that_dies_ends_the_ranks_of_the_other_one(config: Path) -> None:
     meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    words = (PROGRAMS / "lmmtc", "launch", "--", "--config", config, "--set", f"train.steps={10**6}")
+    words = (PROGRAMS / "lmmtc", "train", "--", "--config", config, "--set", f"train.steps={10**6}")
     with (
         started(*words, env=meeting | {"NODE_RANK": 0}) as first,
         started(*words, env=meeting | {"NODE_RANK": 1}) as other,
@@ -93,7 +93,7 @@ def test_a_machine_that_dies_ends_the_ranks_of_the_other_one(config: Path) -> No
         said = end_of(first, code=75, timeout=60)
     assert "[rank 0] PeerLostError: " in said.err
     assert said.err.endswith(
-        "lmmtc launch: exit code 75: a rank was lost; the last checkpoint stands: start the run again\n"
+        "lmmtc train: exit code 75: a rank was lost; the last checkpoint stands: start the run again\n"
     )
     assert whole_checkpoint(config)
 
@@ -117,7 +117,7 @@ def test_a_kill_in_a_download_leaves_a_cache_with_which_the_next_start_trains(
             data={"cache": cache},
             train={"steps": 6, "global_batch": 8, "micro_batch": 4},
         )
-        words = (PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config)
+        words = (PROGRAMS / "lmmtc", "train", "--nproc", 2, "--", "--config", config)
         proxy.faults.extend([slow_shards] * 1000)
         with started(*words, env=env | {"AWS_ENDPOINT_URL": proxy.endpoint}) as running:
             wait_until(lambda: list((cache / "shards").glob("*.partial")), running)
@@ -127,7 +127,7 @@ def test_a_kill_in_a_download_leaves_a_cache_with_which_the_next_start_trains(
         assert "rank 0 was killed with SIGKILL; the last checkpoint stands\n" in said.err
         assert not folder(config).saved_step()
         said = finish(*words, env=env, timeout=200)
-    assert said.err.endswith("lmmtc launch: exit code 0: the run is done\n")
+    assert said.err.endswith("lmmtc train: exit code 0: the run is done\n")
     assert whole_checkpoint(config) == 6
     assert list((cache / "shards").glob("*.shard"))
     assert not list((cache / "shards").glob("*.partial"))

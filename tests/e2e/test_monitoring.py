@@ -35,7 +35,7 @@ def test_a_killed_rank_reaches_somebody(config: Path, port: int, tmp_path: Path)
     with (
         pager() as (listening, received),
         alertmanager(tmp_path, listening) as alerts,
-        started(PROGRAMS / "lmmtc", "launch", "--nproc", 2, "--", "--config", config) as running,
+        started(PROGRAMS / "lmmtc", "train", "--nproc", 2, "--", "--config", config) as running,
     ):
         Thread(target=deque, args=(running.stdout, 0), daemon=True).start()  # a full pipe would stop rank 0
         wait_until(lambda: list((tmp_path / "run").glob("checkpoints/step-*")), timeout=150)

@@ -91,7 +91,7 @@ def events(said: str) -> list[dict[str, Any]]:
 
 
 def check_confined(process: int) -> None:
-    """Check that the first process is `lmmtc launch`, another user's, without capabilities, on a read-only root."""
+    """Check that the first process is `lmmtc train`, another user's, without capabilities, on a read-only root."""
     status = status_of(process)
     assert status["Uid"].split() == [str(USER)] * 4
     assert status["NSpid"].split()[-1] == "1"
@@ -99,7 +99,7 @@ def check_confined(process: int) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     words = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8").split("\0")
-    assert [Path(words[1]).name, words[2]] == ["lmmtc", "launch"]
+    assert [Path(words[1]).name, words[2]] == ["lmmtc", "train"]
     mounts = [line.split() for line in Path(f"/proc/{process}/mountinfo").read_text(encoding="utf-8").splitlines()]
     assert [fields[5].split(",")[0] for fields in mounts if fields[4] == "/"] == ["ro"]
 
@@ -119,14 +119,14 @@ def test_a_pod_trains_is_scraped_is_stopped_and_goes_on(podman: Podman, built: P
     podman("stop", "--time", job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], CONTAINER, timeout=200)
     said = podman.logs(CONTAINER)
     assert podman.state(CONTAINER)["ExitCode"] == 75, said
-    assert "lmmtc launch: SIGTERM is handed on to 2 ranks\n" in said
-    assert "lmmtc launch: exit code 75: a stop was asked for, and the state was saved\n" in said
+    assert "lmmtc train: SIGTERM is handed on to 2 ranks\n" in said
+    assert "lmmtc train: exit code 75: a stop was asked for, and the state was saved\n" in said
 
     podman.replace([run, pod])
     wait_until(lambda: trained_on(first), podman, 240)
     assert podman("wait", CONTAINER, timeout=400).strip() == "0", podman.logs(CONTAINER)
     said = podman.logs(CONTAINER)
-    assert "lmmtc launch: exit code 0: the run is done\n" in said
+    assert "lmmtc train: exit code 0: the run is done\n" in said
     [resumed] = [event["step"] for event in events(said) if event["event"] == "start"]
     assert 0 < resumed < STEPS
     assert [event["step"] for event in events(said) if event["event"] == "step"] == [*range(resumed + 1, STEPS + 1)]

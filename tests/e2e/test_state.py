@@ -79,7 +79,7 @@ def test_a_disk_that_is_full_ends_the_run_and_leaves_what_was_saved(config: Path
     assert f"{tiny_disk}: writing the checkpoint failed: " in said.err
     assert "No space left on device" in said.err
     assert "earlier ones stand\n" in said.err
-    assert said.err.splitlines()[-1].startswith("lmmtc launch: exit code 1: rank ")
+    assert said.err.splitlines()[-1].startswith("lmmtc train: exit code 1: rank ")
     saved = whole_checkpoint(config)
     assert saved == 4
     assert mount(tiny_disk, "remount,size=128m")

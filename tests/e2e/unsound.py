@@ -1,4 +1,4 @@
-"""`lmmtc launch` with ranks of which one, UNSOUND_RANK, computes what is no number in the steps UNSOUND_STEPS.
+"""`lmmtc train` with ranks of which one, UNSOUND_RANK, computes what is no number in the steps UNSOUND_STEPS.
 
 No fault from outside does that on one rank alone. All else is the product's own: its launcher, its rank.
 """

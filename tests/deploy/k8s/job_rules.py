@@ -101,8 +101,8 @@ def _start(_: list[Manifest], work: Work) -> Iterator[str]:
     if work.worker is None:
         return
     words = command_line(work, work.worker)
-    if words[:2] != ["lmmtc", "launch"]:
-        yield "lmmtc launch must be the container's first process: a shell would keep signals to itself"
+    if words[:2] != ["lmmtc", "train"]:
+        yield "lmmtc train must be the container's first process: a shell would keep signals to itself"
         return
     if words[words.index("--nproc") + 1] != environment(work, work.worker, 0)["LMMTC_RANKS_PER_POD"]:
         yield "--nproc must be LMMTC_RANKS_PER_POD"

@@ -43,7 +43,7 @@ MISTAKES: list[tuple[Path, Any, str]] = [
     ((*SET, "network", "publishNotReadyAddresses"), False, "network.publishNotReadyAddresses must be true"),
     ((*IN_SET, "podFailurePolicy", "rules", 0, "onExitCodes", "values"), [78], "exit code 75 must be free"),
     ((*IN_SET, "podFailurePolicy", "rules", 1, "action"), "Ignore", "an eviction must be free"),
-    ((*WORKER, "command"), ["sh", "-c", "lmmtc launch"], "must be the container's first process"),
+    ((*WORKER, "command"), ["sh", "-c", "lmmtc train"], "must be the container's first process"),
     ((*WORKER, "args", 1), "4", "--nproc must be LMMTC_RANKS_PER_POD"),
     ((*POD, "terminationGracePeriodSeconds"), 120, "must be at least --grace 120 + 30"),
     ((*WORKER, "args", 6), "/etc/other.toml", "the configuration must be the ConfigMap's"),

@@ -59,7 +59,7 @@ def test_a_variable_that_says_something_else_than_the_scheduler_is_refused(
         placement(environment | {name: "0"})
     assert str(caught.value) == (
         f"environment: {name} = '0': must be {right}, which is what {scheduler} says: unset {name}, or start ranks "
-        "with torchrun, deepspeed or lmmtc launch, which set all"
+        "with torchrun, deepspeed or lmmtc train, which set all"
     )
 
 

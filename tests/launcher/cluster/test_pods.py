@@ -91,7 +91,7 @@ def test_one_of_several_ranks_of_a_pod_must_be_told_which_it_is() -> None:
     with pytest.raises(ConfigError) as caught:
         pod_place(JOB | {"LMMTC_RANKS_PER_POD": "8"})
     assert str(caught.value) == (
-        "environment: LMMTC_RANKS_PER_POD = '8' given without LOCAL_RANK: start the ranks of a pod with lmmtc launch, "
+        "environment: LMMTC_RANKS_PER_POD = '8' given without LOCAL_RANK: start the ranks of a pod with lmmtc train, "
         "which sets it"
     )
 

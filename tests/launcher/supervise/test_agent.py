@@ -109,7 +109,7 @@ def test_a_rank_that_dies_is_named_with_its_signal_and_the_others_are_told_to_en
 def test_ranks_that_do_not_end_are_killed(program: str, number: int) -> None:
     found = story("import sys, time; time.sleep(1); sys.exit(1)", program)
     assert found["ends"] == [[0, 1, False], [1, -number, True]]
-    assert found["said"][1] == f"rank 1 was killed by lmmtc launch with {signal.Signals(number).name}"
+    assert found["said"][1] == f"rank 1 was killed by lmmtc train with {signal.Signals(number).name}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

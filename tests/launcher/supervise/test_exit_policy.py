@@ -56,7 +56,7 @@ def test_a_rank_that_had_to_be_killed_after_a_stop_is_named() -> None:
     outcome = decide_exit(ends, stop_asked=True, success=False)
     assert outcome.code == 75
     assert outcome.reason == (
-        "a stop was asked for, and rank 1 was killed by lmmtc launch with SIGKILL before all was saved; "
+        "a stop was asked for, and rank 1 was killed by lmmtc train with SIGKILL before all was saved; "
         "the last checkpoint stands"
     )
 

@@ -1,4 +1,4 @@
-"""`lmmtc launch`: what it refuses, how often it starts ranks again, and when it stops doing so."""
+"""`lmmtc train`: what it refuses, how often it starts ranks again, and when it stops doing so."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from tests.launcher.conftest import Lmmtc
 from tests.programs import PROGRAMS, end_of, finish, started, write_config
 from trainer.run.folder import RunFolder, steps_in
 
-LAUNCH = (PROGRAMS / "lmmtc", "launch")
+LAUNCH = (PROGRAMS / "lmmtc", "train")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def config(tmp_path: Path, sections: dict[str, dict[str, Any]]) -> Path:
 
 
 def test_a_wrong_configuration_is_refused_before_any_rank_is_started(lmmtc: Lmmtc) -> None:
-    said = lmmtc("launch", "--", "--config", "absent.toml")
+    said = lmmtc("train", "--", "--config", "absent.toml")
     assert (said.code, said.err) == (78, "ConfigError: absent.toml: no such configuration file\n")
 
 
@@ -37,7 +37,7 @@ def test_what_a_rank_says_of_the_configuration_is_final(config: Path, tmp_path: 
     again = ("--restarts", 3, "--", "--config", config, "--set", f"model.encoder={tmp_path}")
     said = finish(*LAUNCH, *again, code=78, timeout=100)
     assert said.err.count(f"ConfigError: model.encoder = {tmp_path}: no config.json there") == 1
-    assert said.err.endswith("lmmtc launch: exit code 78: rank 0 ended with exit code 78; the last checkpoint stands\n")
+    assert said.err.endswith("lmmtc train: exit code 78: rank 0 ended with exit code 78; the last checkpoint stands\n")
 
 
 @pytest.mark.ranks
@@ -46,7 +46,7 @@ def test_restarts_that_save_no_step_are_not_repeated_for_ever(config: Path) -> N
     said = finish(*LAUNCH, "--restarts", 1, *broken, "--set", "checkpoint.every_steps=500", code=78, timeout=150)
     assert said.err.count("NonFiniteError") == 2
     assert said.err.endswith(
-        "lmmtc launch: exit code 78: --restarts 1: so many in a row have saved no step after step 0: another one would "
+        "lmmtc train: exit code 78: --restarts 1: so many in a row have saved no step after step 0: another one would "
         "not help, find out why. The last time: rank 0 ended with exit code 1; the last checkpoint stands\n"
     )
 

@@ -88,7 +88,7 @@ def test_a_rank_whose_parent_pipe_is_closed_ends_at_once(tmp_path: Path) -> None
     said = finish(sys.executable, "-c", HOLDER.format(end="pipe.close()"), *rank(600, stacks, STARTING))
     assert said.out == ""
     assert (
-        "[rank 0] lmmtc launch has let go of this rank: another one is lost, or it was itself killed; "
+        "[rank 0] lmmtc train has let go of this rank: another one is lost, or it was itself killed; "
         "the last checkpoint stands: start the run again\n"
     ) in stacks.read_text()
 
@@ -97,4 +97,4 @@ def test_a_rank_does_not_outlive_the_one_who_started_it(tmp_path: Path) -> None:
     stacks = tmp_path / "stacks.txt"
     killed = HOLDER.format(end="os.kill(os.getpid(), 9)")
     finish(sys.executable, "-c", killed, *rank(600, stacks, STARTING), code=-9)  # returns when the rank closes its end
-    assert "lmmtc launch has let go of this rank" in stacks.read_text()
+    assert "lmmtc train has let go of this rank" in stacks.read_text()
