@@ -73,8 +73,8 @@ def test_a_command_of_the_pages_is_one_that_works(command: str, tmp_path: Path) 
             assert (ROOT / file).is_file()
             assert target in stages()
             assert tag in used_images()
-        case ["lmmtc", "simulate", _, *options]:
-            said = finish("lmmtc", "simulate", "--help").out
+        case ["lmmtc", "data", "simulate", _, *options]:
+            said = finish("lmmtc", "data", "simulate", "--help").out
             assert all(option in said for option in options if option.startswith("--"))
         case _:
             pytest.fail("nobody knows how to look at it")

@@ -32,6 +32,8 @@ def complaint(line: str) -> str | None:
         if words[0] not in members:
             return f"no command {words[0]}"
         command = members[words.pop(0)]
+    if command.context_settings.get("ignore_unknown_options"):
+        return None  # what it does not know is for the ranks
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     own = words[: words.index("--")] if "--" in words else words
     return next((f"no option {word}" for word in own if word.startswith("--") and word not in known), None)
