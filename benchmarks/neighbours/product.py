@@ -77,17 +77,17 @@ def answers(run: Run, dataset: Dataset) -> Mapping[str, Answers]:
         return _records(dataset, "dev", BATCH, limit)
 
     tuning, _ = Tuner(model, index, batches, ONE_RANK).tune(refine=0)
-    print(f"{tuning.k} neighbours vote", flush=True)
+    print(tuning.votes, flush=True)
     ranker = FusedRanker(model.ranker, tuning, counts_L, index)
     dev, test = (
-        ask_channels(ranker, _records(dataset, split, BATCH), CHANNELS[BOTH], [tuning.k], ONE_RANK)
+        ask_channels(ranker, _records(dataset, split, BATCH), CHANNELS[BOTH], [tuning.votes], ONE_RANK)
         for split in ("dev", "test")
     )
-    asked, found = test.by_k[tuning.k], {}
+    [asked], found = test.by_rule, {}
     for name, kinds in CHANNELS.items():
         fusion = Fusion.none()
         if kinds:
-            chosen = dev.by_k[tuning.k]
+            [chosen] = dev.by_rule
             chosen = Channels(chosen.ids_NK, chosen.base_NK, {kind: chosen.others[kind] for kind in kinds})
             fit = fit_fusion(chosen, dev.labels, dev.offsets, counts_L, model.train_records, keep_propensity=True)
             fusion = fit.fusion

@@ -20,7 +20,7 @@ class NeighboursSection(Section):
     keys: tuple[Key, ...] = ("dense", "sparse")
     """What records are found by: dense (the model's query), sparse (TF-IDF of all words of the text), or both."""
     k: Positive = 10
-    """Nearest records whose labels vote, where nothing better was found on the dev split."""
+    """Nearest records whose labels vote, where `lmmtc tune` finds nothing better on the dev split; as the powers."""
     features: Annotated[int, Field(gt=0, lt=2**31)] = 2**20
     """Hashed words of the sparse keys; 4 bytes each on every rank."""
     dense_power: Rate = 8.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sharding import LabelFilter, RecordBatch
 
 from ..config.neighbours import Key
 from ..evaluation import Channels, Ranked, Ranker
-from ..neighbours import NeighbourIndex, Neighbours
+from ..neighbours import NeighbourIndex, Neighbours, VoteRule
 from .candidates import CandidateSource, join_candidates
 from .tuning import Tuning
 
@@ -59,24 +60,28 @@ class FusedRanker:
         self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str]
     ) -> tuple[dict[str, Ranked], Channels]:
         """Return the model's own rankings, and what each channel of `names` says of all that any of them proposes."""
-        rankings, channels = self.channels_by_k(records, given, names, [self.tuning.k])
-        return rankings, channels[self.tuning.k]
+        rankings, [channels] = self.channels_by_rules(records, given, names, [self.tuning.votes])
+        return rankings, channels
 
-    def channels_by_k(
-        self, records: RecordBatch, given: Sequence[Mapping[int, bool]], names: Sequence[str], ks: Sequence[int]
-    ) -> tuple[dict[str, Ranked], dict[int, Channels]]:
-        """Compute `channels` for several numbers of neighbours that vote: candidates are those of any of them."""
+    def channels_by_rules(
+        self,
+        records: RecordBatch,
+        given: Sequence[Mapping[int, bool]],
+        names: Sequence[str],
+        rules: Sequence[Mapping[Key, VoteRule]],
+    ) -> tuple[dict[str, Ranked], list[Channels]]:
+        """Compute `channels` under several rules of the vote: candidates are those of any of them."""
         labels = self.ranker.labels
         ranker = replace(self.ranker, depth=min(max(self.depth, labels.shortlist, DEEP), labels.num_labels))
         with ranker.asking(records, given) as batch:
             text, proposal = ranker.propose(batch)
             rankings = ranker.rankings(batch, text, proposal)
-            neighbours = self._neighbours(records, text.query_BE if not any(given) else None, names, max(ks))
+            neighbours = self._neighbours(records, text.query_BE if not any(given) else None, names, rules)
             record_N, label_N = batch.excluded()
             excluded = record_N.cpu().numpy(), label_N.cpu().numpy()
             sources = {
                 "scan": CandidateSource(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),
-                **self._votes(neighbours, ks),
+                **self._votes(neighbours, rules),
             }
             if "refined" in rankings:
                 sources["refined"] = CandidateSource(rankings["refined"].ids_BK, rankings["refined"].scores_BK)
@@ -88,43 +93,54 @@ class FusedRanker:
         for name, source in (("context", "refined"), ("slots", "answer")):
             if source in joined.values:
                 of_model[name] = np.nan_to_num(joined.values[source] - np.where(joined.ids_BU < 0, 0, base_BU))
-        by_k = {
-            k: Channels(
+        by_rule = [
+            Channels(
                 joined.ids_BU,
                 base_BU,
-                {name: np.nan_to_num(joined.values[_source(name, k)]) for name in neighbours} | of_model,
+                {name: np.nan_to_num(joined.values[_source(name, number)]) for name in neighbours} | of_model,
             )
-            for k in ks
-        }
-        return {name: self._cut(ranked) for name, ranked in rankings.items()}, by_k
+            for number in range(len(rules))
+        ]
+        return {name: self._cut(ranked) for name, ranked in rankings.items()}, by_rule
 
     def _cut(self, ranked: Ranked) -> Ranked:
         return Ranked(ranked.ids_BK[:, : self.depth], ranked.scores_BK[:, : self.depth])
 
     def _neighbours(
-        self, records: RecordBatch, query_BE: Tensor | None, names: Sequence[str], k: int
+        self,
+        records: RecordBatch,
+        query_BE: Tensor | None,
+        names: Sequence[str],
+        rules: Sequence[Mapping[Key, VoteRule]],
     ) -> dict[Key, Neighbours]:
         """Search the index by texts alone: what is given is no part of a training record's key."""
         if self.index is None:
             return {}
         found = dict[Key, Neighbours]()
+        most = {kind: max(self._rule(kind, each).k for each in rules) for kind in self.index.meta.keys}
         own_BX = self.index.positions(records.table["id"].to_pylist()) if self.of_training_records else None
         if "dense" in names:
             if query_BE is None:
                 with self.ranker.asking(records) as batch:
                     query_BE = self.ranker.model.read(batch).query_BE
-            found["dense"] = self.index.find("dense", query_BE, k, own_BX)
+            found["dense"] = self.index.find("dense", query_BE, most["dense"], own_BX)
         if "sparse" in names:
-            found["sparse"] = self.index.find("sparse", records.table["text"].to_pylist(), k, own_BX)
+            texts = records.table["text"].to_pylist()
+            found["sparse"] = self.index.find("sparse", texts, most["sparse"], own_BX)
         return found
 
-    def _votes(self, neighbours: Mapping[Key, Neighbours], ks: Sequence[int]) -> dict[str, CandidateSource]:
-        if self.index is None:
-            return {}
-        votes = {
-            _source(name, k): self.index.votes_of(name, found, k) for name, found in neighbours.items() for k in ks
-        }
-        return {name: CandidateSource(each.ids_BM.numpy(), each.scores_BM.numpy()) for name, each in votes.items()}
+    def _votes(
+        self, neighbours: Mapping[Key, Neighbours], rules: Sequence[Mapping[Key, VoteRule]]
+    ) -> dict[str, CandidateSource]:
+        sources = {}
+        for (kind, found), (number, rule) in product(neighbours.items(), enumerate(rules)):
+            votes = found.vote(self._rule(kind, rule), self.ranker.labels.num_labels)
+            sources[_source(kind, number)] = CandidateSource(votes.ids_BM.numpy(), votes.scores_BM.numpy())
+        return sources
+
+    def _rule(self, kind: Key, chosen: Mapping[Key, VoteRule]) -> VoteRule:
+        assert self.index is not None
+        return chosen.get(kind) or self.index.meta.rule(kind)
 
     def _base(self, ranker: Ranker, query_BE: Tensor, ids_BU: np.ndarray, known_BU: np.ndarray) -> np.ndarray:
         """Score by the scan what others have proposed: their logits are looked up."""
@@ -139,5 +155,5 @@ class FusedRanker:
         return base_BU
 
 
-def _source(channel: str, k: int) -> str:
-    return f"{channel}-{k}"
+def _source(channel: str, rule: int) -> str:
+    return f"{channel} {rule}"

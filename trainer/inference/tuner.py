@@ -11,17 +11,20 @@ import torch
 
 from sharding import RecordBatch
 
+from ..config.neighbours import Key
 from ..distributed import Ranks
 from ..errors import ConfigError
-from ..evaluation import KS, Fusion, FusionFit, RankingSums, ask, fit_fusion, inverse_propensity, ranking_sums
-from ..neighbours import NeighbourIndex
+from ..evaluation import KS, Channels, Fusion, FusionFit, RankingSums, ask, fit_fusion, inverse_propensity, ranking_sums
+from ..neighbours import NeighbourIndex, VoteRule
 from .fused import FusedRanker
 from .loading import TrainedModel
-from .split_channels import SplitChannels, ask_channels
+from .split_channels import Rules, SplitChannels, ask_channels
 from .tuning import Tuning
 
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
-NEIGHBOURS = (5, 10, 20, 40)  # tried beside neighbours.k
+# Tried beside the rule that the index was built with: how many neighbours vote, and powers of their likeness.
+NEIGHBOURS = (10, 20, 40, 80)
+POWERS: dict[Key, tuple[float, ...]] = {"dense": (8.0, 16.0, 32.0), "sparse": (2.0, 3.0, 4.0)}
 
 Batches = Callable[[int | None], Iterable[RecordBatch]]
 Figures = dict[str, dict[str, float]]
@@ -37,7 +40,7 @@ class Tuner:
         batches: Gives the dev records, or the first so many, with their id and text.
         ranks: Who takes part.
         keep_propensity: Whether PSP may not fall.
-        few_records: As many dev records choose passes, threshold and number of neighbours; all choose the weights.
+        few_records: As many dev records choose passes, threshold and how neighbours vote; all choose the weights.
     """
 
     model: TrainedModel
@@ -48,7 +51,7 @@ class Tuner:
     few_records: int = 1000
 
     def tune(self, refine: int) -> tuple[Tuning, Figures]:
-        """Choose refinement, of at most so many passes, the number of neighbours, then the fusion. A collective.
+        """Choose refinement, of at most so many passes, how neighbours vote, then the fusion. A collective.
 
         Returns:
             What was chosen, and what it reaches on dev, see FusionFit; the fusion and its figures on the first rank.
@@ -59,15 +62,15 @@ class Tuner:
         if not self.model.ranker.labels.scans:
             raise ConfigError("cloze.slots = 'all': nothing is scanned, so there are no channels to fuse")
         refine = refine if self.model.ranker.model.reads_context else 0
-        tuning = Tuning(self.model.step, 0, 0.5, self.index.meta.settings.k if self.index else 1, Fusion.none())
+        tuning = Tuning(self.model.step, 0, 0.5, {}, Fusion.none())
         if refine:
             tuning = self._refined(tuning, refine)
         if self.index:
-            tuning = replace(tuning, k=self._best_k(tuning, self.index))
-        found = self._ask(tuning, None, [tuning.k])
+            tuning = replace(tuning, votes=self._best_votes(tuning, self.index))
+        found = self._ask(tuning, None, [tuning.votes])
         fusion, figures = Fusion.none(), {}
         if self.ranks.is_first:
-            fit = self._fit(found, tuning.k)
+            fit = self._fit(found.by_rule[0], found)
             fusion, figures = fit.fusion, fit.figures
         tuning = replace(tuning, fusion=fusion)
         return replace(tuning, refine=tuning.refine if "context" in tuning.uses else 0), figures
@@ -92,26 +95,37 @@ class Tuner:
         means = reduce(add, sums).over_ranks(self.ranks).means()
         return sum(means[f"P@{k}"] for k in KS)
 
-    def _best_k(self, tuning: Tuning, index: NeighbourIndex) -> int:
-        """Choose how many neighbours vote by the mean of P@k of their fusion; neighbours.k where none is better."""
-        ks = list(dict.fromkeys([tuning.k, *(k for k in NEIGHBOURS if k <= index.meta.records)]))
-        found, best = self._ask(tuning, self.few_records, ks), tuning.k
+    def _best_votes(self, tuning: Tuning, index: NeighbourIndex) -> dict[Key, VoteRule]:
+        """Choose how neighbours by each kind of key vote, by the mean of P@k of the scan fused with that kind alone."""
+        ks = [k for k in NEIGHBOURS if k <= index.meta.records]
+        rules: list[dict[Key, VoteRule]] = [{kind: index.meta.rule(kind) for kind in index.meta.keys}]
+        for k, place in product(ks, range(len(POWERS["dense"]))):
+            rules.append({kind: VoteRule(k, POWERS[kind][place]) for kind in index.meta.keys})
+        found = self._ask(tuning, self.few_records, rules)
+        best = torch.zeros(len(index.meta.keys), dtype=torch.long)
         if self.ranks.is_first:
-            best = max(ks, key=lambda k: self._fit(found, k).figures["after"]["objective"])
-        return int(self.ranks.sum(torch.tensor(best if self.ranks.is_first else 0)))
+            for place, kind in enumerate(index.meta.keys):
+                fits = [self._fit(_only(channels, kind), found) for channels in found.by_rule]
+                best[place] = int(np.argmax([fit.figures["after"]["objective"] for fit in fits]))
+        best = self.ranks.sum(best).tolist()
+        return {kind: rules[number][kind] for kind, number in zip(index.meta.keys, best, strict=True)}
 
-    def _ask(self, tuning: Tuning, limit: int | None, ks: list[int]) -> SplitChannels:
+    def _ask(self, tuning: Tuning, limit: int | None, rules: Rules) -> SplitChannels:
         ranker = replace(self.model.ranker, refine=tuning.refine, threshold=tuning.threshold)
         fused = FusedRanker(ranker, tuning, self.model.vocabulary.counts, self.index)
         names = [*(self.index.meta.keys if self.index else ()), "slots"]
-        return ask_channels(fused, self.batches(limit), names, ks, self.ranks)
+        return ask_channels(fused, self.batches(limit), names, rules, self.ranks)
 
-    def _fit(self, found: SplitChannels, k: int) -> FusionFit:
+    def _fit(self, channels: Channels, found: SplitChannels) -> FusionFit:
         return fit_fusion(
-            found.by_k[k],
+            channels,
             found.labels,
             found.offsets,
             self.model.vocabulary.counts,
             self.model.train_records,
             keep_propensity=self.keep_propensity,
         )
+
+
+def _only(channels: Channels, name: str) -> Channels:
+    return Channels(channels.ids_NK, channels.base_NK, {name: channels.others[name]})

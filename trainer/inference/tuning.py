@@ -1,15 +1,24 @@
-"""The tuned settings of a run, RUN/tuned.json."""
+"""What `lmmtc tune` chose on dev about how a run answers: the contents of RUN/tuned.json."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
 
 from sharding import publish
 
+from ..config import Section
+from ..config.loading import validated
+from ..config.neighbours import Key
+from ..config.section import Positive, Rate, Share
 from ..errors import ConfigError
 from ..evaluation import Fusion
+from ..neighbours import VoteRule
+
+Whole = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -20,35 +29,39 @@ class Tuning:
         step: Step of the checkpoint that it was chosen for.
         refine: Passes of refinement.
         threshold: Probability from which a pass shows an answer.
-        k: Neighbours that vote.
+        votes: How neighbours vote, by kind of key; as the index says where a kind is left out.
         fusion: Weights of the channels.
     """
 
     step: int
     refine: int
     threshold: float
-    k: int
+    votes: Mapping[Key, VoteRule]
     fusion: Fusion
 
     @classmethod
     def read(cls, path: Path) -> "Tuning":
         """Read RUN/tuned.json; ConfigError when it is not what `save` wrote."""
+        again = f"{path}: run lmmtc tune again"
         try:
             tree = json.loads(path.read_text(encoding="utf-8"))
-            numbers = {name: tree[name] for name in ("step", "refine", "threshold", "k")}
-            fusion = tree["fusion"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path}: not what lmmtc tune writes: {error!r}: run lmmtc tune again") from None
-        for name, number in numbers.items():
-            if not _is_sound(name, number):
-                raise ConfigError(f"{path}: {name} = {number!r}: not what lmmtc tune writes: run lmmtc tune again")
-        return cls(**numbers, fusion=Fusion.from_json(fusion, str(path)))
+        except ValueError as error:
+            raise ConfigError(f"{path}: not what lmmtc tune writes: {error}: run lmmtc tune again") from None
+        found = validated(_Tuned, tree, again)
+        votes: dict[Key, VoteRule] = {kind: VoteRule(rule.k, rule.power) for kind, rule in found.votes.items()}
+        return cls(found.step, found.refine, found.threshold, votes, Fusion.from_json(found.fusion, again))
 
     def save(self, path: Path, figures: Mapping[str, Any]) -> None:
         """Write RUN/tuned.json, complete or not at all, with what it reached on dev."""
-        numbers = {name: getattr(self, name) for name in ("step", "refine", "threshold", "k")}
         with publish(path) as temporary:
-            tree = numbers | {"fusion": self.fusion.to_json(), "dev": figures}
+            tree = {
+                "step": self.step,
+                "refine": self.refine,
+                "threshold": self.threshold,
+                "votes": {kind: asdict(rule) for kind, rule in self.votes.items()},
+                "fusion": self.fusion.to_json(),
+                "dev": figures,
+            }
             temporary.write_text(json.dumps(tree, indent=1), encoding="utf-8")
 
     @property
@@ -57,7 +70,21 @@ class Tuning:
         return tuple(each.name for each in self.fusion.used)
 
 
-def _is_sound(name: str, number: Any) -> bool:
-    if name == "threshold":
-        return type(number) in {int, float} and 0 <= number <= 1
-    return type(number) is int and number >= (name == "k")
+class _Rule(Section):
+    model_config = ConfigDict(strict=True)
+
+    k: Positive
+    power: Rate
+
+
+class _Tuned(Section):
+    """The file's keys; what `fusion` may be, Fusion knows."""
+
+    model_config = ConfigDict(strict=True)
+
+    step: Whole
+    refine: Whole
+    threshold: Share
+    votes: dict[Key, _Rule]
+    fusion: Any
+    dev: Any

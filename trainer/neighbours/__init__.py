@@ -9,4 +9,5 @@ from .folder import IndexFolder as IndexFolder
 from .index import NeighbourIndex as NeighbourIndex
 from .meta import IndexMeta as IndexMeta
 from .vote import Neighbours as Neighbours
+from .vote import VoteRule as VoteRule
 from .vote import Votes as Votes

@@ -20,7 +20,7 @@ from .record_labels import RecordLabels
 from .records import RecordNames
 from .search import DenseKeys, Keys, SparseKeys, search
 from .terms import inverse_frequencies
-from .vote import Neighbours, Votes
+from .vote import Neighbours, VoteRule, Votes
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,25 @@ class NeighbourIndex:
         return cls(meta, len(vocabulary), keys, _labels(names, own, meta, folder), names, ranks)
 
     def vote(
-        self, kind: Key, questions: Tensor | Sequence[str], k: int | None = None, exclude_BX: Tensor | None = None
+        self,
+        kind: Key,
+        questions: Tensor | Sequence[str],
+        rule: VoteRule | None = None,
+        exclude_BX: Tensor | None = None,
     ) -> Votes:
-        """Find the k nearest records of this rank's questions and let their labels vote. A collective.
+        """Find the nearest records of this rank's questions and let their labels vote. A collective.
 
-        Args and errors as of `find`; k: None is the one that the index was built with.
+        Args and errors as of `find`; rule: None is the one that the index was built with.
         """
-        return self.votes_of(kind, self.find(kind, questions, k, exclude_BX), k)
-
-    def votes_of(self, kind: Key, neighbours: Neighbours, k: int | None = None) -> Votes:
-        """Let the first k of what `find` has found vote, as `vote` does: to try several k, search once."""
-        return neighbours.vote(k or self.meta.settings.k, self.meta.power(kind), self.num_labels)
+        rule = rule or self.meta.rule(kind)
+        return self.find(kind, questions, rule.k, exclude_BX).vote(rule, self.num_labels)
 
     def find(
         self, kind: Key, questions: Tensor | Sequence[str], k: int | None = None, exclude_BX: Tensor | None = None
     ) -> Neighbours:
         """Find the k nearest records of this rank's questions, exactly, with their labels. A collective.
+
+        Any rule with no more neighbours can let them vote: to try several, search once.
 
         Args:
             kind: of the keys.

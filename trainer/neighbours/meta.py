@@ -14,6 +14,7 @@ from sharding import DataError, Vocabulary, publish
 from ..config import NeighboursSection, Section
 from ..config.neighbours import Key
 from ..errors import ConfigError
+from .vote import VoteRule
 
 META = "meta.json"
 FORMAT = "lmmtc-neighbours/1"
@@ -68,9 +69,10 @@ class IndexMeta(Section):
         """Name the kinds of keys that there are."""
         return self.settings.keys
 
-    def power(self, kind: Key) -> float:
-        """Say which power of a similarity is a neighbour's vote."""
-        return {"dense": self.settings.dense_power, "sparse": self.settings.sparse_power}[kind]
+    def rule(self, kind: Key) -> VoteRule:
+        """Say how neighbours vote where nothing else was chosen."""
+        powers = {"dense": self.settings.dense_power, "sparse": self.settings.sparse_power}
+        return VoteRule(self.settings.k, powers[kind])
 
     @classmethod
     def read(cls, folder: Path) -> "IndexMeta":

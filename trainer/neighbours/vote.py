@@ -10,6 +10,19 @@ _BOUND = 1.0  # of a label's votes, past which sums are only rounded
 
 
 @dataclass(frozen=True)
+class VoteRule:
+    """Who votes, and how strongly.
+
+    Attributes:
+        k: So many of the nearest records vote.
+        power: A record's vote is its cosine to this power, relative to those of all k.
+    """
+
+    k: int
+    power: float
+
+
+@dataclass(frozen=True)
 class Votes:
     """Labels that neighbours voted for.
 
@@ -39,13 +52,15 @@ class Neighbours:
     place_N: Tensor
     label_N: Tensor
 
-    def vote(self, k: int, power: float, num_labels: int) -> Votes:
+    def vote(self, rule: VoteRule, num_labels: int) -> Votes:
         """Let each of the first k neighbours give its weight to each of its labels.
 
-        A weight is the neighbour's cosine to a power, relative to the sum of those of the k. The literature calls this
-        distance-weighted k nearest neighbours (Dudani, IEEE Transactions on Systems, Man, and Cybernetics 1976).
+        The literature calls this distance-weighted k nearest neighbours (Dudani, IEEE Transactions on Systems, Man, and
+        Cybernetics 1976).
         """
-        powers_BK = self.cosines_BK[:, :k].double().cpu().numpy() ** power
+        cosines_BK = self.cosines_BK[:, : rule.k].double().cpu().numpy()
+        best_B1 = cosines_BK.max(axis=1, keepdims=True, initial=0)  # its vote is 1 before sums: none underflows to 0
+        powers_BK = np.divide(cosines_BK, best_B1, out=np.zeros_like(cosines_BK), where=best_B1 > 0) ** rule.power
         sums_B1 = powers_BK.sum(axis=1, keepdims=True)
         weights_BK = np.divide(powers_BK, sums_B1, out=np.zeros_like(powers_BK), where=sums_B1 > 0)
         votes = self.place_N.cpu().numpy() < weights_BK.shape[1]

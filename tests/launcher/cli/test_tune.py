@@ -10,6 +10,7 @@ import pytest
 from tests.launcher.conftest import Lmmtc, copy_with
 from trainer.evaluation import ChannelWeights, Fusion
 from trainer.inference import Tuning
+from trainer.neighbours import VoteRule
 from trainer.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
@@ -62,7 +63,9 @@ def test_a_run_that_was_tuned_answers_as_it_was_chosen_on_dev(lmmtc: Lmmtc, run:
 
 
 def test_training_records_that_are_judged_do_not_find_themselves(lmmtc: Lmmtc, run: RunFolder) -> None:
-    tuning = Tuning(20, 0, 0.5, 1, Fusion((ChannelWeights("sparse", (99.0,) * 4),)))  # as the nearest record says
+    tuning = Tuning(
+        20, 0, 0.5, {"sparse": VoteRule(1, 2)}, Fusion((ChannelWeights("sparse", (99.0,) * 4),))
+    )  # as the nearest record says
     tuning.save(run.tuned, {})
     assert lmmtc("evaluate", run.path, "--split", "train", "--records", 60).code == 0
     written = json.loads((run.path / "evaluation.json").read_text())
@@ -72,7 +75,7 @@ def test_training_records_that_are_judged_do_not_find_themselves(lmmtc: Lmmtc, r
 
 def test_the_refusals_of_a_tuned_run_are_said(lmmtc: Lmmtc, run: RunFolder) -> None:
     fusion = Fusion((ChannelWeights("context", (0.5,) * 4),))
-    Tuning(19, 1, 0.5, 1, fusion).save(run.tuned, {})
+    Tuning(19, 1, 0.5, {}, fusion).save(run.tuned, {})
     said = lmmtc("evaluate", run.path, "--split", "dev")
     assert (said.code, said.err) == (
         78,
@@ -81,7 +84,7 @@ def test_the_refusals_of_a_tuned_run_are_said(lmmtc: Lmmtc, run: RunFolder) -> N
             "again, or answer without it (--untuned)\n"
         ),
     )
-    Tuning(20, 1, 0.5, 1, fusion).save(run.tuned, {})
+    Tuning(20, 1, 0.5, {}, fusion).save(run.tuned, {})
     said = lmmtc("predict", run.path, "--text", "a", "--refine", 0)
     assert (said.code, said.err) == (
         78,

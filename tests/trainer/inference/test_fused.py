@@ -12,7 +12,7 @@ from trainer.evaluation import ChannelWeights, Fusion, Ranker
 from trainer.inference import FusedRanker, Tuning, load_index
 from trainer.inference import fused as module
 from trainer.inference.loading import TrainedModel
-from trainer.neighbours import NeighbourIndex
+from trainer.neighbours import NeighbourIndex, VoteRule
 from trainer.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.ranks
 STEP, NUM_LABELS, SHORTLIST = 20, 48, 12
 WEIGHTS = {"context": 0.5, "slots": 0.7, "dense": 3.0, "sparse": 2.0}
 ALL = Fusion(tuple(ChannelWeights(name, (weight,) * 4) for name, weight in WEIGHTS.items()))
-TUNED = Tuning(step=STEP, refine=1, threshold=0.1, k=3, fusion=ALL)
+TUNED = Tuning(
+    step=STEP, refine=1, threshold=0.1, votes={"dense": VoteRule(3, 8), "sparse": VoteRule(3, 2)}, fusion=ALL
+)
 
 # fp32: the same sums over other batches, or in another order.
 NEAR = {"rtol": 1e-4, "atol": 1e-4}
@@ -97,8 +99,8 @@ def test_a_candidate_has_the_scans_logit_and_what_each_channel_adds_to_it(
     with model.ranker.asking(records) as batch:
         query_BE = model.ranker.model.read(batch).query_BE
     votes = {
-        "dense": index.vote("dense", query_BE, TUNED.k),
-        "sparse": index.vote("sparse", records.table["text"].to_pylist(), TUNED.k),
+        "dense": index.vote("dense", query_BE, TUNED.votes["dense"]),
+        "sparse": index.vote("sparse", records.table["text"].to_pylist(), TUNED.votes["sparse"]),
     }
     beyond = 0
     for record, ids_U in enumerate(channels.ids_NK.tolist()):
@@ -154,12 +156,12 @@ def test_a_training_record_does_not_find_itself(model: TrainedModel, index: Neig
     records = some_records(tiny_dataset, TRAIN, 32)
     texts, ids = (records.table[name].to_pylist() for name in ("text", "id"))
     labels = [set(own) for own in records.table["labels"].to_pylist()]
-    tuning = replace(TUNED, k=1)
+    tuning = replace(TUNED, votes={"dense": VoteRule(1, 8), "sparse": VoteRule(1, 2)})
     finding, not_finding = (
         replace(fused(model, index, tuning), of_training_records=of_training).channels(records, (), tuning.uses)[1]
         for of_training in (False, True)
     )
-    wanted = index.vote("sparse", texts, 1, index.positions(ids))
+    wanted = index.vote("sparse", texts, VoteRule(1, 2), index.positions(ids))
     alone = 0
     for record, text in enumerate(texts):
         if not text or int((index.positions([ids[record]]) < 0).all()) or texts.count(text) > 1:

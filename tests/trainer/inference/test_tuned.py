@@ -92,26 +92,33 @@ def test_refinement_that_is_weighed_cannot_be_left_out(tuned: RunFolder, model: 
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("{", "not what lmmtc tune writes: JSONDecodeError("),
-        ("[]", "not what lmmtc tune writes: TypeError("),
-        ('{"step": 20}', "not what lmmtc tune writes: KeyError('refine'): run lmmtc tune again"),
-        ("k", "k = 0: not what lmmtc tune writes: run lmmtc tune again"),
-        ("step", "step = '20': not what lmmtc tune writes: run lmmtc tune again"),
-        ("refine", "refine = 1.5: not what lmmtc tune writes: run lmmtc tune again"),
-        ("threshold", "threshold = nan: not what lmmtc tune writes: run lmmtc tune again"),
+        ("{", "not what lmmtc tune writes: Expecting property name"),
+        ("[]", "must be a valid dictionary"),
+        ('{"step": 20}', "refine: is required and has no default"),
+        ("votes", "votes.dense.k = 0: must be greater than 0"),
+        ("step", "step = '20': must be a valid integer"),
+        ("refine", "refine = 1.5: must be a valid integer"),
+        ("threshold", "threshold = nan: must be less than or equal to 1"),
         ("fusion", "fusion = {}: must be an object with exactly the keys channels ("),
     ],
 )
 def test_a_broken_tuning_is_refused_by_what_is_wrong_with_it(
     tuned: RunFolder, model: TrainedModel, content: str, fault: str
 ) -> None:
-    wrong = {"k": 0, "step": "20", "refine": 1.5, "threshold": float("nan"), "fusion": {}}
+    wrong = {
+        "votes": {"dense": {"k": 0, "power": 8.0}},
+        "step": "20",
+        "refine": 1.5,
+        "threshold": float("nan"),
+        "fusion": {},
+    }
     if content in wrong:
         content = json.dumps(json.loads(tuned.tuned.read_text()) | {content: wrong[content]})
     tuned.tuned.write_text(content)
     said = refused(model, tuned)
     assert str(tuned.tuned) in said
     assert fault in said
+    assert "run lmmtc tune again" in said
 
 
 def answers(ranks: Ranks, run: Path, depth: int, batch: int) -> list[tuple[str, tuple[str, ...], tuple[float, ...]]]:

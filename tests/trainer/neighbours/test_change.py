@@ -16,6 +16,7 @@ from trainer.neighbours import (
     IndexFolder,
     IndexMeta,
     NeighbourIndex,
+    VoteRule,
     add_records,
     build_index,
     fingerprint,
@@ -116,7 +117,7 @@ def test_all_can_be_removed_and_others_added(model: TrainedModel, folder: Path) 
     assert index.num_duplicates(["topic 10"]) == (0, 0)
     add_records(folder, model, where(NEW))
     assert ids_of(folder) == ["new", "7"]
-    assert load(folder, model).vote("sparse", [NEW[1].text], 1).ids_BM.tolist() == [
+    assert load(folder, model).vote("sparse", [NEW[1].text], VoteRule(1, 2)).ids_BM.tolist() == [
         [model.vocabulary.id_of("label 10")]
     ]
 

@@ -16,7 +16,7 @@ from tests.trainer.neighbours.models import STEP, settings, tiny_model
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.inference.loading import TrainedModel
-from trainer.neighbours import IndexFolder, IndexMeta, NeighbourIndex, Votes, build_index, fingerprint
+from trainer.neighbours import IndexFolder, IndexMeta, NeighbourIndex, VoteRule, Votes, build_index, fingerprint
 from trainer.neighbours.build import choose_records
 from trainer.neighbours.encoding import encode_queries
 from trainer.neighbours.records import text_hash, title_hash
@@ -53,8 +53,8 @@ def build_and_ask(ranks: Ranks, dataset: Path, encoder: Path, folder: Path) -> A
     exclude = index.positions(table["id"].to_pylist()[own])
     queries = encode_queries(model, table.slice(own.start, own.stop - own.start))
     votes: dict[str, Votes] = {
-        "dense": index.vote("dense", queries, K, exclude),
-        "sparse": index.vote("sparse", table["text"].to_pylist()[own], K, exclude),
+        "dense": index.vote("dense", queries, VoteRule(K, 8), exclude),
+        "sparse": index.vote("sparse", table["text"].to_pylist()[own], VoteRule(K, 2), exclude),
     }
     ids = {kind: each.ids_BM.tolist() for kind, each in votes.items()}
     return Asked(ids, {kind: each.scores_BM.tolist() for kind, each in votes.items()}, steps[-1])

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.neighbours import Neighbours, Votes
+from trainer.neighbours import Neighbours, VoteRule, Votes
 
 NUM_LABELS = 7
 
@@ -42,7 +42,7 @@ def looped(found: list[list[tuple[float, set[int]]]], k: int, power: float) -> l
 
 @given(st.lists(st.lists(neighbour, max_size=5), max_size=4), st.integers(1, 6), st.sampled_from([1, 2, 8]))
 def test_a_vote_is_that_of_a_loop(found: list[list[tuple[float, set[int]]]], k: int, power: int) -> None:
-    votes = neighbours(found).vote(k, power, NUM_LABELS)
+    votes = neighbours(found).vote(VoteRule(k, power), NUM_LABELS)
     for ids_M, scores_M, wanted in zip(votes.ids_BM, votes.scores_BM, looped(found, k, power), strict=True):
         real = ids_M >= 0
         assert dict(zip(ids_M[real].tolist(), scores_M[real].tolist(), strict=True)).keys() == wanted.keys()
@@ -53,7 +53,7 @@ def test_a_vote_is_that_of_a_loop(found: list[list[tuple[float, set[int]]]], k: 
 
 @given(st.lists(st.lists(neighbour, max_size=5), min_size=1, max_size=4))
 def test_a_row_is_ordered_and_no_longer_than_needed(found: list[list[tuple[float, set[int]]]]) -> None:
-    votes = neighbours(found).vote(3, 2, NUM_LABELS)
+    votes = neighbours(found).vote(VoteRule(3, 2), NUM_LABELS)
     assert ((votes.scores_BM >= 0) & (votes.scores_BM <= 1)).all()
     assert (votes.scores_BM.diff(dim=1) <= 0).all()
     assert votes.ids_BM.shape[1] == max(int((row >= 0).sum()) for row in votes.ids_BM)
@@ -64,11 +64,11 @@ def test_a_row_is_ordered_and_no_longer_than_needed(found: list[list[tuple[float
 
 
 def test_of_equal_votes_the_lower_label_comes_first() -> None:
-    votes: Votes = neighbours([[(0.5, {4, 1}), (0.5, {2})]]).vote(2, 8, NUM_LABELS)
+    votes: Votes = neighbours([[(0.5, {4, 1}), (0.5, {2})]]).vote(VoteRule(2, 8), NUM_LABELS)
     assert votes.ids_BM.tolist() == [[1, 2, 4]]
     assert votes.scores_BM.tolist() == [[0.5, 0.5, 0.5]]
 
 
 def test_a_tiny_likeness_still_votes() -> None:
-    votes = neighbours([[(1e-30, {3})]]).vote(1, 8, NUM_LABELS)
+    votes = neighbours([[(1e-30, {3})]]).vote(VoteRule(1, 32), NUM_LABELS)
     assert (votes.ids_BM.tolist(), votes.scores_BM.tolist()) == ([[3]], [[1.0]])
