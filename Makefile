@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Where torch comes from; empty is pip's own default. docs/tutorials/icd10.md says when to set it.
 TORCH_INDEX ?=
+# Processes that share the fast tests; each takes some 3 GiB.
+WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test test-slow soak lint check docs clean
@@ -13,7 +15,7 @@ demo: $(VENV)/.demo
 	bash examples/icd10/run.sh
 
 test: $(VENV)/.test
-	pytest -m "not slow and not soak"
+	pytest -n $(WORKERS) --dist loadfile -m "not slow and not soak"
 
 test-slow: $(VENV)/.test
 	pytest -m slow
