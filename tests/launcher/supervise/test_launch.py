@@ -22,8 +22,9 @@ def config(tmp_path: Path, sections: dict[str, dict[str, Any]]) -> Path:
     return write_config(tmp_path / "run.toml", **sections | own)
 
 
-def test_a_wrong_configuration_is_refused_before_any_rank_is_started(lmmtc: Lmmtc) -> None:
-    said = lmmtc("train", "--", "--config", "absent.toml")
+@pytest.mark.parametrize("dashes", [(), ("--",)])
+def test_a_wrong_configuration_is_refused_before_any_rank_is_started(lmmtc: Lmmtc, dashes: tuple[str, ...]) -> None:
+    said = lmmtc("train", *dashes, "--config", "absent.toml", "--set", "train.steps=1")
     assert (said.code, said.err) == (78, "ConfigError: absent.toml: no such configuration file\n")
 
 
