@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formats.gathering import gather
 from ..formats.ids import check_ids
+from ..formats.lists import gather
 from ..labels.vocabulary import Vocabulary
 from ..layout.backends import CacheSettings, LocalBackend, StorageBackend
 from ..layout.manifest import Kind, Manifest

@@ -3,6 +3,8 @@
 It copies lists number by number, at several times the price.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -45,3 +47,25 @@ def _as_lists(column: pa.Array, kind: pa.ListType) -> pa.Array:
     starts = np.frombuffer(ends, np.int64, len(column) + 1, column.offset * 8) // (kind.value_type.bit_width // 8)
     items = pa.Array.from_buffers(kind.value_type, int(starts[-1]), [None, numbers])
     return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(starts.astype(np.int32))], children=[items])
+
+
+def gather(
+    take: Callable[[int, NDArray[np.int64]], pa.RecordBatch], lengths: Sequence[int], rows: NDArray[np.int64]
+) -> pa.RecordBatch:
+    """Collect at least one row, in the order asked for.
+
+    Args:
+        take: Returns rows of the piece with a number.
+        lengths: Rows of each piece.
+        rows: int64 [N], numbered through all pieces.
+
+    Returns:
+        A record batch of N rows.
+    """
+    ends = np.cumsum(lengths)
+    owner = np.searchsorted(ends, rows, side="right")
+    by_owner = np.argsort(owner, kind="stable")
+    owners, first = np.unique(owner[by_owner], return_index=True)
+    groups = np.split(rows[by_owner], first[1:])
+    parts = [take(int(i), group - (ends[i] - lengths[i])) for i, group in zip(owners, groups, strict=True)]
+    return take_rows(pa.concat_batches(parts), np.argsort(by_owner))

@@ -1,5 +1,6 @@
 """Every setting of a run: name, type, default, bounds and meaning; docs/configuration.md is made of it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,7 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from sharding import TRAIN, Kind
 
-from .address import bucket_address
 from .cloze import ClozeSection
 from .neighbours import NeighboursSection
 from .section import NonNegative, Positive, Rate, Section, Share
@@ -210,3 +210,12 @@ class Config(Section):
         if self.mlm.own_pass and self.cloze.attention == "joint":
             raise ValueError("mlm.own_pass = true: under joint attention labels and masked text are one sequence")
         return self
+
+
+def bucket_address(key: str, value: str) -> str:
+    """Refuse what is no address in a bucket, and do not repeat it: it may hold a password."""
+    if not re.fullmatch(r"s3://[^/@?#\s]+(/[^@?#\s]*)?", value):
+        raise ValueError(
+            f"{key}: must be s3://bucket/prefix and nothing else: credentials belong in the environment or in ~/.aws"
+        )
+    return value

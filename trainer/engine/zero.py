@@ -5,6 +5,7 @@ SC 2020 (arXiv:1910.02054), as implemented by DeepSpeed.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import deepspeed
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from .state import load, optimizer_state, whole_parameter
-from .watch import GradientWatch
 
 
 class Engine:
@@ -117,3 +117,29 @@ def _fit_bucket(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
     """Let a bucket be no larger than all gradients: ZeRO allocates it whole, which is 1.9 GiB for a small encoder."""
     zero, gradients = config["zero_optimization"], sum(parameter.numel() for parameter in model.parameters())
     return config | {"zero_optimization": zero | {"reduce_bucket_size": min(gradients, zero["reduce_bucket_size"])}}
+
+
+class GradientWatch:
+    """Adds up the norms of gradients as they arrive; DeepSpeed frees the gradients themselves early."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._sum = torch.zeros(())
+        self._watching = False
+        for parameter in model.parameters():
+            parameter.register_hook(self._see)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at gradients in this block alone: a forward that takes gradients of its chunks calls the hooks too."""
+        self._watching = True
+        yield
+        self._watching = False
+
+    def take(self) -> Tensor:
+        """Return the sum since the last call: finite exactly when every gradient was."""
+        taken, self._sum = self._sum, torch.zeros(())
+        return taken
+
+    def _see(self, gradient: Tensor) -> None:
+        if self._watching:
+            self._sum = self._sum.to(gradient.device) + torch.linalg.vector_norm(gradient.float())

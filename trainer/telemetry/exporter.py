@@ -3,19 +3,46 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from sharding import LmmtcError
 
-from .catalogue import GoodputKind, Phase
+from .catalogue import CATALOGUE, DURATION_BUCKETS, GoodputKind, Phase
 from .goodput import Goodput
-from .instruments import Instruments, register
 from .phases import Marks, PhaseClock
 from .run_history import RunHistory
 
 EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - Prometheus scrapes a pod from outside
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """By name without the prefix; KeyError for a name of another kind, ValueError for labels out of the catalogue."""
+
+    counters: Mapping[str, Counter]
+    gauges: Mapping[str, Gauge]
+    histograms: Mapping[str, Histogram]
+
+    def counter(self, name: str, labels: Mapping[str, str]) -> Counter:
+        """Find the series of a counter."""
+        return _series(self.counters[name], name, labels)
+
+    def gauge(self, name: str, labels: Mapping[str, str]) -> Gauge:
+        """Find the series of a gauge."""
+        return _series(self.gauges[name], name, labels)
 
 
 class TelemetryError(LmmtcError):
@@ -122,3 +149,37 @@ def _listen(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
             "any free port"
         ) from error
     return server
+
+
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+
+_KNOWN = {metric.name: frozenset(metric.values) for metric in CATALOGUE if metric.values}
+
+
+def register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instruments:
+    """Make every metric; what only the first rank exports, others keep to themselves."""
+    disable_created_metrics()  # a second series per counter that no query of ours reads
+
+    def make(kind: str, create: Callable[..., Instrument]) -> dict[str, Instrument]:
+        return {
+            metric.name: create(
+                metric.exported_name,
+                metric.help,
+                metric.labels,
+                registry=registry if is_first_rank or not metric.first_rank_only else None,
+            )
+            for metric in CATALOGUE
+            if metric.kind == kind
+        }
+
+    counters = make("counter", Counter)
+    for name, counter in counters.items():
+        for value in _KNOWN.get(name, ()):
+            counter.labels(value)
+    return Instruments(counters, make("gauge", Gauge), make("histogram", partial(Histogram, buckets=DURATION_BUCKETS)))
+
+
+def _series(instrument: Instrument, name: str, labels: Mapping[str, str]) -> Instrument:
+    if name in _KNOWN and not _KNOWN[name].issuperset(labels.values()):
+        raise ValueError(f"{name}: labels {dict(labels)} are not among those of the catalogue, {sorted(_KNOWN[name])}")
+    return instrument.labels(**labels) if labels else instrument

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.inference.candidates import Candidates, CandidateSource, join_candidates
+from trainer.inference.fused import Candidates, CandidateSource, join_candidates
 
 NUM_LABELS = 7
 PROPOSED = st.dictionaries(st.integers(0, NUM_LABELS - 1), st.integers(-50, 50), max_size=NUM_LABELS)

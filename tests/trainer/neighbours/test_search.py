@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.labels import RowRange
-from trainer.neighbours.record_labels import RecordLabels
+from trainer.neighbours.index import RecordLabels
 from trainer.neighbours.search import DenseKeys, Keys, SparseKeys, dense_keys, search
 from trainer.neighbours.terms import Matrix, count_terms, document_frequencies, inverse_frequencies, weigh
 

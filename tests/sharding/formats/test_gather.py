@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharding.formats.gathering import gather
+from sharding.formats.lists import gather
 
 
 @given(st.lists(st.integers(0, 4), min_size=1).filter(any), st.data())
