@@ -1,8 +1,8 @@
 """The disk quota of the cache: space for a download is reserved beforehand, and made by LRU eviction.
 
 The order of records is known ahead, so a file could also be judged by its next use. That is not needed: training reads
-each shard in one stretch an epoch, so what is left behind is next wanted an epoch later, and of those the least recently
-used is as good a choice as any until the next epoch's order is drawn.
+each shard in one stretch an epoch, so what is left behind is next wanted an epoch later, and of those the least
+recently used is as good a choice as any until the next epoch's order is drawn.
 """
 
 import os
