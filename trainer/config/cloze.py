@@ -97,6 +97,11 @@ class ClozeSection(Section):
         return self.enabled and self.slots != "none"
 
     @property
+    def shows_no(self) -> bool:
+        """Whether training reveals any label as NO, so that this state means something."""
+        return bool(self.shown_no or self.denied or self.flip)
+
+    @property
     def reads_context(self) -> bool:
         """Whether revealed labels are read before the scan."""
         return self.context != "none"

@@ -51,6 +51,8 @@ class Ranker:
         drops_surplus: Whether, of more that are given, all but the first are left out; otherwise they are refused.
         excluded: Labels that are no candidates of a record, which then needs its id.
         depth: How many labels are ranked; None: a shortlist.
+        reads_no: Whether training showed the context labels as NO. Where it did not, their state means nothing: what is
+            given as NO is then no candidate, and is not read.
     """
 
     model: Model
@@ -63,6 +65,7 @@ class Ranker:
     drops_surplus: bool = False
     excluded: LabelFilter | None = None
     depth: int | None = None
+    reads_no: bool = True
 
     def rank(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> dict[str, Ranked]:
         """Rank one batch. A collective, with batches of one size.
@@ -89,6 +92,10 @@ class Ranker:
             given = [dict(islice(known.items(), self.max_context)) for known in given]
         self._check(given)
         batch = self.collate(records)
+        if any(given) and self.model.reads_context and not self.reads_no:
+            false = [[label for label, is_true in known.items() if not is_true] for known in given]
+            batch = batch.excluding([np.array(labels, dtype=np.int64) for labels in false])
+            given = [{label: True for label, is_true in known.items() if is_true} for known in given]
         if any(given):
             batch = batch.revealing(given)
         if self.excluded:

@@ -93,6 +93,7 @@ class TrainedModel:
                 refine=refine,
                 max_context=config.cloze.max_context,
                 depth=depth and min(depth, len(vocabulary)),
+                reads_no=config.cloze.shows_no,
             ),
         )
         store.release()
