@@ -39,7 +39,7 @@ def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:
         list(read_lines(tmp_path / "absent.jsonl"))
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(CONTENT * 100)[:-20]])
+@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(CONTENT * 100)[:-20]], ids=["not gzip", "cut off"])
 def test_a_damaged_gz_file_is_a_data_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "f.gz").write_bytes(content)
     with pytest.raises(DataError, match=r"f\.gz: cannot be read"):
