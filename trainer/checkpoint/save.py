@@ -46,17 +46,19 @@ class Save:
             self._work = _in_a_thread(self._stages[0][1])
 
     def _is_through(self) -> bool:
-        """Ask all ranks how far they are with the first stage."""
+        """Ask all ranks how far they are with the first stage; a failure counts once no rank works on it any more."""
         over = self._work.done()
         failure = self._work.exception() if over else None
         told = self._ranks.sum(torch.tensor([int(over), int(failure is not None)]))
         through, failed = told.tolist()
+        if through < self._ranks.world_size:
+            return False
         if failed:
             reason = f": {failure}" if failure else " on another rank"
             raise CheckpointError(
                 f"{self._where}: {self._stages[0][0]} the checkpoint failed{reason}; earlier ones stand"
             ) from failure
-        return through == self._ranks.world_size
+        return True
 
 
 def _in_a_thread(work: Callable[[], object]) -> Future[object]:

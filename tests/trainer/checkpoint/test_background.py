@@ -62,8 +62,20 @@ def test_a_checkpoint_is_not_there_before_all_ranks_have_written_and_nobody_wait
         assert total == 3
 
 
+@dataclass(frozen=True)
+class LateFolder(CheckpointFolder):
+    """A folder into which one rank writes half a second after the others."""
+
+    late_rank: int = 0
+
+    def write(self, step: int, number: int, rank: int, files: Files) -> None:
+        if rank == self.late_rank:
+            time.sleep(0.5)
+        super().write(step, number, rank, files)
+
+
 def fail_late(ranks: Ranks, folder: Path, failing_rank: int) -> tuple[str, int]:
-    store = CheckpointStore(CheckpointFolder(folder), ranks)
+    store = CheckpointStore(LateFolder(folder, late_rank=1 - failing_rank), ranks)
     store.save(meta(1, ranks.world_size), files(1, ranks.rank))
     own: dict[str, Any] = files(2, ranks.rank)
     if ranks.rank == failing_rank:

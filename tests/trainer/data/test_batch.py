@@ -26,7 +26,7 @@ def test_known_labels_become_slots_that_show_yes_or_no(known: list[dict[int, boo
 
 
 @given(st.lists(LABELS, min_size=3, max_size=3), st.lists(LABELS, min_size=3, max_size=3))
-def test_barred_labels_are_excluded_with_those_that_were_and_with_revealed_ones(
+def test_excluded_labels_add_up_and_revealed_ones_are_among_them(
     first: list[set[int]], second: list[set[int]]
 ) -> None:
     batch = some_texts().revealing([{0: True}, {}, {9: False}])
@@ -34,8 +34,8 @@ def test_barred_labels_are_excluded_with_those_that_were_and_with_revealed_ones(
         batch = batch.excluding([np.array(sorted(each), dtype=np.int64) for each in labels])
     record_N, label_N = batch.excluded()
     excluded = set(zip(record_N.tolist(), label_N.tolist(), strict=True))
-    excluded = {(record, label) for labels in (first, second) for record in range(3) for label in labels[record]}
-    assert excluded == {(0, 0), (2, 9)} | excluded
+    said = {(record, label) for labels in (first, second) for record in range(3) for label in labels[record]}
+    assert excluded == {(0, 0), (2, 9)} | said
 
 
 def labelled() -> TextBatch:
