@@ -9,16 +9,19 @@ TORCH_INDEX ?=
 WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow soak lint check docs clean
+.PHONY: demo test test-slow test-nightly soak lint check docs clean
 
 demo: $(VENV)/.demo
 	bash examples/icd10/run.sh
 
 test: $(VENV)/.test
-	pytest -n $(WORKERS) --dist loadfile -m "not slow and not soak"
+	pytest -n $(WORKERS) --dist loadfile -m "not (slow or nightly or soak)"
 
 test-slow: $(VENV)/.test
-	pytest -m slow
+	pytest -m "slow and not nightly"
+
+test-nightly: $(VENV)/.test
+	pytest -m nightly
 
 soak: $(VENV)/.test
 	pytest -m soak
@@ -30,7 +33,7 @@ lint: $(VENV)/.dev
 	lint-imports
 
 check: lint
-	pytest -m "not slow and not ranks"
+	pytest -m "not (slow or nightly or soak or ranks)"
 
 # The site, into build/site; a dead link or a page that nothing leads to is an error. Pages are read, and not imported.
 docs: $(VENV)/.docs

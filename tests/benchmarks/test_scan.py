@@ -63,6 +63,7 @@ def test_the_floor_leaves_rows_alone(task: Task) -> None:
     assert torch.equal(vectors_LE, task.vectors())
 
 
+@pytest.mark.nightly
 def test_the_peak_of_a_process_is_rows_and_state_and_little_else() -> None:
     labels = 200_000
     rows = 2 * labels * 256

@@ -89,6 +89,7 @@ def test_the_ceiling_brings_records_as_they_lie_in_tensors_of_their_own(records:
     assert read_all(list(passes(1))) == as_lists(records)
 
 
+@pytest.mark.nightly
 def test_the_command_times_what_it_is_asked_for_and_ends_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

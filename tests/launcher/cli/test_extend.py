@@ -67,6 +67,7 @@ def test_a_longer_run_is_judged_by_records_sharded_with_its_labels(
     assert said.code == 0, said.err
 
 
+@pytest.mark.nightly
 def test_training_does_not_go_on_in_a_longer_run_but_begins_from_it(
     trained: Path, extended: Path, tmp_path: Path
 ) -> None:

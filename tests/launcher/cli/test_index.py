@@ -74,6 +74,7 @@ def test_settings_of_the_run_say_what_is_built(lmmtc: Lmmtc, trained: Path, tmp_
     assert (load(run).meta.settings.features, load(run).meta.limit) == (1000, 25)
 
 
+@pytest.mark.nightly
 def test_two_ranks_build_what_one_does(lmmtc: Lmmtc, run: Path) -> None:
     assert lmmtc("index", run).code == 0
     alone = load(run)

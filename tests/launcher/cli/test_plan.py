@@ -110,6 +110,7 @@ def test_a_plan_does_not_wait_for_torch() -> None:
     assert finish("python", "-c", program).out.split() == ["False"]
 
 
+@pytest.mark.nightly
 def test_a_calibration_is_a_cluster_to_plan_with(tmp_path: Path, tiny_encoder: Path, tiny_dataset: Path) -> None:
     config, here = written(tmp_path, tiny_encoder, tiny_dataset), tmp_path / "here.toml"
     finish("lmmtc", "plan", "--config", config, "--calibrate", here, timeout=250)

@@ -33,6 +33,7 @@ def each_rank(command: Sequence[object]) -> Iterator[list[Popen[str]]]:
         yield [stack.enter_context(started(*command, env=place | rank)) for rank in ranks]
 
 
+@pytest.mark.nightly
 def test_two_ranks_come_to_the_verdict_of_one_process(lmmtc: Lmmtc, trained: Path) -> None:
     written = []
     for judge in (lmmtc, torchrun):
@@ -61,6 +62,7 @@ def test_two_ranks_under_deepspeed_label_a_file_in_its_order(lmmtc: Lmmtc, train
     assert together["labels"] == alone["labels"]
 
 
+@pytest.mark.nightly
 def test_a_record_that_one_rank_would_refuse_is_refused_by_all(without_cloze: Path, tmp_path: Path) -> None:
     questions = tmp_path / "questions.jsonl"
     given = {3: {"label 1": True}}
@@ -87,6 +89,7 @@ def test_a_rank_that_is_killed_is_said_to_be_lost_by_the_other(trained: Path, tm
     assert not list(tmp_path.glob("*a.*"))
 
 
+@pytest.mark.nightly
 def test_a_rank_that_waits_for_one_that_never_comes_ends_at_sigterm(trained: Path) -> None:
     port = free_port()
     place = {"WORLD_SIZE": 2, "RANK": 0, "LOCAL_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -105,11 +108,13 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.nightly
 def test_texts_are_answered_once(trained: Path) -> None:
     out, _ = torchrun("predict", trained, "--text", "topic 3", "--text", "topic 4", "--text", "topic 5")
     assert [out.count(text) for text in ("topic 3", "topic 4", "topic 5")] == [1, 1, 1]
 
 
+@pytest.mark.nightly
 def test_what_is_wrong_is_said_with_the_rank_that_says_it(tmp_path: Path) -> None:
     _, err = torchrun("evaluate", tmp_path, code=1)
     assert f"] ConfigError: {tmp_path}: is not the folder of a run: it has no config.json\n" in err
@@ -124,6 +129,7 @@ def test_half_an_environment_is_refused(trained: Path) -> None:
     )
 
 
+@pytest.mark.nightly
 def test_an_export_on_several_ranks_is_refused_by_each_of_them(trained: Path, tmp_path: Path) -> None:
     _, err = torchrun("export", trained, tmp_path / "exported", code=1)
     message = (

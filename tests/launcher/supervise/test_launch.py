@@ -41,6 +41,7 @@ def test_what_a_rank_says_of_the_configuration_is_final(config: Path, tmp_path: 
     assert said.err.endswith("lmmtc train: exit code 78: rank 0 ended with exit code 78; the last checkpoint stands\n")
 
 
+@pytest.mark.nightly
 @pytest.mark.ranks
 def test_restarts_that_save_no_step_are_not_repeated_for_ever(config: Path) -> None:
     broken = ("--", "--config", config, "--set", "train.lr=1e30", "--set", "train.warmup=0", "--set", "train.clip=0")

@@ -60,6 +60,7 @@ def test_a_plan_does_not_depend_on_how_records_are_spread_over_shards(
     assert plans[0] == plans[1] == plans[2]
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not (DATA / "debtags").is_dir(), reason=f"{DATA} has no debtags: set LMMTC_DATA")
 def test_of_real_labels_more_that_occur_together_share_a_chunk_than_in_order_of_frequency(tmp_path: Path) -> None:
     dataset = prepare("debtags", tmp_path)

@@ -91,6 +91,7 @@ def test_a_cache_that_is_enough_for_batches_of_records_is(many: Dataset, tmp_pat
     assert_enough(many, simulator(many).batches_of_records().reading, tmp_path / "cache", None)
 
 
+@pytest.mark.nightly
 def test_a_cache_that_is_enough_for_budgets_of_tokens_is(
     many: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def all_cases() -> list[Case]:
     return [case for case in cases if (case.stage, case.driver) != (3, "fused")]
 
 
-def covering(cases: list[Case], width: int = 3) -> list[Case]:
+def covering(cases: list[Case], width: int = 2) -> list[Case]:
     """Choose cases until any `width` of their values that can meet do meet, greedily."""
     meetings = {case: set(combinations(enumerate(vars(case).values()), width)) for case in cases}
     missing, chosen = set().union(*meetings.values()), []
@@ -104,7 +104,7 @@ def plain(tiny_dataset: Path, tiny_encoder: Path) -> Callable[[Case], Result]:
 
 
 @pytest.mark.parametrize(
-    "case", [*FAST, *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case not in FAST)], ids=str
+    "case", [*FAST, *(pytest.param(case, marks=pytest.mark.nightly) for case in CASES if case not in FAST)], ids=str
 )
 def test_three_steps_are_those_of_one_plain_graph(
     on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, plain: Callable[[Case], Result], case: Case
@@ -184,8 +184,8 @@ def train_with_budget(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarra
     "sections",
     [
         pytest.param({}, id="shortlist"),
-        pytest.param({"cloze": {"inject": 1}}, id="asked labels"),
-        pytest.param({"cloze": {"slots": "all"}}, id="all slots"),
+        pytest.param({"cloze": {"inject": 1}}, id="asked labels", marks=pytest.mark.nightly),
+        pytest.param({"cloze": {"slots": "all"}}, id="all slots", marks=pytest.mark.nightly),
     ],
 )
 def test_two_ranks_with_a_budget_of_tokens_train_as_one_does(

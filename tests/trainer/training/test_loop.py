@@ -149,7 +149,11 @@ def test_a_run_that_has_ended_fetches_nothing_more(
 
 @pytest.mark.ranks
 @pytest.mark.parametrize(
-    "batches", [{"micro_batch": 4}, {"micro_batch": 4, "micro_tokens": 60}], ids=["records", "budgets of tokens"]
+    "batches",
+    [
+        pytest.param({"micro_batch": 4}, id="records"),
+        pytest.param({"micro_batch": 4, "micro_tokens": 60}, id="budgets of tokens", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_stopped_and_resumed_run_ends_where_an_uninterrupted_one_does(
     on_ranks: Callable[..., list[Any]],

@@ -46,6 +46,7 @@ def check_once(found: Lineage, all_names: set[str]) -> None:
     assert [found[step].epoch for step in sorted(found)] == [0] * 13 + [1] * 3
 
 
+@pytest.mark.nightly
 @pytest.mark.ranks
 def test_stops_and_other_world_sizes_leave_a_lineage_that_has_each_record_once(
     on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path
