@@ -53,5 +53,5 @@ def make_texts() -> TextBatch:
         label_offsets=torch.zeros(RECORDS + 1, dtype=torch.long),
         revealed_BV=nothing,
         revealed_states_BV=nothing,
-        barred_BN=torch.full((RECORDS, 1), -1),
+        excluded_BN=torch.full((RECORDS, 1), -1),
     )

@@ -68,7 +68,7 @@ def batch_of(task: Task, records: RowRange) -> TextBatch:
         label_offsets=torch.cat([counts_B.new_zeros(1), counts_B.cumsum(0)]),
         revealed_BV=nothing,
         revealed_states_BV=nothing,
-        barred_BN=nothing,
+        excluded_BN=nothing,
     )
 
 

@@ -37,13 +37,13 @@ def _found() -> list[Made]:
         ),
         lines(
             "True labels a second",
-            "Over all ranks: not shown as context, not barred.",
+            "Over all ranks: not shown as context, not excluded.",
             Query(true, "{{run_id}} all"),
             Query(found, "{{run_id}} found"),
         ),
         lines(
             "True labels of a record",
-            "Mean over what was trained on; labels that are shown as context or barred are left out.",
+            "Mean over what was trained on; labels that are shown as context or excluded are left out.",
             Query(f"{true} / ({summed(rate('train_records_total'))} > 0)"),
         ),
     ]

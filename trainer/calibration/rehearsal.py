@@ -112,7 +112,7 @@ def typical(rounds: Sequence[float]) -> float:
 def _texts(work: Workload) -> TextBatch:
     """Invent texts without padding, each with as many labels and masked tokens as the mean."""
     records, tokens, positives = work.records, work.tokens, max(round(work.corpus.positives), 1)
-    ids_BT = torch.randint(work.shape.words, (records, tokens))
+    ids_BT = torch.randint(work.shape.vocab_size, (records, tokens))
     masked_BT = torch.zeros(records, tokens, dtype=torch.bool)
     masked_BT.view(-1)[torch.randperm(records * tokens)[: work.masked_tokens]] = True
     revealed_BV = torch.randint(work.rows, (records, work.revealed))
@@ -126,7 +126,7 @@ def _texts(work: Workload) -> TextBatch:
         label_offsets=torch.arange(0, records * positives + 1, positives),
         revealed_BV=revealed_BV,
         revealed_states_BV=torch.full_like(revealed_BV, State.YES),
-        barred_BN=torch.empty(records, 0, dtype=torch.long),
+        excluded_BN=torch.empty(records, 0, dtype=torch.long),
     )
 
 

@@ -33,9 +33,9 @@ class TextBatch:
         label_offsets: int64 [B + 1].
         revealed_BV: int64, label ids shown as context; -1: none.
         revealed_states_BV: Their states, see `State`.
-        barred_BN: int64, labels that are no candidates; -1: none.
-        asked_BGA: int64, labels that training asks about though the scan may not propose them (-1: none): G groups of a
-            true label and A - 1 false ones.
+        excluded_BN: int64, labels that are no candidates; -1: none.
+        forced_BGA: int64, forced candidates, which the scan may not propose (-1: none): G groups of a true label and
+            A - 1 false ones.
         denied_B: bool, whether training also reveals a false label that the scan ranks first.
     """
 
@@ -48,8 +48,8 @@ class TextBatch:
     label_offsets: Tensor
     revealed_BV: Tensor
     revealed_states_BV: Tensor
-    barred_BN: Tensor
-    asked_BGA: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.long))
+    excluded_BN: Tensor
+    forced_BGA: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.long))
     denied_B: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
 
     def to(self, device: torch.device) -> "TextBatch":
@@ -89,21 +89,21 @@ class TextBatch:
             label_offsets=torch.cat([first_B.new_zeros(1), counts_B[chosen_N].cumsum(0)]),
             revealed_BV=nothing_N0,
             revealed_states_BV=nothing_N0,
-            barred_BN=self.barred_BN[chosen_N],
+            excluded_BN=self.excluded_BN[chosen_N],
         )
 
     def excluding(self, labels: Sequence[np.ndarray]) -> "TextBatch":
         """Bar further labels: the ids of those of each record."""
         ids_BN = pad_sequence([torch.from_numpy(ids) for ids in labels], batch_first=True, padding_value=-1)
-        return replace(self, barred_BN=torch.cat([self.barred_BN, ids_BN], dim=1))
+        return replace(self, excluded_BN=torch.cat([self.excluded_BN, ids_BN], dim=1))
 
     def records(self) -> float:
         """Count real records."""
         return float(self.weights_B.sum())
 
-    def excluded(self) -> tuple[Tensor, Tensor]:
-        """Return all that are no candidates, revealed and barred labels, as pairs (record [N], label [N])."""
-        labels_BV = torch.cat([self.revealed_BV, self.barred_BN], dim=1)
+    def withheld(self) -> tuple[Tensor, Tensor]:
+        """Return all that are no candidates, revealed and excluded labels, as pairs (record [N], label [N])."""
+        labels_BV = torch.cat([self.revealed_BV, self.excluded_BN], dim=1)
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
 
@@ -118,10 +118,10 @@ class TextBatch:
         record_N, column_N = (self.revealed_BV >= 0).nonzero(as_tuple=True)
         return record_N, self.revealed_BV[record_N, column_N]
 
-    def asked(self) -> tuple[Tensor, Tensor]:
-        """Return what is asked about as pairs (record [N], label [N])."""
-        record_N, group_N, place_N = (self.asked_BGA >= 0).nonzero(as_tuple=True)
-        return record_N, self.asked_BGA[record_N, group_N, place_N]
+    def forced(self) -> tuple[Tensor, Tensor]:
+        """Return forced candidates as pairs (record [N], label [N])."""
+        record_N, group_N, place_N = (self.forced_BGA >= 0).nonzero(as_tuple=True)
+        return record_N, self.forced_BGA[record_N, group_N, place_N]
 
     def label_records(self) -> Tensor:
         """Return the record of each entry of `labels`: int64, same length."""

@@ -51,14 +51,14 @@ class Collator:
         ids_BT, mask_BT, maskable_BT = pad_texts(*text, self.spec, self.max_tokens)
         maskable_BT &= (records.weights[:, None] > 0) & (self.masked_steps is None or step <= self.masked_steps)
         corrupted_BT, chosen_BT = self._mask(ids_BT, maskable_BT, keys)
-        barred_BN = self._barred(records)
-        asked_BGA = self._ask(labels, label_offsets, np.concatenate([revealed_BV, barred_BN], axis=1), keys)
+        excluded_BN = self._excluded(records)
+        forced_BGA = self._force(labels, label_offsets, np.concatenate([revealed_BV, excluded_BN], axis=1), keys)
         arrays = (corrupted_BT, ids_BT, chosen_BT, mask_BT, records.weights, labels, label_offsets)
         denied_B = self._deny(records.weights, revealed_BV, keys)
-        label_arrays = (revealed_BV, states_BV, barred_BN, asked_BGA, denied_B)
+        label_arrays = (revealed_BV, states_BV, excluded_BN, forced_BGA, denied_B)
         return TextBatch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in (*arrays, *label_arrays)))
 
-    def _barred(self, records: RecordBatch) -> np.ndarray:
+    def _excluded(self, records: RecordBatch) -> np.ndarray:
         if self.own_labels is None:
             return np.empty((len(records.weights), 0), dtype=np.int64)
         own_B = [self.own_labels.get(name, -1) for name in records.table["id"].to_pylist()]
@@ -89,14 +89,14 @@ class Collator:
         has_room_B = (revealed_BV >= 0).sum(axis=1) < self.cloze.max_context
         return deny_first(weights_B, keys, self.cloze.denied) & has_room_B
 
-    def _ask(self, labels: np.ndarray, offsets: np.ndarray, hidden_BV: np.ndarray, keys: RecordKeys) -> np.ndarray:
+    def _force(self, labels: np.ndarray, offsets: np.ndarray, hidden_BV: np.ndarray, keys: RecordKeys) -> np.ndarray:
         if self.injection is None:
             return np.empty((len(offsets) - 1, 0, 0), dtype=np.int64)
         return self.injection.ask(labels, offsets, hidden_BV, keys)
 
 
 def own_labels(settings: DataSection, vocabulary: Vocabulary) -> Mapping[str, int] | None:
-    """Look label ids up by name where own labels are barred."""
+    """Look label ids up by name where own labels are excluded."""
     return vocabulary.ids if settings.bar_own_label else None
 
 

@@ -32,7 +32,7 @@ def pass_bytes(work: Workload, one: Pass, *, layers: int | None = None, on_gpu: 
     layer = (
         kept.own * one.own * shape.width
         + kept.seen * one.seen * shape.key_width
-        + kept.inner * one.own * shape.inner
+        + kept.inner * one.own * shape.intermediate_size
         + (kept.scores * shape.heads + kept.masks * one.masked) * one.own * one.seen
     )
     embeddings = 3 * _FULL * one.own * shape.width  # the sum, its norm, and dropout's

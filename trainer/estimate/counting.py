@@ -142,7 +142,7 @@ class Counting:
 
     def _mlm(self) -> int:
         """Count logits and their logarithms, or, in backward, these and a gradient."""
-        return 2 * _FULL * self.work.masked_tokens * self.work.shape.words
+        return 2 * _FULL * self.work.masked_tokens * self.work.shape.vocab_size
 
     def _backward(self, sums: int) -> dict[str, int]:
         """Count what is greatest: the way back from MLM, then from chunks, and all gradients at the end.

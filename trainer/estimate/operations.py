@@ -95,7 +95,7 @@ def _context(work: Workload) -> float:
     if not work.context_tokens:
         return 0.0
     width, label_width = work.shape.width, work.label_width
-    return 2 * work.records * (work.revealed * label_width * work.shape.word_width + width * (width + label_width))
+    return 2 * work.records * (work.revealed * label_width * work.shape.embedding_size + width * (width + label_width))
 
 
 def _chunks(work: Workload) -> float:
@@ -107,4 +107,4 @@ def _chunks(work: Workload) -> float:
 
 def _mlm(work: Workload) -> float:
     """Count the transform and the decoder of masked tokens."""
-    return 2 * work.masked_tokens * work.shape.word_width * (work.shape.width + work.shape.words)
+    return 2 * work.masked_tokens * work.shape.embedding_size * (work.shape.width + work.shape.vocab_size)

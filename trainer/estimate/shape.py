@@ -53,11 +53,11 @@ class EncoderShape:
         family: Model type.
         layers: Number of layers.
         width: D.
-        inner: Intermediate size of a layer.
+        intermediate_size: Intermediate size of a layer.
         heads: Attention heads.
         key_width: Width of all keys of a token, below D where heads share them.
-        words: Tokens of the vocabulary.
-        word_width: I, the width of word embeddings.
+        vocab_size: Tokens of the vocabulary.
+        embedding_size: I, the width of word embeddings.
         positions: Tokens of a sequence, at most.
         types: Token types.
         dropout: Whether training drops hidden states.
@@ -67,11 +67,11 @@ class EncoderShape:
     family: str
     layers: int
     width: int
-    inner: int
+    intermediate_size: int
     heads: int
     key_width: int
-    words: int
-    word_width: int
+    vocab_size: int
+    embedding_size: int
     positions: int
     types: int
     dropout: bool
@@ -106,22 +106,22 @@ class EncoderShape:
     def layer_matrices(self) -> int:
         """Count the weights of a layer that each token is multiplied with."""
         attention = 2 * self.width**2 + 2 * self.width * self.key_width
-        return attention + (3 if self.gated else 2) * self.width * self.inner
+        return attention + (3 if self.gated else 2) * self.width * self.intermediate_size
 
     @property
     def word_parameters(self) -> int:
         """Count the word embedding, which label slots do not use."""
-        return self.words * self.word_width
+        return self.vocab_size * self.embedding_size
 
     @property
     def parameters(self) -> int:
         """Count all parameters but the pooler's, which is dropped."""
         family = FAMILIES[self.family]
         norm = 2 if family.norm_biased else 1
-        embeddings = (self.words + self.positions + self.types + norm) * self.word_width
-        if family.always_projected or (family.narrow_words and self.word_width != self.width):
-            embeddings += (self.word_width + 1) * self.width
-        biases = 3 * self.width + 2 * self.key_width + self.inner if family.biased else 0
+        embeddings = (self.vocab_size + self.positions + self.types + norm) * self.embedding_size
+        if family.always_projected or (family.narrow_words and self.embedding_size != self.width):
+            embeddings += (self.embedding_size + 1) * self.width
+        biases = 3 * self.width + 2 * self.key_width + self.intermediate_size if family.biased else 0
         layer = self.layer_matrices + biases + 2 * norm * self.width
         return embeddings + layer * (1 if family.one_layer else self.layers)
 
@@ -151,11 +151,11 @@ def _read(fields: dict[str, Any], path: Path) -> EncoderShape:
         family=name,
         layers=size("num_hidden_layers"),
         width=width,
-        inner=size("intermediate_size"),
+        intermediate_size=size("intermediate_size"),
         heads=heads,
         key_width=width // heads * shared,
-        words=size("vocab_size"),
-        word_width=size("embedding_size") if family.narrow_words else width,
+        vocab_size=size("vocab_size"),
+        embedding_size=size("embedding_size") if family.narrow_words else width,
         positions=size("max_position_embeddings") if family.positions else 0,
         types=size("type_vocab_size") if family.types else 0,
         dropout=any(fields.get(key, 0) > 0 for key in ("hidden_dropout_prob", "dropout", "mlp_dropout")),

@@ -193,9 +193,9 @@ class Workload:
     @property
     def parameters(self) -> int:
         """Count the dense part: encoder, query, MLM head, context, slots and their read-outs."""
-        shape, width, words = self.shape, self.label_width, self.shape.word_width
+        shape, width, words = self.shape, self.label_width, self.shape.embedding_size
         query = (shape.width + 1) * width if self.scans else 0
-        mlm = (shape.width + 3) * words + shape.words if self.config.mlm.weight else 0
+        mlm = (shape.width + 3) * words + shape.vocab_size if self.config.mlm.weight else 0
         return shape.parameters + query + mlm + self._context_heads + self._slot_heads
 
     @property
@@ -206,7 +206,7 @@ class Workload:
     @property
     def _slot_heads(self) -> int:
         """Count projection and states of slots, and their read-out."""
-        width, words = self.label_width, self.shape.word_width
+        width, words = self.label_width, self.shape.embedding_size
         if not self.slots:
             return 0
         return (0 if width == words else width * words) + 3 * words + self._readout
@@ -214,7 +214,7 @@ class Workload:
     @property
     def _context_heads(self) -> int:
         """Count projection, with its bias, and states of the context, and its read-out."""
-        width, words = self.label_width, self.shape.word_width
+        width, words = self.label_width, self.shape.embedding_size
         return (width + 1) * words + 3 * words + self._readout if self.context_tokens else 0
 
     @property

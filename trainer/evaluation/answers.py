@@ -104,7 +104,7 @@ def ask(ranker: Answering, records: RecordBatch, given: Sequence[Mapping[int, bo
 
 
 def true_labels(records: RecordBatch, excluded: LabelFilter | None) -> tuple[Ints, Ints]:
-    """Read true labels, those that are barred left out, and their offsets."""
+    """Read true labels, those that are excluded left out, and their offsets."""
     labels, offsets = records.ragged("labels")
     labels = labels.astype(np.int64)
     if excluded is None:

@@ -87,7 +87,7 @@ class Ranker:
 
     @contextmanager
     def asking(self, records: RecordBatch, given: Sequence[Mapping[int, bool]] = ()) -> Iterator[TextBatch]:
-        """Yield a batch on the device, with what is given and barred, and the model without dropout and gradients."""
+        """Yield a batch on the device, with what is given and excluded, and the model without dropout and gradients."""
         if self.drops_surplus and self.model.reads_context:
             given = [dict(islice(known.items(), self.max_context)) for known in given]
         self._check(given)

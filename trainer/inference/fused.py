@@ -102,7 +102,7 @@ class FusedRanker:
             text, proposal = ranker.propose(batch)
             rankings = ranker.rankings(batch, text, proposal)
             neighbours = self._neighbours(records, text.query_BE if not any(given) else None, names, rules)
-            record_N, label_N = batch.excluded()
+            record_N, label_N = batch.withheld()
             excluded = record_N.cpu().numpy(), label_N.cpu().numpy()
             sources = {
                 "scan": CandidateSource(proposal.masked.ids_BC.cpu().numpy(), proposal.scores_BK.float().cpu().numpy()),

@@ -23,7 +23,7 @@ MOST_LABELS = 32_768  # every step moves all rows to every rank, and their gradi
 
 @dataclass(frozen=True)
 class AllSlots:
-    """Proposes all labels but revealed and barred ones, in the order of a plan.
+    """Proposes all labels but revealed and excluded ones, in the order of a plan.
 
     So slots that are cut into chunks of the plan's size are its chunks, whatever a record excludes.
 
@@ -79,7 +79,7 @@ class AllSlots:
     def _proposal(self, batch: TextBatch, labels_L: Tensor, rows_LX: Tensor) -> Proposal:
         records, places_L = len(batch.weights_B), self._places_L.to(labels_L.device)
         ids_BL = labels_L.repeat(records, 1)
-        record_N, label_N = batch.excluded()
+        record_N, label_N = batch.withheld()
         ids_BL[record_N, places_L[label_N]] = -1
         revealed_rows_BVX = rows_LX[places_L[batch.revealed_BV.clamp(min=0)]]
         targets_BL = is_positive(ids_BL, batch.label_records(), batch.labels, len(self.plan))

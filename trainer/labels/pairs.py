@@ -1,4 +1,4 @@
-"""Pairs (query, label): positives, barred labels, labels whose score is asked for."""
+"""Pairs (query, label): positives, excluded labels, labels whose score is asked for."""
 
 from dataclasses import dataclass
 

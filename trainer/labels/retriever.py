@@ -85,7 +85,7 @@ class LabelRetriever:
             positives, ignored = batch.open_labels(), self._all_pairs(most, *batch.revealed())
         task = ScanTask(
             positives=self._all_pairs(most, *positives),
-            asked=self._all_pairs(most, *batch.asked()),
+            asked=self._all_pairs(most, *batch.forced()),
             weights_Q=self.ranks.gather(_lengthened(batch.weights_B, most)),
             normaliser=normaliser.records,
             sink=sink,
@@ -104,12 +104,12 @@ class LabelRetriever:
         self, batch: TextBatch, query_BE: Tensor, most: int, task: ScanTask | None
     ) -> tuple[Proposal, RowLookup]:
         queries_QE = self.ranks.gather(_lengthened(query_BE.to(self.table.dtype), most))
-        found = self._scan(queries_QE, self._all_pairs(most, *batch.excluded()), task)
+        found = self._scan(queries_QE, self._all_pairs(most, *batch.withheld()), task)
         merged = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
         scores_BK, ids_BK = (part_BK[: len(query_BE)] for part_BK in merged)
         recalled = self._targets(batch, ids_BK).sum()
-        if task is not None and found.asked_N is not None and batch.asked_BGA.numel():
-            scores_BK, ids_BK = self._with_asked(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
+        if task is not None and found.asked_N is not None and batch.forced_BGA.numel():
+            scores_BK, ids_BK = self._with_forced(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
         shown_BV = batch.revealed_BV[:, : 0 if self.reads_context else None]
         fetched = self.look_up(torch.cat([shown_BV, ids_BK], dim=1)[:, : None if self.has_slots else 0])
         return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
@@ -127,11 +127,11 @@ class LabelRetriever:
         pairs = self.ranks.gather_ragged(pairs)
         return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
 
-    def _with_asked(
+    def _with_forced(
         self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, asked: LabelPairs, own_N: Tensor, most: int
     ) -> tuple[Tensor, Tensor]:
         """Add labels that the batch asks about and the shortlist misses, with the scores that the scan gave them."""
-        added_BA = missed(batch.asked_BGA, ids_BK)
+        added_BA = missed(batch.forced_BGA, ids_BK)
         records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None] + self.ranks.rank * most
         places_BA = asked.find(records_B1, added_BA, self.num_labels)
         scores_N = torch.cat([self.ranks.gather_ragged(own_N), own_N.new_tensor([-torch.inf])])

@@ -32,15 +32,15 @@ def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[T
     return scores.gather(1, chosen), ids.gather(1, chosen)
 
 
-def missed(asked_BGA: Tensor, ids_BK: Tensor) -> Tensor:
+def missed(forced_BGA: Tensor, ids_BK: Tensor) -> Tensor:
     """Select what the shortlist misses of each group, a positive and then its negatives: ids [B, G * A], -1: none.
 
     A positive that is in the shortlist takes its group with it; of one that is not, `NEGATIVES` stay.
     """
-    new_BGA = (asked_BGA >= 0) & ~(asked_BGA[..., None] == ids_BK[:, None, None, :]).any(dim=-1)
+    new_BGA = (forced_BGA >= 0) & ~(forced_BGA[..., None] == ids_BK[:, None, None, :]).any(dim=-1)
     new_BGA = new_BGA & new_BGA[..., :1]
     new_BGA = new_BGA & (new_BGA.cumsum(dim=-1) <= 1 + NEGATIVES)
-    return asked_BGA.masked_fill(~new_BGA, -1).flatten(1)
+    return forced_BGA.masked_fill(~new_BGA, -1).flatten(1)
 
 
 def shuffled(scores_BK: Tensor, ids_BK: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,9 +56,9 @@ def is_positive(ids_BK: Tensor, record_N: Tensor, label_N: Tensor, num_labels: i
 
 
 def findable(batch: TextBatch, num_labels: int) -> Tensor:
-    """Count the true labels that are candidates, neither revealed nor barred: more than those nobody can propose."""
-    revealed_too_BN = (batch.barred_BN[..., None] == batch.revealed_BV[:, None, :]).any(dim=-1)
-    hidden_BH = torch.cat([batch.revealed_BV, batch.barred_BN.masked_fill(revealed_too_BN, -1)], dim=1)
+    """Count the true labels that are candidates, neither revealed nor excluded: more than those nobody can propose."""
+    revealed_too_BN = (batch.excluded_BN[..., None] == batch.revealed_BV[:, None, :]).any(dim=-1)
+    hidden_BH = torch.cat([batch.revealed_BV, batch.excluded_BN.masked_fill(revealed_too_BN, -1)], dim=1)
     return len(batch.labels) - is_positive(hidden_BH, batch.label_records(), batch.labels, num_labels).sum()
 
 

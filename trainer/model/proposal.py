@@ -20,7 +20,7 @@ class Proposal:
         targets_BK: bool, which are true.
         revealed: Known labels shown as context.
         recalled: How many true labels the scan found.
-        findable: How many it could find: those that are neither shown nor barred.
+        findable: How many it could find: those that are neither shown nor excluded.
         loss: Loss of the scan.
         query_gradient_BE: Its gradient, already divided by the normaliser.
         weights_BK: Weights of the candidates in the cloze's loss; None: 1.

@@ -49,7 +49,7 @@ PER_RANK = (
     Metric(
         "train_positives_total",
         "counter",
-        "True labels of this rank's records that could be proposed: not shown, not barred.",
+        "True labels of this rank's records that could be proposed: not shown, not excluded.",
     ),
     Metric("train_positives_found_total", "counter", "Those of them that the scan put into the shortlist."),
     Metric(

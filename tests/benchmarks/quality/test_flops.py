@@ -37,7 +37,7 @@ def texts(revealed: int) -> TextBatch:
         label_offsets=torch.tensor([0, 1, 2]),
         revealed_BV=nothing,
         revealed_states_BV=torch.full_like(nothing, State.MASK),
-        barred_BN=torch.full((RECORDS, 1), -1),
+        excluded_BN=torch.full((RECORDS, 1), -1),
     )
 
 

@@ -128,7 +128,10 @@ def load(ranks: Ranks, config: Config, folder: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.ranks
-@pytest.mark.parametrize(("stage", "placement"), [(0, "host"), (1, "device"), (2, "host"), pytest.param(3, "device", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    ("stage", "placement"),
+    [(0, "host"), (1, "device"), (2, "host"), pytest.param(3, "device", marks=pytest.mark.nightly)],
+)
 def test_what_is_written_while_training_goes_on_is_the_state_at_the_time_of_the_save(
     on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path, stage: int, placement: str
 ) -> None:

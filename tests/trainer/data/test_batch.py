@@ -26,13 +26,11 @@ def test_known_labels_become_slots_that_show_yes_or_no(known: list[dict[int, boo
 
 
 @given(st.lists(LABELS, min_size=3, max_size=3), st.lists(LABELS, min_size=3, max_size=3))
-def test_excluded_labels_add_up_and_revealed_ones_are_among_them(
-    first: list[set[int]], second: list[set[int]]
-) -> None:
+def test_excluded_labels_add_up_and_revealed_ones_are_among_them(first: list[set[int]], second: list[set[int]]) -> None:
     batch = some_texts().revealing([{0: True}, {}, {9: False}])
     for labels in (first, second):
         batch = batch.excluding([np.array(sorted(each), dtype=np.int64) for each in labels])
-    record_N, label_N = batch.excluded()
+    record_N, label_N = batch.withheld()
     excluded = set(zip(record_N.tolist(), label_N.tolist(), strict=True))
     said = {(record, label) for labels in (first, second) for record in range(3) for label in labels[record]}
     assert excluded == {(0, 0), (2, 9)} | said
@@ -70,7 +68,7 @@ def test_further_labels_are_revealed_beside_those_that_were(known: list[dict[int
         shown = {label: shown for label, shown in zip(ids_V, states_V, strict=True) if label >= 0}
         said = {label: State.YES if true else State.NO for label, true in own.items()}
         assert shown == said | {label: state for label in more if label >= 0}
-    assert as_sets(batch.excluded()) == as_sets(batch.revealed())
+    assert as_sets(batch.withheld()) == as_sets(batch.revealed())
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=4))
@@ -80,7 +78,7 @@ def test_texts_that_are_chosen_keep_labels_and_bars_and_reveal_nothing(chosen: l
     )
     part = whole.of_texts(torch.tensor(chosen))
     for place, record in enumerate(chosen):
-        for name in ("ids_BT", "originals_BT", "masked_BT", "mask_BT", "weights_B", "barred_BN"):
+        for name in ("ids_BT", "originals_BT", "masked_BT", "mask_BT", "weights_B", "excluded_BN"):
             assert torch.equal(getattr(part, name)[place], getattr(whole, name)[record])
         own = part.labels[part.label_offsets[place] : part.label_offsets[place + 1]]
         assert own.tolist() == sorted(TRUE[record])

@@ -141,8 +141,8 @@ def test_a_record_is_barred_from_the_label_that_has_its_name(dataset: Dataset, c
     records = next(sequential(dataset.split("train"), batch=8, columns=columns(data)))
     names = records.table["id"].to_pylist()
     own = replace(collate, own_labels={names[1]: 5, names[6]: 0})
-    assert own(records).barred_BN.tolist() == [[-1], [5], [-1], [-1], [-1], [-1], [0], [-1]]
-    assert collate(records).barred_BN.shape == (8, 0)
+    assert own(records).excluded_BN.tolist() == [[-1], [5], [-1], [-1], [-1], [-1], [0], [-1]]
+    assert collate(records).excluded_BN.shape == (8, 0)
 
 
 def test_own_labels_are_known_only_where_they_are_barred(dataset: Dataset) -> None:

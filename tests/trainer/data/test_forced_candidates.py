@@ -28,9 +28,9 @@ def test_groups_are_a_true_label_that_is_not_hidden_and_false_ones_none_twice(
     hidden_BV = np.full((len(records), hidden), -1)
     for own, hidden_V in zip(records, hidden_BV, strict=True):
         hidden_V[: len(own)] = sorted(own)[:hidden]
-    asked_BGA = Injection.of(groups, COUNTS).ask(labels, offsets, hidden_BV, keys(len(records)))
-    assert asked_BGA.shape == (len(records), groups, 1 + DRAWN)
-    for own, shown_V, asked_GA in zip(records, hidden_BV, asked_BGA, strict=True):
+    forced_BGA = Injection.of(groups, COUNTS).ask(labels, offsets, hidden_BV, keys(len(records)))
+    assert forced_BGA.shape == (len(records), groups, 1 + DRAWN)
+    for own, shown_V, asked_GA in zip(records, hidden_BV, forced_BGA, strict=True):
         open_labels = own - set(shown_V.tolist())
         true = [label for label in asked_GA[:, 0].tolist() if label >= 0]
         assert len(set(true)) == len(true) == min(groups, len(open_labels))
@@ -44,11 +44,11 @@ def test_groups_are_a_true_label_that_is_not_hidden_and_false_ones_none_twice(
 def test_false_labels_are_neither_rarer_nor_more_frequent_than_their_true_one() -> None:
     injection = Injection.of(1, COUNTS)
     labels = np.repeat(np.arange(50, 250), 40)  # places by frequency with room on both sides
-    asked_BGA = injection.ask(
+    forced_BGA = injection.ask(
         injection.by_frequency_L[labels], np.arange(len(labels) + 1), np.empty((len(labels), 0)), keys(len(labels))
     )
-    far_BA = injection.rank_L[asked_BGA[:, 0]] - injection.rank_L[asked_BGA[:, 0, :1]]
-    far = far_BA[asked_BGA[:, 0] >= 0]  # repeated draws are left out
+    far_BA = injection.rank_L[forced_BGA[:, 0]] - injection.rank_L[forced_BGA[:, 0, :1]]
+    far = far_BA[forced_BGA[:, 0] >= 0]  # repeated draws are left out
     assert np.abs(far).max() <= 32
     assert len(far) > 6 * len(labels)
     assert wilcoxon(far[far != 0]).pvalue > 1e-4  # keyed: one answer for ever

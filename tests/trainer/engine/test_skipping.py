@@ -81,7 +81,9 @@ def every_poison(ranks: Ranks, config: Config) -> tuple[dict[str, np.ndarray], l
 
 
 @pytest.mark.ranks
-@pytest.mark.parametrize("stage", [0, pytest.param(1, marks=pytest.mark.nightly), 2, pytest.param(3, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "stage", [0, pytest.param(1, marks=pytest.mark.nightly), 2, pytest.param(3, marks=pytest.mark.nightly)]
+)
 def test_a_bad_step_on_one_rank_is_as_if_it_had_never_been(
     on_ranks: Callable[..., list[Any]], tiny_dataset: Path, tiny_encoder: Path, stage: int
 ) -> None:

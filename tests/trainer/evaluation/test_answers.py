@@ -1,4 +1,4 @@
-"""Choosing candidates, subsets, a smaller label space, and labels that are barred, against sets."""
+"""Choosing candidates, subsets, a smaller label space, and labels that are excluded, against sets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ PLAN.order.flags.writeable = False  # as where it is mapped from a file
 # Of the six records: their labels, those shown as context, some of them false, and one that is no candidate.
 LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
 REVEALED = [[3, -1], [-1, -1], [2, 7], [5, 1], [-1, -1], [0, -1]]
-BARRED = [-1, 6, -1, 0, -1, 9]
+EXCLUDED = [-1, 6, -1, 0, -1, 9]
 STATES = [[1, 0], [0, 0], [1, 2], [1, 1], [0, 0], [2, 0]]
 
 OnRanks = Callable[..., list[Any]]
@@ -63,7 +63,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=torch.tensor(REVEALED[own]),
         revealed_states_BV=torch.tensor(STATES[own]),
-        barred_BN=torch.tensor(BARRED[own])[:, None],
+        excluded_BN=torch.tensor(EXCLUDED[own])[:, None],
     )
 
 
@@ -130,7 +130,7 @@ def test_every_label_that_is_neither_revealed_nor_barred_has_a_masked_slot_in_th
     on_ranks: OnRanks, world_size: int
 ) -> None:
     learned: list[Learned] = on_ranks(learn, world_size)
-    excluded = [{*shown, excluded} for shown, excluded in zip(REVEALED, BARRED, strict=True)]
+    excluded = [{*shown, excluded} for shown, excluded in zip(REVEALED, EXCLUDED, strict=True)]
     ids_BL = [[-1 if label in own else label for label in PLAN.order.tolist()] for own in excluded]
     assert joined([rank.ids_BL for rank in learned]).tolist() == ids_BL
     wanted = [[label in own for label in ids] for ids, own in zip(ids_BL, LABELS, strict=True)]
@@ -198,9 +198,9 @@ def test_positives_may_count_more_than_negatives() -> None:
 
 def test_true_labels_that_are_shown_or_barred_cannot_be_found() -> None:
     proposal, _ = side_of(Ranks()).rank_labels(batch(slice(0, RECORDS)), torch.empty(RECORDS, 0))
-    hidden = zip(LABELS, REVEALED, BARRED, strict=True)
+    hidden = zip(LABELS, REVEALED, EXCLUDED, strict=True)
     assert int(proposal.findable) == sum(len({*own} - {*shown, excluded}) for own, shown, excluded in hidden)
-    both = replace(batch(slice(0, 1)), barred_BN=torch.tensor([[3]]))  # shown as well: of 0 and 3, 0 is left
+    both = replace(batch(slice(0, 1)), excluded_BN=torch.tensor([[3]]))  # shown as well: of 0 and 3, 0 is left
     assert int(side_of(Ranks()).rank_labels(both, torch.empty(1, 0))[0].findable) == 1
 
 

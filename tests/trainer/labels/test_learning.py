@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tests.trainer.labels.test_retriever import (
-    BARRED,
     COUNTS,
+    EXCLUDED,
     LABELS,
     NUM_LABELS,
     REVEALED,
@@ -93,7 +93,7 @@ def by_autograd(name: Any, *, has_slots: bool = True) -> np.ndarray:
 
 
 def slots(query: int, logits_QL: Tensor) -> list[int]:
-    hidden = {*REVEALED[query], BARRED[query]}
+    hidden = {*REVEALED[query], EXCLUDED[query]}
     ranked = sorted(set(range(NUM_LABELS)) - hidden, key=lambda label: -float(logits_QL[query, label]))
     return REVEALED[query] + ranked[:SHORTLIST]
 

@@ -23,7 +23,7 @@ COUNTS = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0])
 LABELS = [[0, 3], [], [10, 2], [1, 5, 6], [9], [4]]
 REVEALED = [[3, -1], [-1, -1], [2, 7], [5, 1], [-1, -1], [-1, -1]]
 TOLD = [[3, -1], [-1, -1], [2, 7], [5, 8], [-1, -1], [-1, -1]]
-BARRED = [-1, 6, -1, 0, -1, 9]
+EXCLUDED = [-1, 6, -1, 0, -1, 9]
 WEIGHTS = [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
 
 # Of what is told where it is read before the scan: label 7 is false and denied, label 8 is false and affirmed.
@@ -65,7 +65,7 @@ def batch(own: slice) -> TextBatch:
         label_offsets=torch.tensor([0, *np.cumsum([len(record) for record in labels])]),
         revealed_BV=revealed,
         revealed_states_BV=torch.full_like(revealed, State.YES),
-        barred_BN=torch.tensor(BARRED[own])[:, None],
+        excluded_BN=torch.tensor(EXCLUDED[own])[:, None],
     )
 
 
@@ -163,7 +163,7 @@ def test_any_number_of_ranks_proposes_and_learns_what_one_table_does(on_ranks: O
     logits_QL, loss, query_gradient_QE, row_gradient_LX = autograd()
     learned: list[Learned] = on_ranks(learn, world_size)
     ids_QK = np.concatenate([rank.ids_BK for rank in learned])
-    for query, (labels, shown, excluded) in enumerate(zip(LABELS, REVEALED, BARRED, strict=True)):
+    for query, (labels, shown, excluded) in enumerate(zip(LABELS, REVEALED, EXCLUDED, strict=True)):
         ranked = sorted(set(range(NUM_LABELS)) - {*shown, excluded}, key=lambda label: -float(logits_QL[query, label]))
         assert ids_QK[query].tolist() == ranked[:SHORTLIST]
         targets = np.concatenate([rank.targets_BK for rank in learned])[query]
@@ -203,7 +203,7 @@ def test_the_scan_learns_nothing_from_labels_that_queries_have_been_told(
     assert_near(np.concatenate([rank.scan_gradient_RX for rank in learned]), row_gradient_LX)
     assert sum(rank.loss for rank in learned) == pytest.approx(float(loss), rel=1e-6)
     ids_QK = np.concatenate([rank.ids_BK for rank in learned]).tolist()
-    for logits_L, told, excluded, ids_K in zip(logits_QL.tolist(), TOLD, BARRED, ids_QK, strict=True):
+    for logits_L, told, excluded, ids_K in zip(logits_QL.tolist(), TOLD, EXCLUDED, ids_QK, strict=True):
         ranked = sorted(set(range(NUM_LABELS)) - {*told, excluded}, key=lambda label, own=logits_L: -own[label])
         assert ids_K == ranked[:SHORTLIST]
     for rank in learned:  # without slots no rows are lent, and what is told is the context's

@@ -6,14 +6,14 @@ from trainer.labels.shortlist import NEGATIVES, missed, shuffled
 
 
 def test_a_positive_that_was_found_takes_its_negatives_with_it() -> None:
-    asked_BGA = torch.tensor([[[1, 10, 11, 12, 13, 14, 15], [2, 20, 21, 22, 23, 24, 25]]])
-    added = missed(asked_BGA, torch.tensor([[7, 1, 8]]))
+    forced_BGA = torch.tensor([[[1, 10, 11, 12, 13, 14, 15], [2, 20, 21, 22, 23, 24, 25]]])
+    added = missed(forced_BGA, torch.tensor([[7, 1, 8]]))
     assert added.tolist() == [[-1] * 7 + [2, 20, 21, 22, 23, -1, -1]]
 
 
 def test_negatives_that_were_found_are_replaced_by_the_next() -> None:
-    asked_BGA = torch.tensor([[[1, 10, 11, -1, 13, 14, 15]]])
-    added = missed(asked_BGA, torch.tensor([[10, 14]]))
+    forced_BGA = torch.tensor([[[1, 10, 11, -1, 13, 14, 15]]])
+    added = missed(forced_BGA, torch.tensor([[10, 14]]))
     assert added.tolist() == [[1, -1, 11, -1, 13, -1, 15]]
     assert NEGATIVES == 4
 

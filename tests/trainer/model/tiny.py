@@ -77,7 +77,7 @@ def some_texts() -> TextBatch:
         label_offsets=torch.tensor([0, 1, 1, 2]),
         revealed_BV=nothing,
         revealed_states_BV=nothing,
-        barred_BN=nothing,
+        excluded_BN=nothing,
     )
 
 
