@@ -46,6 +46,7 @@ def test_ranks_learn_the_same_from_a_bucket_of_tars_as_from_a_folder_of_arrow(
     assert list((tmp_path / "cache" / "shards").glob("*.shard"))
 
 
+@pytest.mark.nightly
 def test_two_machines_that_share_nothing_but_the_bucket_meet_again_after_one_has_lost_its_rank(
     tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path
 ) -> None:

@@ -9,7 +9,7 @@ from tests.docs.test_cluster import blocks
 from tests.e2e.test_readme import run, shorten, shortened
 from tests.programs import copy_checkout
 
-pytestmark = [pytest.mark.ranks, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ranks, pytest.mark.nightly, pytest.mark.timeout(900)]
 
 pytest.importorskip("simple_icd_10_cm", reason="the demo extra is not installed")
 

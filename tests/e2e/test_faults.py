@@ -29,6 +29,7 @@ from tests.programs import PROGRAMS, end_of, started
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
 
+@pytest.mark.nightly
 def test_a_run_that_is_stopped_while_it_evaluates_and_then_while_it_saves_goes_on_to_its_end(config: Path) -> None:
     with launched(config) as running:
         wait_until(lambda: kinds(config), running)
@@ -80,6 +81,7 @@ def test_a_slow_rank_is_waited_for_and_a_killed_one_ends_the_others_in_seconds(c
     assert not folder(config).success.exists()
 
 
+@pytest.mark.nightly
 def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> None:
     with launched(config, "--set", f"train.steps={10**6}") as running:
         wait_until(lambda: kinds(config).count("checkpoint"), running)
@@ -96,6 +98,7 @@ def test_ranks_that_wait_for_a_frozen_one_say_where_and_end(config: Path) -> Non
     assert whole_checkpoint(config)
 
 
+@pytest.mark.nightly
 def test_two_machines_meet_again_after_one_has_lost_its_rank(config: Path) -> None:
     meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     words = (PROGRAMS / "lmmtc", "train", "--restarts", 3, "--", "--config", config)
@@ -123,6 +126,7 @@ def orphans() -> Iterator[list[psutil.Process]]:
             process.kill()
 
 
+@pytest.mark.nightly
 def test_ranks_do_not_outlive_a_killed_launcher(config: Path, orphans: list[psutil.Process]) -> None:
     with launched(config, "--set", f"train.steps={10**6}") as running:
         wait_until(lambda: kinds(config).count("checkpoint"), running)

@@ -66,6 +66,7 @@ def test_a_killed_rank_ends_the_others_and_the_next_start_goes_on_from_what_was_
     assert not folder(config).success.exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("ranks", [0, 2], ids=["launcher", "machine"])
 @pytest.mark.timeout(600)
 def test_without_their_launcher_no_rank_is_left_and_the_next_start_goes_on(config: Path, ranks: int) -> None:
@@ -80,6 +81,7 @@ def test_without_their_launcher_no_rank_is_left_and_the_next_start_goes_on(confi
     assert saved == sorted(set(saved))
 
 
+@pytest.mark.nightly
 def test_a_machine_that_dies_ends_the_ranks_of_the_other_one(config: Path) -> None:
     meeting = {"NNODES": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     words = (PROGRAMS / "lmmtc", "train", "--", "--config", config, "--set", f"train.steps={10**6}")
@@ -103,6 +105,7 @@ def slow_shards(handler: Handler, answer: Answer) -> None:
     (trickling if ".arrow" in handler.path and len(answer.body) > 2000 else whole)(handler, answer)
 
 
+@pytest.mark.nightly
 def test_a_kill_in_a_download_leaves_a_cache_with_which_the_next_start_trains(
     tmp_path: Path, tiny_dataset: Path, tiny_encoder: Path
 ) -> None:

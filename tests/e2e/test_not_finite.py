@@ -37,6 +37,7 @@ def test_steps_that_are_not_finite_are_skipped_and_change_nothing(config: Path) 
     assert whole_checkpoint(config) == 12
 
 
+@pytest.mark.nightly
 def test_too_many_in_a_row_end_the_run_with_the_state_from_before(config: Path) -> None:
     said = launch(config, "5-99", 1)
     assert (

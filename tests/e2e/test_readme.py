@@ -72,12 +72,14 @@ def test_the_readme_goes_from_a_table_to_predictions_and_its_python_says_the_sam
     assert len(names) == 3
 
 
+@pytest.mark.nightly
 def test_the_table_s_tutorial_runs(checkout: Path) -> None:
     said = run(checkout, "".join(blocks(CSV)))
     assert said.count("the wifi is awfully slow") == 2
     assert (checkout / "runs" / "tickets" / "success.json").is_file()
 
 
+@pytest.mark.nightly
 def test_the_demo_s_commands_run_one_by_one(checkout: Path) -> None:
     [block] = blocks(ICD10)
     assert "deepspeed" in block

@@ -11,7 +11,7 @@ import pytest
 from launcher.ports import free_port
 from tests.programs import PROGRAMS, end_of, started, write_run
 
-pytestmark = [pytest.mark.ranks, pytest.mark.slow]
+pytestmark = [pytest.mark.ranks, pytest.mark.nightly]
 
 STEPS = 6
 

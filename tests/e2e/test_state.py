@@ -71,6 +71,7 @@ def tiny_disk(config: Path) -> Iterator[Path]:
     subprocess.run((shutil.which("umount") or "umount", "--lazy", place), check=True)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_disk_that_is_full_ends_the_run_and_leaves_what_was_saved(config: Path, tiny_disk: Path) -> None:
     with launched(config) as running:
@@ -89,6 +90,7 @@ def test_a_disk_that_is_full_ends_the_run_and_leaves_what_was_saved(config: Path
     assert not list(tiny_disk.glob(".*"))
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("on_ranks")  # which builds what is copied here
 def test_a_lock_that_a_killed_build_left_holds_nobody_up(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +106,7 @@ def test_a_lock_that_a_killed_build_left_holds_nobody_up(
     assert not (copy / "lock").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_run_goes_on_under_settings_that_leave_its_numbers_alone_and_under_no_others(config: Path) -> None:
     steps = ("--set", "train.steps=20")

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.ranks
 
 FORMS = [
     pytest.param({"attention": "joint"}, id="one sequence"),
-    pytest.param({"attention": "joint", "label_tokens": 3}, id="three tokens a label", marks=pytest.mark.slow),
-    pytest.param({"chunk": 7}, id="chunks", marks=pytest.mark.slow),
+    pytest.param({"attention": "joint", "label_tokens": 3}, id="three tokens a label", marks=pytest.mark.nightly),
+    pytest.param({"chunk": 7}, id="chunks", marks=pytest.mark.nightly),
 ]
 
 

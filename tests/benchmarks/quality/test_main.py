@@ -10,7 +10,7 @@ import pytest
 from benchmarks.quality import __main__ as program
 from benchmarks.quality import comparison, corpus
 
-pytestmark = [pytest.mark.ranks, pytest.mark.slow]
+pytestmark = [pytest.mark.ranks, pytest.mark.nightly]
 
 LABELS = 70
 

@@ -30,7 +30,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset.open(tmp_path / "shards")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 @pytest.mark.ranks
 @pytest.mark.skipif(not SOURCE.is_dir(), reason=f"{SOURCE} is not there: set LMMTC_DATA")

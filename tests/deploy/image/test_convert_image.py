@@ -53,7 +53,7 @@ def test_the_list_has_nothing_for_training() -> None:
     assert not {"torch", "deepspeed", "transformers", "accelerate", "safetensors"} & set(NAMES)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_the_steps_of_the_image_make_an_environment_that_converts(
     corpus: Path, tokenizer_folder: Path, tmp_path: Path

@@ -54,7 +54,7 @@ def test_restarts_that_save_no_step_are_not_repeated_for_ever(config: Path) -> N
 
 
 @pytest.mark.ranks
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_that_gets_on_is_started_again_as_often_as_it_takes(config: Path) -> None:
     """Kill its only rank three times, each time after a save, with one restart allowed, and a torn one far ahead."""
     folder = RunFolder(config.with_name("run"))

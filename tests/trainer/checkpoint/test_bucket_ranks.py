@@ -76,7 +76,7 @@ def run(ranks: Ranks, config: Config, endpoint: str, stop_at: int) -> tuple[str,
 
 
 @pytest.mark.ranks
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_goes_on_from_a_bucket_on_machines_that_share_nothing_else(
     on_ranks: OnRanks, tiny_dataset: Path, tiny_encoder: Path, tmp_path: Path, s3: str, endpoint: str
 ) -> None:

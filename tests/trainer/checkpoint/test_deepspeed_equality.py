@@ -52,7 +52,9 @@ def go_on(ranks: Ranks, config: Config, folder: Path, whose: str) -> Steps:
 
 @pytest.mark.ranks
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "stage", [pytest.param(0, marks=pytest.mark.nightly), pytest.param(1, marks=pytest.mark.nightly), 2, 3]
+)
 # DeepSpeed's own loader unpickles, and warns of what torch thinks of that; these files are the test's own.
 @pytest.mark.filterwarnings("ignore")
 def test_parameters_moments_and_step_are_those_that_deepspeed_saves_and_lead_on_alike(

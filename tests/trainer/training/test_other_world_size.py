@@ -28,7 +28,7 @@ CASES = [
     (Where(3, 2), Where(0, 1)),
 ]
 
-pytestmark = [pytest.mark.ranks, pytest.mark.slow]
+pytestmark = [pytest.mark.ranks, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")
