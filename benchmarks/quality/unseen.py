@@ -9,7 +9,7 @@ from sharding import Dataset, sequential
 from trainer.config import Config
 from trainer.distributed import ONE_RANK
 from trainer.evaluation import KS, LabelCounts, Ranker, ask
-from trainer.labels import LabelRetriever, label_side
+from trainer.labels import LabelRetriever, build_candidates
 from trainer.labels.table import SCAN_BIAS
 from trainer.model import text_tokens
 from trainer.training.components import build_model, plain_collator
@@ -31,7 +31,7 @@ def untrained(config: Config, dataset: Dataset) -> Ranker:
     model = build_model(config)
     table = build_table(config, dataset, ONE_RANK, model.encoder.width)
     initialize(config, dataset, model, table, lambda *_: None)
-    labels = label_side(config, table, len(dataset.vocabulary), ONE_RANK)
+    labels = build_candidates(config, table, len(dataset.vocabulary), ONE_RANK)
     tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
     return Ranker(model.eval(), labels, plain_collator(config, dataset, tokens), torch.device("cpu"))
 

@@ -22,25 +22,22 @@ def read_attributes() -> set[tuple[str, str]]:
     }
 
 
-def read_by_properties(read: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Find what properties of a section read of it, where they are read themselves: cloze.enabled by cloze.reveals."""
+def read_by_methods(read: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Find what methods of the schema read, where they are used themselves: cloze.enabled by cloze.reveals."""
     nodes = [node for path in FILES if name_of(path).startswith("trainer/config/") for node in ast.walk(tree(path))]
-    return {
-        (section, node.attr)
-        for owner in nodes
-        if isinstance(owner, ast.ClassDef) and owner.name.endswith("Section")
-        for section in [owner.name.removesuffix("Section").lower()]
-        for function in owner.body
-        if isinstance(function, ast.FunctionDef)
-        and [ast.unparse(decorator) for decorator in function.decorator_list] == ["property"]
-        and {(section, function.name), ("settings", function.name)} & read
-        for node in ast.walk(function)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
-    }
+    found = set()
+    for owner in (node for node in nodes if isinstance(node, ast.ClassDef)):
+        section = owner.name.removesuffix("Section").lower()
+        for function in (part for part in owner.body if isinstance(part, ast.FunctionDef)):
+            if {(section, function.name), ("settings", function.name)} & read:
+                own = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
+                found |= {(ast.unparse(node.value).rpartition(".")[2], node.attr) for node in own}
+                found |= {(section, key) for name, key in found if name == "self"}
+    return found
 
 
 READ = read_attributes()
-READ |= read_by_properties(READ)
+READ |= read_by_methods(READ)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)

@@ -15,7 +15,7 @@ from trainer.config import Config, deepspeed_config
 from trainer.data import Loader, TextBatch
 from trainer.distributed import Ranks
 from trainer.engine import Engine
-from trainer.labels import Labels, RowUpdates, slot_plan
+from trainer.labels import Candidates, RowUpdates, slot_plan
 from trainer.model import LabelMaskModel, Model, text_tokens
 from trainer.telemetry import Telemetry
 from trainer.training.components import build_labels, build_loader, build_model
@@ -61,7 +61,7 @@ class Components:
     """One rank's share of a run."""
 
     engine: Engine
-    labels: Labels
+    labels: Candidates
     updates: RowUpdates
     loader: Loader
     step: TrainingStep

@@ -22,7 +22,7 @@ from ..engine import Engine
 from ..estimate.memory import moving, standing
 from ..estimate.operations import Operations
 from ..estimate.workload import Workload
-from ..labels import RowRange, RowUpdates, StepPort, label_side, new_table, row_optimizer
+from ..labels import RowRange, RowUpdates, StepPort, build_candidates, new_table, row_optimizer
 from ..model import Normaliser
 from ..training.components import build_model, build_optimizer
 
@@ -39,7 +39,7 @@ class Rehearsal:
         labels, config = work.rows, work.config
         counts_L = np.ones(labels, dtype=np.int64)
         table = new_table(config, counts_L, labels, work.shape.width, RowRange(0, labels)).to(self.device)
-        self._labels = label_side(config, table, labels, ONE_RANK)
+        self._labels = build_candidates(config, table, labels, ONE_RANK)
         optimizer = row_optimizer(config.labels.optimizer, table, config.labels.weight_decay)
         self._updates = RowUpdates(optimizer, fused=not work.buffers_gradients)
         self._batch = _texts(work).to(self.device)

@@ -3,6 +3,7 @@
 from .cloze import ClozeSection as ClozeSection
 from .deepspeed import BUCKET as BUCKET
 from .deepspeed import accumulation_steps as accumulation_steps
+from .deepspeed import buffers_gradients as buffers_gradients
 from .deepspeed import deepspeed_config as deepspeed_config
 from .loading import check_config as check_config
 from .loading import load_config as load_config

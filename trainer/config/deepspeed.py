@@ -26,6 +26,11 @@ def accumulation_steps(config: Config, world_size: int) -> int:
     return accumulation(total // world_size, limit)
 
 
+def buffers_gradients(config: Config, world_size: int) -> bool:
+    """Tell whether row gradients of a step are added up in a buffer as large as the rows in fp32, see `RowUpdates`."""
+    return not config.cloze.scans or config.labels.buffer_gradients or accumulation_steps(config, world_size) > 1
+
+
 def _share(micro_batches: int, world_size: int) -> int:
     if micro_batches % world_size:
         raise ConfigError(

@@ -196,6 +196,11 @@ class Config(Section):
     neighbours: NeighboursSection = NeighboursSection()
     telemetry: TelemetrySection = TelemetrySection()
 
+    @property
+    def driver(self) -> Literal["fused", "checkpointed"]:
+        """How chunks of slots run: as `cloze.driver` says; where it is unset, fused, but checkpointed under ZeRO-3."""
+        return self.cloze.driver or ("checkpointed" if self.train.zero_stage == 3 else "fused")
+
     def in_precision(self, precision: Literal["fp32", "bf16"]) -> "Config":
         """Set `train.precision`, as what `auto` stands for."""
         return self.model_copy(update={"train": self.train.model_copy(update={"precision": precision})})

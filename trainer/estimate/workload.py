@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..config import Config, accumulation_steps
+from ..config import Config, accumulation_steps, buffers_gradients
 from ..errors import ConfigError
 from .shape import EncoderShape
 
@@ -87,9 +87,8 @@ class Workload:
 
     @property
     def is_fused(self) -> bool:
-        """Whether chunks run once, see `model/form.py`."""
-        driver = self.config.cloze.driver or ("checkpointed" if self.config.train.zero_stage == 3 else "fused")
-        return driver == "fused"
+        """Whether chunks run once, and not once more in backward."""
+        return self.config.driver == "fused"
 
     @property
     def queries(self) -> int:
@@ -229,5 +228,5 @@ class Workload:
 
     @property
     def buffers_gradients(self) -> bool:
-        """Whether row gradients are added up in a buffer, as `labels/memory.py` says."""
-        return not self.scans or self.config.labels.buffer_gradients or self.accumulation > 1
+        """Whether row gradients of a step are added up in a buffer."""
+        return buffers_gradients(self.config, self.world_size)

@@ -15,7 +15,7 @@ from sharding import LabelFilter, RecordBatch
 
 from ..data import State, TextBatch
 from ..errors import ConfigError
-from ..labels import Labels
+from ..labels import Candidates
 from ..labels.table import SCAN_BIAS
 from ..model import Model, Proposal, Slots
 from .refinement import mask_predict, reread
@@ -42,7 +42,7 @@ class Ranker:
 
     Attributes:
         model: The dense part.
-        labels: The label side.
+        labels: What proposes candidates.
         collate: Makes a micro-batch of records, with nothing masked.
         device: Device of the model.
         refine: Passes behind the first.
@@ -56,7 +56,7 @@ class Ranker:
     """
 
     model: Model
-    labels: Labels
+    labels: Candidates
     collate: Callable[[RecordBatch], TextBatch]
     device: torch.device
     refine: int = 0

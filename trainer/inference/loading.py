@@ -14,7 +14,7 @@ from ..data import Collator, own_labels
 from ..distributed import ONE_RANK, Ranks
 from ..errors import CheckpointError, ConfigError
 from ..evaluation import Ranker
-from ..labels import LabelTable, RowRange, check_memory, label_side
+from ..labels import LabelTable, RowRange, build_candidates, check_memory
 from ..model import Model, build_encoder, build_form, text_tokens
 from ..run.folder import RunFolder
 
@@ -82,7 +82,7 @@ class TrainedModel:
             train_records=folder.train_records(),
             ranker=Ranker(
                 model=model,
-                labels=label_side(config, table, len(vocabulary), ranks, folder.plan()),
+                labels=build_candidates(config, table, len(vocabulary), ranks, folder.plan()),
                 collate=Collator(
                     tokenizer.spec,
                     len(vocabulary),
@@ -113,7 +113,7 @@ class TrainedModel:
             raise ConfigError(f"prior weight {weight}: must be a number of at least 0")
         labels = self.ranker.labels
         table = replace(labels.table, biases_R2=weight * labels.table.biases_R2)
-        return replace(self, ranker=replace(self.ranker, labels=replace(labels, table=table)))
+        return replace(self, ranker=replace(self.ranker, labels=labels.with_table(table)))
 
 
 def _load_model(folder: RunFolder, config: Config, checkpoint: Path) -> Model:

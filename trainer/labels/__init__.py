@@ -1,15 +1,14 @@
 """The label table: rows sharded over ranks, their sparse optimizer, the scan over them, and retrieval of candidates."""
 
 from .all_slots import AllSlots as AllSlots
-from .factory import Labels as Labels
-from .factory import label_side as label_side
-from .factory import new_table as new_table
-from .factory import slot_plan as slot_plan
+from .candidates import Candidates as Candidates
+from .candidates import build_candidates as build_candidates
+from .candidates import new_table as new_table
+from .candidates import slot_plan as slot_plan
 from .gradient import RowGradient as RowGradient
 from .gradient import RowGradientSink as RowGradientSink
 from .gradient import ScanGradient as ScanGradient
 from .lookup import RowLookup as RowLookup
-from .memory import buffers_gradients as buffers_gradients
 from .memory import check_memory as check_memory
 from .port import StepPort as StepPort
 from .retriever import LabelRetriever as LabelRetriever

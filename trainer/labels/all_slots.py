@@ -1,8 +1,8 @@
 """The label side where every label has a slot: no retrieval, and every rank looks up all rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -33,23 +33,29 @@ class AllSlots:
         shortlist: How many labels an answer ranks.
         ranks: Who shares the table.
         positive_weights_L: Weight of a positive of each label; None: 1, as a negative has.
+        scans: Whether a scan finds the candidates.
+        has_slots: Whether they have slots.
+        reads_context: Whether queries have seen the revealed labels: there are no queries.
     """
-
-    scans: ClassVar[bool] = False
-    has_slots: ClassVar[bool] = True
-    reads_context: ClassVar[bool] = False
 
     table: LabelTable
     plan: ChunkPlan
     shortlist: int
     ranks: Ranks
     positive_weights_L: Tensor | None = None
+    scans: bool = field(default=False, init=False)
+    has_slots: bool = field(default=True, init=False)
+    reads_context: bool = field(default=False, init=False)
+
+    def with_table(self, table: LabelTable) -> Self:
+        """Propose by other rows, of the same labels."""
+        return replace(self, table=table)
 
     def look_up(self, ids: Tensor) -> RowLookup:
         """Fetch the rows of labels [...] from the ranks that own them; -1: no label. A collective."""
         return RowLookup.fetch(ids, len(self.plan), self.table, self.ranks)
 
-    def rank_labels(self, batch: TextBatch, _query_BE: Tensor, _depth: int | None = None) -> tuple[Proposal, RowLookup]:
+    def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, RowLookup]:
         """Propose all labels, with their rows, which are fetched once for all records. A collective."""
         labels_L = self._labels_L.to(batch.ids_BT.device)
         fetched = RowLookup.fetch(labels_L, len(self.plan), self.table, self.ranks)

@@ -4,19 +4,14 @@ from collections.abc import Iterator
 
 import torch
 
-from ..config import Config, accumulation_steps
+from ..config import Config, buffers_gradients
 from ..distributed import Ranks
 from ..errors import ConfigError
 from ..host_memory import free_on_host
-from .factory import row_shape
+from .candidates import row_shape
 from .gradient import RowGradient
 from .row_optimizer import row_optimizer
 from .table import LabelTable, RowRange
-
-
-def buffers_gradients(config: Config, world_size: int) -> bool:
-    """Tell whether row gradients of a step are added up in a buffer as large as the rows in fp32, see `RowUpdates`."""
-    return not config.cloze.scans or config.labels.buffer_gradients or accumulation_steps(config, world_size) > 1
 
 
 def check_memory(config: Config, num_labels: int, encoder_width: int, ranks: Ranks, *, learning: bool) -> None:

@@ -8,9 +8,8 @@ from torch import Tensor
 from ..data import TextBatch
 from ..model.proposal import Proposal
 from ..model.slots import Slots
-from .all_slots import AllSlots
+from .candidates import Candidates
 from .lookup import RowLookup
-from .retriever import LabelRetriever
 
 
 @dataclass
@@ -24,7 +23,7 @@ class StepPort:
         lookups: Those that were made.
     """
 
-    labels: LabelRetriever | AllSlots
+    labels: Candidates
     learn: Callable[[TextBatch, Tensor], tuple[Proposal, RowLookup]]
     batch: TextBatch
     lookups: list[RowLookup] = field(default_factory=list)

@@ -4,9 +4,9 @@ The shortlist of a record holds the labels that the scan scores highest, in trai
 hard negatives for the slots, mined in every step with the current parameters.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -39,9 +39,8 @@ class LabelRetriever:
         has_slots: Whether slots need rows; without, none are looked up for what is proposed.
         reads_context: Whether queries have seen the revealed labels, from which the scan then learns nothing; else
             slots see them.
+        scans: Whether a scan finds the candidates.
     """
-
-    scans: ClassVar[bool] = True
 
     table: LabelTable
     num_labels: int
@@ -52,6 +51,11 @@ class LabelRetriever:
     positive_weights_L: Tensor | None = None
     has_slots: bool = True
     reads_context: bool = False
+    scans: bool = field(default=True, init=False)
+
+    def with_table(self, table: LabelTable) -> Self:
+        """Propose by other rows, of the same labels."""
+        return replace(self, table=table)
 
     def look_up(self, ids: Tensor) -> RowLookup:
         """Fetch the rows of labels [...] from the ranks that own them; -1: no label. A collective."""

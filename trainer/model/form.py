@@ -13,8 +13,7 @@ def build_form(encoder: TextEncoder, config: Config) -> Model:
     """Build the dense part of a run around an encoder."""
     if config.cloze.attention == "joint":
         return JointModel(encoder, config.model, config.cloze, config.mlm)
-    driver = config.cloze.driver or ("checkpointed" if config.train.zero_stage == 3 else "fused")
-    return LabelMaskModel(encoder, config.model, config.cloze, config.mlm, fused=driver == "fused")
+    return LabelMaskModel(encoder, config.model, config.cloze, config.mlm, fused=config.driver == "fused")
 
 
 def text_tokens(encoder: TextEncoder, config: Config, num_labels: int) -> int:

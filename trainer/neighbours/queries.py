@@ -9,7 +9,7 @@ from sharding import RecordBatch, TextTokenizer, Vocabulary
 
 from ..config import Config
 from ..data import TextBatch
-from ..labels import Labels
+from ..labels import Candidates
 from ..model import Model
 
 
@@ -19,7 +19,7 @@ class Reader(Protocol):
     @property
     def model(self) -> Model: ...
     @property
-    def labels(self) -> Labels: ...
+    def labels(self) -> Candidates: ...
     @property
     def collate(self) -> Callable[[RecordBatch], TextBatch]: ...
     @property

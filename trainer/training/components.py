@@ -11,12 +11,12 @@ from torch import nn
 from sharding import TRAIN, Budget, BudgetStream, ChunkPlan, Dataset, StepStream, TrainStream
 
 from ..checkpoint import RunState
-from ..config import Config, accumulation_steps, deepspeed_config
+from ..config import Config, accumulation_steps, buffers_gradients, deepspeed_config
 from ..data import Collator, Injection, Loader, columns, own_labels
 from ..distributed import Ranks
 from ..engine import Engine
 from ..evaluation import inverse_propensity
-from ..labels import Labels, LabelTable, RowUpdates, buffers_gradients, label_side, row_optimizer, slot_plan
+from ..labels import Candidates, LabelTable, RowUpdates, build_candidates, row_optimizer, slot_plan
 from ..model import Model, ModelFlops, build_form, load_encoder, text_tokens
 from .initialize import build_table
 
@@ -38,7 +38,7 @@ class Components:
     model: Model
     flops: ModelFlops
     engine: Engine
-    labels: Labels
+    labels: Candidates
     updates: RowUpdates
     plan: ChunkPlan | None
     tokens: int
@@ -96,14 +96,14 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 
 def build_labels(
     config: Config, dataset: Dataset, ranks: Ranks, engine: Engine, table: LabelTable, plan: ChunkPlan | None
-) -> tuple[Labels, RowUpdates]:
+) -> tuple[Candidates, RowUpdates]:
     """Move this rank's label rows to their device; build what searches them and how they learn."""
     settings = config.labels
     table = table.to(engine.device) if settings.placement == "device" else table
     weights_L = _positive_weights(dataset).to(engine.device) if settings.propensity else None
-    side = label_side(config, table, len(dataset.vocabulary), ranks, plan, weights_L)
+    candidates = build_candidates(config, table, len(dataset.vocabulary), ranks, plan, weights_L)
     optimizer = row_optimizer(settings.optimizer, table, settings.weight_decay, settings.clip, config.run.seed)
-    return side, RowUpdates(optimizer, fused=not buffers_gradients(config, ranks.world_size))
+    return candidates, RowUpdates(optimizer, fused=not buffers_gradients(config, ranks.world_size))
 
 
 def _positive_weights(dataset: Dataset) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..config import Config
 from ..data import State, TextBatch
 from ..engine import Engine
-from ..labels import Labels, RowUpdates, StepPort
+from ..labels import Candidates, RowUpdates, StepPort
 from ..model import Clock, Losses, Normaliser, Proposal
 from .schedule import schedule
 
@@ -73,7 +73,7 @@ class StepReport:
 class TrainingStep:
     """Runs optimizer steps on this rank; every rank runs the same ones."""
 
-    def __init__(self, config: Config, engine: Engine, labels: Labels, updates: RowUpdates, clock: Clock) -> None:
+    def __init__(self, config: Config, engine: Engine, labels: Candidates, updates: RowUpdates, clock: Clock) -> None:
         self.config, self.engine, self.labels, self.updates, self.clock = config, engine, labels, updates, clock
 
     def __call__(self, step: int, micro_batches: Sequence[TextBatch], *, stop: bool = False) -> StepReport:

@@ -16,7 +16,7 @@ from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.data import State, TextBatch
 from trainer.distributed import ONE_RANK
-from trainer.labels import RowRange, ScanGradient, StepPort, label_side, new_table
+from trainer.labels import RowRange, ScanGradient, StepPort, build_candidates, new_table
 from trainer.model import Normaliser
 from trainer.training.components import build_model
 
@@ -48,7 +48,7 @@ def counted(config: Config) -> int:
     """
     model = build_model(config)
     table = new_table(config, np.ones(LABELS), RECORDS, model.encoder.width, RowRange(0, LABELS))
-    labels = label_side(config, table, LABELS, ONE_RANK)
+    labels = build_candidates(config, table, LABELS, ONE_RANK)
     by, batch = Normaliser(1, 1, 1), texts(int(config.cloze.reads_context))
     learn = partial(labels.learn, normaliser=by, sink=lambda _, gradient: use(gradient), step=1)
 

@@ -200,7 +200,7 @@ def test_too_many_labels_for_slots_are_refused_and_nothing_is_left(
     on_ranks: OnRanks, dataset: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trained(on_ranks, tiny_config(dataset, tiny_encoder, tmp_path / "run", cloze={"slots": "all"}))
-    monkeypatch.setattr("trainer.labels.factory.MOST_LABELS", 19)
+    monkeypatch.setattr("trainer.labels.candidates.MOST_LABELS", 19)
     with pytest.raises(ConfigError, match=r"^cloze\.slots = 'all': the data set has 20 labels"):
         extend(run, ADDED, tmp_path / "out", None, quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -11,11 +11,11 @@ import torch
 from sharding import Dataset
 from tests.trainer.components import tiny_config
 from trainer.checkpoint import row_tensors
-from trainer.config import Config
+from trainer.config import Config, buffers_gradients
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.errors import ConfigError
 from trainer.labels import RowRange, RowUpdates, check_memory, new_table, row_optimizer
-from trainer.labels.memory import buffers_gradients, bytes_needed
+from trainer.labels.memory import bytes_needed
 from trainer.training.components import build_model
 from trainer.training.initialize import build_table
 

@@ -12,7 +12,7 @@ from trainer.data import Collator
 from trainer.distributed import ONE_RANK, Ranks
 from trainer.evaluation import Ranker
 from trainer.inference.loading import TrainedModel
-from trainer.labels import RowRange, label_side, new_table
+from trainer.labels import RowRange, build_candidates, new_table
 from trainer.model import text_tokens
 from trainer.training.components import build_model
 
@@ -36,7 +36,7 @@ def tiny_model(dataset_path: Path, encoder: Path, ranks: Ranks = ONE_RANK, **sec
         train_records=train_records,
         ranker=Ranker(
             model=model,
-            labels=label_side(config, table, len(vocabulary), ranks),
+            labels=build_candidates(config, table, len(vocabulary), ranks),
             collate=Collator(tokenizer.spec, len(vocabulary), tokens),
             device=torch.device("cpu"),
         ),

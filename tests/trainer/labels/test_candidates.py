@@ -13,7 +13,7 @@ from tests.trainer.components import tiny_config
 from trainer.config import Config
 from trainer.distributed import ONE_RANK
 from trainer.errors import ConfigError
-from trainer.labels import AllSlots, LabelRetriever, LabelTable, RowRange, label_side, new_table, slot_plan
+from trainer.labels import AllSlots, LabelRetriever, LabelTable, RowRange, build_candidates, new_table, slot_plan
 
 COUNTS = np.array([90, 40, 3, 1, 0])
 PRIOR = [math.log(90 / 11), math.log(40 / 61)]  # of the first two labels, in 100 records
@@ -29,13 +29,13 @@ def rows_of(settings: Config) -> torch.Tensor:
 
 
 def test_a_scan_proposes_unless_all_labels_have_a_slot() -> None:
-    assert isinstance(label_side(config(), NO_ROWS, 48, ONE_RANK), LabelRetriever)
-    assert isinstance(label_side(config(slots="all"), NO_ROWS, 48, ONE_RANK), AllSlots)
+    assert isinstance(build_candidates(config(), NO_ROWS, 48, ONE_RANK), LabelRetriever)
+    assert isinstance(build_candidates(config(slots="all"), NO_ROWS, 48, ONE_RANK), AllSlots)
 
 
 @pytest.mark.parametrize("plan", [None, ChunkPlan(np.array([2, 0, 1]), 2)])
 def test_slots_of_all_labels_stand_in_the_order_of_the_plan_or_else_of_their_ids(plan: ChunkPlan | None) -> None:
-    side = label_side(config(slots="all", shortlist=3), NO_ROWS, 3, ONE_RANK, plan)
+    side = build_candidates(config(slots="all", shortlist=3), NO_ROWS, 3, ONE_RANK, plan)
     assert isinstance(side, AllSlots)
     assert side.plan.order.tolist() == ([0, 1, 2] if plan is None else [2, 0, 1])
 
@@ -60,13 +60,13 @@ def test_labels_that_occur_together_share_a_chunk_where_all_have_slots(tiny_data
 def test_no_record_is_read_for_a_plan_without_use(
     tiny_dataset: Path, cloze: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.labels.factory.plan_chunks", unasked)
+    monkeypatch.setattr("trainer.labels.candidates.plan_chunks", unasked)
     assert slot_plan(config(**cloze), Dataset.open(tiny_dataset)) is None
 
 
 def test_no_record_is_read_for_the_plan_of_too_many_labels(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.labels.factory.plan_chunks", unasked)
-    monkeypatch.setattr("trainer.labels.factory.MOST_LABELS", 47)
+    monkeypatch.setattr("trainer.labels.candidates.plan_chunks", unasked)
+    monkeypatch.setattr("trainer.labels.candidates.MOST_LABELS", 47)
     assert slot_plan(config(slots="all", chunk=7), Dataset.open(tiny_dataset)) is None
 
 
@@ -76,17 +76,17 @@ def unasked(*_: object) -> None:
 
 @pytest.mark.parametrize("slots", ["shortlist", "all"])
 def test_a_shortlist_longer_than_the_labels_is_refused(slots: str) -> None:
-    assert label_side(config(slots=slots, shortlist=48), NO_ROWS, 48, ONE_RANK).shortlist == 48
+    assert build_candidates(config(slots=slots, shortlist=48), NO_ROWS, 48, ONE_RANK).shortlist == 48
     with pytest.raises(ConfigError) as caught:
-        label_side(config(slots=slots, shortlist=49), NO_ROWS, 48, ONE_RANK)
+        build_candidates(config(slots=slots, shortlist=49), NO_ROWS, 48, ONE_RANK)
     assert str(caught.value) == "cloze.shortlist = 49: the data set has only 48 labels"
 
 
 def test_slots_for_too_many_labels_are_refused() -> None:
-    label_side(config(slots="all"), NO_ROWS, 32_768, ONE_RANK)
-    label_side(config(), NO_ROWS, 32_769, ONE_RANK)
+    build_candidates(config(slots="all"), NO_ROWS, 32_768, ONE_RANK)
+    build_candidates(config(), NO_ROWS, 32_769, ONE_RANK)
     with pytest.raises(ConfigError) as caught:
-        label_side(config(slots="all"), NO_ROWS, 32_769, ONE_RANK)
+        build_candidates(config(slots="all"), NO_ROWS, 32_769, ONE_RANK)
     assert str(caught.value) == (
         "cloze.slots = 'all': the data set has 32769 labels, and every step would move all their rows to every rank; "
         "at most 32768: use 'shortlist'"

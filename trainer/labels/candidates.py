@@ -1,4 +1,6 @@
-"""Build the label side of a run: retrieval by a scan, or slots for all labels, and the plan of their order."""
+"""Candidates of a batch: retrieved by a scan, or all labels, each with a slot, and the plan of their order."""
+
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -7,14 +9,76 @@ from torch import Tensor
 from sharding import TRAIN, ChunkPlan, Dataset, plan_chunks
 
 from ..config import Config
+from ..data import TextBatch
 from ..distributed import Ranks
 from ..errors import ConfigError
+from ..model.proposal import Normaliser, Proposal
 from .all_slots import MOST_LABELS, AllSlots
+from .gradient import RowGradientSink
+from .lookup import RowLookup
 from .retriever import LabelRetriever
 from .sampling import Sampling
 from .table import CLOZE_BIAS, SCAN_BIAS, LabelTable, RowRange, create_table
 
-Labels = LabelRetriever | AllSlots
+
+class Candidates(Protocol):
+    """What training and answers ask for the candidates of a batch, whichever way they come.
+
+    Each method but `with_table` is a collective.
+    """
+
+    @property
+    def table(self) -> LabelTable:
+        """This rank's rows."""
+        ...
+
+    @property
+    def num_labels(self) -> int:
+        """Labels of all ranks."""
+        ...
+
+    @property
+    def shortlist(self) -> int:
+        """K, the candidates of a record that an answer ranks."""
+        ...
+
+    @property
+    def ranks(self) -> Ranks:
+        """Who shares the table."""
+        ...
+
+    @property
+    def scans(self) -> bool:
+        """Whether the candidates are those that a scan over all labels scores highest, and not all labels."""
+        ...
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether candidates have slots, and so their rows are looked up."""
+        ...
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether queries have seen the revealed labels."""
+        ...
+
+    def with_table(self, table: LabelTable) -> Self:
+        """Propose by other rows, of the same labels."""
+        ...
+
+    def look_up(self, ids: Tensor) -> RowLookup:
+        """Fetch the rows of labels [...] from the ranks that own them; -1: no label."""
+        ...
+
+    def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, RowLookup]:
+        """Propose candidates without learning: K of each record, or `depth` where they are retrieved."""
+        ...
+
+    def learn(
+        self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
+    ) -> tuple[Proposal, RowLookup]:
+        """Propose candidates and, where a scan finds them, pass the row gradients of its loss to `sink`."""
+        ...
 
 
 def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
@@ -30,15 +94,15 @@ def slot_plan(config: Config, dataset: Dataset) -> ChunkPlan | None:
     return plan_chunks(dataset, TRAIN, cloze.chunk)
 
 
-def label_side(
+def build_candidates(
     config: Config,
     table: LabelTable,
     num_labels: int,
     ranks: Ranks,
     plan: ChunkPlan | None = None,
     positive_weights_L: Tensor | None = None,
-) -> Labels:
-    """Build what proposes labels.
+) -> Candidates:
+    """Build what the run's candidates come from.
 
     Args:
         config: Config of the run.
