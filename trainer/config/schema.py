@@ -1,8 +1,9 @@
 """Every setting of a run: name, type, default, bounds and meaning; docs/configuration.md is made of it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +15,8 @@ from .section import NonNegative, Positive, Rate, Section, Share
 from .train import TrainSection
 
 COLLECTIVE_SECONDS = 1800  # how long a rank waits for the others before torch.distributed raises
+_DROPOUTS = {"hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"}  # BERT's, others'
+_DROPOUTS |= {"embedding_dropout", "mlp_dropout"}  # ModernBERT's
 
 
 class RunSection(Section):
@@ -89,12 +92,18 @@ class ModelSection(Section):
     """Folder of a Hugging Face encoder: config.json and model.safetensors."""
     layers: Positive | None = None
     """Only the first so many layers of it."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Dropout of hidden states and attention weights in training; unset: as the encoder's config.json has it."""
     max_tokens: Annotated[int, Field(ge=3)] = 128
     """Tokens of a text that are read, special tokens counted."""
     pooling: Literal["mean", "first"] = "mean"
     """The query is made from the mean of all hidden states, or from the first token's."""
     label_width: Positive | None = None
     """Width E of a label's vector; without it, the encoder's width."""
+
+    def dropouts(self, fields: Mapping[str, Any]) -> dict[str, float]:
+        """Overwrite, by `dropout`, what the fields of an encoder's config.json say of it."""
+        return {} if self.dropout is None else dict.fromkeys(_DROPOUTS & fields.keys(), self.dropout)
 
 
 class LabelsSection(Section):

@@ -90,7 +90,8 @@ class EncoderShape:
             raise ConfigError(
                 f"model.encoder = {settings.encoder}: no config.json there; give the folder of an encoder"
             )
-        shape = _read(_fields(path), path)
+        fields = _fields(path)
+        shape = _read(fields | settings.dropouts(fields), path)
         if settings.layers is None:
             return shape
         if settings.layers > shape.layers:

@@ -182,6 +182,8 @@ def _blaming(folder: Path, what: str) -> Iterator[None]:
 
 def _config(settings: ModelSection) -> PreTrainedConfig:
     config = AutoConfig.from_pretrained(settings.encoder, local_files_only=True)
+    for name, probability in settings.dropouts(config.to_dict()).items():
+        setattr(config, name, probability)
     if settings.layers is not None:
         if settings.layers > config.num_hidden_layers:
             raise ConfigError(f"model.layers = {settings.layers}: {settings.encoder} has {config.num_hidden_layers}")
