@@ -1,8 +1,12 @@
 """Who may know what: one place for each heavy library, and nowhere a way to run code that came with data."""
 
+import sys
+
 import pytest
 
+import trainer
 from tests.architecture.sources import FILES, called, importers, name_of
+from tests.programs import ROOT, finish
 
 RUNS_CODE = {"eval", "exec", "compile", "__import__", "torch.load", "yaml.load", "yaml.unsafe_load", "np.load"}
 
@@ -42,3 +46,13 @@ def test_nobody_reads_what_can_run_code(module: str) -> None:
 def test_nobody_runs_code_that_is_not_source() -> None:
     offenders = {(name_of(path), name) for path in FILES for name in called(path) if name in RUNS_CODE}
     assert offenders == set()
+
+
+def test_the_front_door_opens_without_torch() -> None:
+    program = (
+        "import sys, trainer; trainer.Config, trainer.load_config; assert 'torch' not in sys.modules;"
+        "print(*(getattr(trainer, name).__name__ for name in ('TrainedModel', 'predict', 'Prediction')))"
+    )
+    assert finish(sys.executable, "-c", program, cwd=ROOT).out == "TrainedModel predict Prediction\n"
+    with pytest.raises(AttributeError, match=r"module 'trainer' has no attribute 'nothing'"):
+        trainer.nothing  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]

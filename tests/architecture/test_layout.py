@@ -11,7 +11,8 @@ from tests.programs import ROOT, tracked_files
 
 LONGEST = 300
 
-DOORS = [path for path in FILES if path.name == "__init__.py"]
+LAZY = "trainer/__init__.py"  # its names come when they are asked for, see test_imports.py
+DOORS = [path for path in FILES if path.name == "__init__.py" and name_of(path) != LAZY]
 OF_SOMEBODYS_MACHINE = re.compile(rb"/(work|root|home|Users|mnt|scratch)/\w")
 
 
