@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ranks
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(3, marks=[pytest.mark.slow]),
+        pytest.param(3, marks=[pytest.mark.nightly]),
         pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(2400)]),
     ],
 )
