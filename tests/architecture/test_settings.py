@@ -24,15 +24,15 @@ def read_attributes() -> set[tuple[str, str]]:
 
 def read_by_methods(read: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Find what methods of the schema read, where they are used themselves: cloze.enabled by cloze.reveals."""
-    nodes = [node for path in FILES if name_of(path).startswith("trainer/config/") for node in ast.walk(tree(path))]
+    classes = [node for path in FILES if name_of(path).startswith("trainer/config/") for node in ast.walk(tree(path))]
     found = set()
-    for owner in (node for node in nodes if isinstance(node, ast.ClassDef)):
+    for owner in (node for node in classes if isinstance(node, ast.ClassDef)):
         section = owner.name.removesuffix("Section").lower()
         for function in (part for part in owner.body if isinstance(part, ast.FunctionDef)):
             if {(section, function.name), ("settings", function.name)} & read:
-                own = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
-                found |= {(ast.unparse(node.value).rpartition(".")[2], node.attr) for node in own}
-                found |= {(section, key) for name, key in found if name == "self"}
+                nodes = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
+                own = {(ast.unparse(node.value).rpartition(".")[2], node.attr) for node in nodes}
+                found |= {(section if name == "self" else name, key) for name, key in own}
     return found
 
 

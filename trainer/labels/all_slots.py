@@ -35,7 +35,6 @@ class AllSlots:
         positive_weights_L: Weight of a positive of each label; None: 1, as a negative has.
         scans: Whether a scan finds the candidates.
         has_slots: Whether they have slots.
-        reads_context: Whether queries have seen the revealed labels: there are no queries.
     """
 
     table: LabelTable
@@ -45,7 +44,6 @@ class AllSlots:
     positive_weights_L: Tensor | None = None
     scans: bool = field(default=False, init=False)
     has_slots: bool = field(default=True, init=False)
-    reads_context: bool = field(default=False, init=False)
 
     def with_table(self, table: LabelTable) -> Self:
         """Propose by other rows, of the same labels."""

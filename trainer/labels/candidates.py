@@ -57,11 +57,6 @@ class Candidates(Protocol):
         """Whether candidates have slots, and so their rows are looked up."""
         ...
 
-    @property
-    def reads_context(self) -> bool:
-        """Whether queries have seen the revealed labels."""
-        ...
-
     def with_table(self, table: LabelTable) -> Self:
         """Propose by other rows, of the same labels."""
         ...
