@@ -114,8 +114,9 @@ class LabelsSection(Section):
     any. On tens of thousands of labels sgd with lr = 10 found rare ones sooner than adam with 1e-2."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """What label vectors are kept in; bf16 takes half the memory and is rounded stochastically, biases stay fp32."""
-    init: Literal["random", "text"] = "text"
-    """New rows: small random vectors, or where the untrained encoder puts the label's text, if it has one."""
+    init: Literal["random", "text", "name"] = "text"
+    """New rows: small random vectors, or where the untrained encoder puts the label's text, if it has one; or, under
+    name, where it puts the label's own name if it has no text: for names that are words of the encoder's language."""
     text_cache: Path | None = None
     """Folder that keeps encoded label texts for other runs, by a hash of what they are made of; unset: not kept."""
     placement: Literal["device", "host"] = "device"

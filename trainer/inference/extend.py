@@ -15,7 +15,7 @@ from ..labels import RowRange, new_table, row_optimizer
 from ..labels.text_init import Progress, start_rows
 from ..model import TextEncoder, build_encoder, load_encoder
 from ..run.folder import RunFolder
-from ..training.initialize import inits_from_texts, project_texts, read_texts
+from ..training.initialize import init_texts, project_texts, read_texts
 from .loading import TrainedModel
 
 
@@ -57,8 +57,9 @@ def extend(
     """
     config, before = run.config(), run.vocabulary()
     after = before.extended(texts)
-    first, new = before.texts[: run.labels_at_start()], after.texts[len(before) :]
-    from_texts = len(new) - new.null_count if inits_from_texts(config, first) else 0
+    texts_of_all = init_texts(config, after)
+    first, new = texts_of_all[: run.labels_at_start()], texts_of_all[len(before) :]
+    from_texts = len(new) - new.null_count if first.null_count < len(first) else 0
     with publish_folder(out) as folder:
         store = checkpoints_of(run, config)
         checkpoint = store.newest()

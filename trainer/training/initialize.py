@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import nn
 
@@ -45,16 +46,24 @@ def initialize(config: Config, dataset: Dataset, model: Model, table: LabelTable
     they are made here.
     """
     vocabulary = dataset.vocabulary
-    if inits_from_texts(config, vocabulary.texts):
+    texts = init_texts(config, vocabulary)
+    if texts.null_count < len(texts):
         _check_rotation(config, model.encoder.width)
-        _init_from_texts(config, dataset, model, table, progress)
+        _init_from_texts(config, TextTokenizer.from_folder(dataset.path / "tokenizer"), texts, model, table, progress)
     if config.run.init_from is not None:
         _init_from_run(config.run.init_from, model, table, vocabulary)
 
 
-def inits_from_texts(config: Config, texts: pa.StringArray) -> bool:
-    """Tell whether rows begin as the embeddings of their labels' texts, where a label has one."""
-    return config.labels.init == "text" and texts.null_count < len(texts)
+def init_texts(config: Config, vocabulary: Vocabulary) -> pa.StringArray:
+    """Return the texts [L] whose embeddings rows begin as; null where a row begins at random."""
+    match config.labels.init:
+        case "random":
+            return pa.nulls(len(vocabulary), pa.string())
+        case "text":
+            return vocabulary.texts
+        case "name":
+            words = pc.replace_substring_regex(vocabulary.names, r"[_:./-]+", " ")
+            return pc.coalesce(vocabulary.texts, words)
 
 
 def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:
@@ -87,9 +96,15 @@ def _check_rotation(config: Config, encoder_width: int) -> None:
         )
 
 
-def _init_from_texts(config: Config, dataset: Dataset, model: Model, table: LabelTable, progress: Progress) -> None:
-    tokenizer = TextTokenizer.from_folder(dataset.path / "tokenizer")
-    texts = read_texts(config, model.encoder, tokenizer, dataset.vocabulary.texts)
+def _init_from_texts(
+    config: Config,
+    tokenizer: TextTokenizer,
+    label_texts: pa.StringArray,
+    model: Model,
+    table: LabelTable,
+    progress: Progress,
+) -> None:
+    texts = read_texts(config, model.encoder, tokenizer, label_texts)
     project = project_texts(config, texts)
     start_rows(table, texts, project, progress)
     if isinstance(model, LabelMaskModel) and model.query is not None:

@@ -140,3 +140,17 @@ def test_texts_of_new_labels_are_not_turned_by_another_seed(
         f"run.seed = 6: {trained} began with 5, which turned texts of 32 numbers into rows of model.label_width = 20; "
         "new labels must be turned alike: set run.seed = 5"
     )
+
+
+def test_names_stand_in_for_texts_that_are_missing(tiny_encoder: Path, tokenizer_folder: Path, tmp_path: Path) -> None:
+    records = [{"id": str(i), "text": "a", "labels": ["role::new_a", "b"], "split": "train"} for i in range(2)]
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (tmp_path / "b.tsv").write_text("b\tthe text of b\n")
+    (tmp_path / "both.tsv").write_text("b\tthe text of b\nrole::new_a\trole new a\n")
+    rows = []
+    for texts, init in (("both.tsv", "text"), ("b.tsv", "name"), ("b.tsv", "text")):
+        convert(tmp_path / "c.jsonl", tmp_path / f"{texts}-{init}", tokenizer_folder, label_texts=tmp_path / texts)
+        table, _ = begin(tiny_config(tmp_path / f"{texts}-{init}", tiny_encoder, labels={"init": init}))
+        rows.append(table.vectors_RE)
+    torch.testing.assert_close(rows[0], rows[1])  # "role::new_a" is read as "role new a"
+    assert not torch.allclose(rows[0], rows[2])
