@@ -3,7 +3,7 @@
 from .conversion import convert as convert
 from .dataset.dataset import Dataset as Dataset
 from .dataset.dataset import Split as Split
-from .dataset.label_chunks import plan_chunks as plan_chunks
+from .dataset.dataset import plan_chunks as plan_chunks
 from .errors import BadRecordError as BadRecordError
 from .errors import CacheFullError as CacheFullError
 from .errors import CorruptShardError as CorruptShardError

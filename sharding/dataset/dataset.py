@@ -10,12 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formats.ids import check_ids
 from ..formats.lists import gather
+from ..formats.shard import check_ids
+from ..labels import ChunkPlan, label_features
 from ..labels.vocabulary import Vocabulary
 from ..layout.backends import CacheSettings, LocalBackend, StorageBackend
-from ..layout.manifest import Kind, Manifest
+from ..layout.manifest import TOKENIZER_FOLDER, Kind, Manifest
 from ..storage import inside
+from ..tokenizing import TextTokenizer
 from .shard_pool import ShardPool
 
 
@@ -169,3 +171,25 @@ def _fetched(url: str, cache: CacheSettings | None) -> tuple[Path, StorageBacken
     from ..remote import mirrored  # noqa: PLC0415  # a client for S3 is nothing that local data sets should wait for
 
     return mirrored(url, cache)
+
+
+def plan_chunks(dataset: Dataset, split: str, size: int) -> ChunkPlan:
+    """Let labels that occur together in a split share a chunk: a pure function of the data set, the split and the size.
+
+    A label without a text has its name for one.
+
+    Args:
+        dataset: The data set whose labels are planned.
+        split: The split whose records are read.
+        size: Labels of a chunk.
+
+    Raises:
+        CorruptShardError: A shard has a label or token out of range.
+    """
+    names, texts = dataset.vocabulary.names.to_pylist(), dataset.vocabulary.texts.to_pylist()
+    tokenizer = TextTokenizer.from_folder(dataset.path / TOKENIZER_FOLDER)
+    own_tokens = tokenizer.encode_batch(
+        [text or name for name, text in zip(names, texts, strict=True)], dataset.manifest.max_tokens
+    )
+    shards = partial(dataset.split(split).shards, ("tokens", "labels"))
+    return ChunkPlan.by_likeness(label_features(shards, own_tokens, tokenizer.spec.vocabulary_size), size)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import CorruptShardError
 from .lists import as_bytes, as_lists
-from .mapping import map_file
+from .shard import map_file
 
 
 def write_shard(path: Path, rows: pa.RecordBatch) -> None:

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from ..errors import CorruptShardError
 from ..records import shard_schema
 from .index import Members, ShardIndex
-from .mapping import map_file
-from .packing import HEADER_BYTES, HEADER_WORDS, PACKED_COLUMNS, TOKEN_TYPES, are_headers, section_ends
-from .tar import BLOCK
+from .packing import BLOCK, HEADER_BYTES, HEADER_WORDS, PACKED_COLUMNS, TOKEN_TYPES, are_headers, section_ends
+from .shard import map_file
 
 _NAMES = shard_schema(1 << 16).names  # the same for tokens of any width
 _HEADER = np.arange(HEADER_WORDS)

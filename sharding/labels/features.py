@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..formats.ids import check_ids
+from ..formats.shard import check_ids
 
 # The name and the columns `tokens` and `labels` of one shard after the other, anew at each call.
 Shards = Callable[[], Iterable[tuple[str, pa.RecordBatch]]]

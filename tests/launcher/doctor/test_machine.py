@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.doctor import Finding, check_folder, check_machine, worst
-from launcher.doctor.folders import check_clocks
+from launcher.doctor.configured import check_clocks
 from launcher.doctor.machine import (
     build_folder,
     check_clock,

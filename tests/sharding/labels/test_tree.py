@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn.cluster import KMeans
 
-from sharding.labels.tree import balanced_order
+from sharding.labels.chunks import balanced_order
 
 SMALL = arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 5)), elements=st.sampled_from([0, 0.5, 1, 3]))
 

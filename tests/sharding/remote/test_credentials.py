@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sharding import DataError
-from sharding.remote.credentials import s3_settings
+from sharding.remote.s3 import s3_settings
 
 CREDENTIALS = """
 [default]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharding import DataError
-from sharding.remote.quota import CachedFile, to_evict
+from sharding.remote.cache import CachedFile, to_evict
 
 files_of_a_cache = st.lists(
     st.builds(CachedFile, st.uuids().map(str), st.integers(0, 100), st.floats(0, 1000), st.booleans()),
