@@ -11,5 +11,5 @@ from .folder import copy_checkpoint as copy_checkpoint
 from .folder import damage as damage
 from .meta import CheckpointMeta as CheckpointMeta
 from .opening import checkpoints_of as checkpoints_of
-from .save import Save as Save
 from .store import CheckpointStore as CheckpointStore
+from .store import Save as Save

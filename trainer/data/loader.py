@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 import torch
 
-from sharding import RecordBatch, StepStream, StreamState
+from sharding import CacheSettings, Dataset, RecordBatch, StepStream, StreamState
 
+from ..config import DataSection
 from .batch import TextBatch
+
+
+def open_dataset(settings: DataSection) -> Dataset:
+    """Open the data set; DataError, or a ManifestError, when that cannot be."""
+    limit = None if settings.cache_gib is None else int(settings.cache_gib * 2**30)
+    cache = CacheSettings(settings.cache, limit) if settings.cache else None
+    return Dataset.open(settings.dataset, settings.format, cache)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from .answers import Answers as Answers
 from .answers import ask as ask
 from .channels import CHANNELS as CHANNELS
 from .channels import Channels as Channels
-from .evaluator import Evaluator as Evaluator
 from .frequency_buckets import FREQUENCY_BUCKETS as FREQUENCY_BUCKETS
 from .frequency_buckets import BucketRecall as BucketRecall
 from .frequency_buckets import FrequencyBucket as FrequencyBucket
@@ -14,14 +13,14 @@ from .fusion import ChannelWeights as ChannelWeights
 from .fusion import Fusion as Fusion
 from .fusion_fit import FusionFit as FusionFit
 from .fusion_fit import fit_fusion as fit_fusion
-from .given import best_false as best_false
-from .given import drawn_labels as drawn_labels
-from .given import rest_of as rest_of
 from .label_counts import LabelCounts as LabelCounts
 from .partial_annotation import DEPTHS as DEPTHS
 from .partial_annotation import Denial as Denial
 from .partial_annotation import PartialAnnotation as PartialAnnotation
 from .partial_annotation import Worth as Worth
+from .partial_annotation import best_false as best_false
+from .partial_annotation import drawn_labels as drawn_labels
+from .partial_annotation import rest_of as rest_of
 from .ranker import Ranked as Ranked
 from .ranker import Ranker as Ranker
 from .ranking import KS as KS
@@ -31,6 +30,7 @@ from .ranking import inverse_propensity as inverse_propensity
 from .ranking import ranking_sums as ranking_sums
 from .refinement import mask_predict as mask_predict
 from .split_evaluator import EvaluationResult as EvaluationResult
+from .split_evaluator import Evaluator as Evaluator
 from .split_evaluator import MetricSums as MetricSums
 from .split_evaluator import SplitEvaluator as SplitEvaluator
-from .thresholds import best_threshold as best_threshold
+from .split_evaluator import best_threshold as best_threshold

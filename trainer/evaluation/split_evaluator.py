@@ -3,8 +3,11 @@
 Every rank judges its own share of the records; memory is O(labels), and O(records * K) of the tuning records alone.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -14,9 +17,36 @@ from sharding import RecordBatch
 from ..distributed import Ranks
 from .answers import Answering, Answers, ask
 from .frequency_buckets import BucketRecall, by_frequency
-from .label_counts import LabelCounts
+from .label_counts import LabelCounts, f1
+from .ranker import Ranked, Ranker
 from .ranking import KS, Bools, Floats, Ints, RankingSums, inverse_propensity, ranking_sums
-from .thresholds import best_threshold
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Computes the ranking metrics of batches over all ranks.
+
+    Attributes:
+        ranker: The model as it is.
+        inverse_propensity_L: Inverse propensity of each label, see `inverse_propensity`.
+        ranks: Who takes part.
+    """
+
+    ranker: Ranker
+    inverse_propensity_L: np.ndarray
+    ranks: Ranks
+
+    def __call__(self, batches: Iterable[RecordBatch]) -> dict[str, dict[str, float]]:
+        """Return {ranking: {metric: value}}, the same on every rank. A collective."""
+        sums: dict[str, list[RankingSums]] = defaultdict(list)
+        for records in batches:
+            for name, ranked in self.ranker.rank(records).items():
+                sums[name].append(self._sums(records, ranked))
+        return {name: reduce(add, parts).over_ranks(self.ranks).means() for name, parts in sums.items()}
+
+    def _sums(self, records: RecordBatch, ranked: Ranked) -> RankingSums:
+        labels, offsets = records.ragged("labels")
+        return ranking_sums(ranked.ids_BK, labels, offsets, self.inverse_propensity_L, weights_B=records.weights)
 
 
 @dataclass(frozen=True)
@@ -140,3 +170,22 @@ class MetricSums:
         }
         means = self.sums.over_ranks(ranks).means()
         return EvaluationResult(records, means | at_k | at_threshold, tuple(by_frequency(counts, training_records_L)))
+
+
+def best_threshold(scores: Floats, hits: Bools, num_positive: int) -> tuple[float, float]:
+    """Find the threshold with the best micro F1, exactly: every cut between distinct scores is tried.
+
+    Args:
+        scores: Scores of real candidates, any shape.
+        hits: Which are true, the same shape.
+        num_positive: All true labels, also those that are no candidate.
+
+    Returns:
+        (threshold, F1). Among equals the highest threshold wins; inf, with F1 0, means that nothing should be
+        predicted.
+    """
+    negated, cut_of_score, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
+    found = np.cumsum(np.bincount(cut_of_score[hits], minlength=len(negated)))
+    micro = np.append(0.0, f1(found, np.cumsum(sizes), num_positive))
+    best = int(micro.argmax())
+    return float(np.append(np.inf, -negated)[best]), float(micro[best])

@@ -5,10 +5,10 @@ from .fused import FusedRanker as FusedRanker
 from .loading import TrainedModel as TrainedModel
 from .predict import Prediction as Prediction
 from .predict import predict as predict
-from .split_channels import SplitChannels as SplitChannels
-from .split_channels import ask_channels as ask_channels
 from .tuned import answering as answering
 from .tuned import count_duplicates as count_duplicates
 from .tuned import load_index as load_index
+from .tuner import SplitChannels as SplitChannels
 from .tuner import Tuner as Tuner
+from .tuner import ask_channels as ask_channels
 from .tuning import Tuning as Tuning

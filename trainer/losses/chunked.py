@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .precision import sum_type
+from .slots import sum_type
 
 Chunk = TypeVar("Chunk")
 

@@ -1,9 +1,13 @@
 """Losses as pure functions of tensors; each is a sum, and its caller divides by the step's normaliser."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .precision import sum_type
+
+def sum_type(tensor: Tensor) -> torch.dtype:
+    """Return fp32 for whatever is narrower, else the tensor's own type."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def slot_loss(logits_BC: Tensor, targets_BC: Tensor, weights_BC: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
 """The dense part of a run: encoder, label slots, heads, and the two forms of LM-MTC that join them."""
 
-from .context import LabelContext as LabelContext
 from .encoder import TextEncoder as TextEncoder
 from .encoder import build_encoder as build_encoder
 from .encoder import encoder_config as encoder_config
 from .encoder import load_encoder as load_encoder
+from .flops import Model as Model
 from .flops import ModelFlops as ModelFlops
-from .form import Model as Model
-from .form import build_form as build_form
-from .form import text_tokens as text_tokens
+from .flops import build_form as build_form
+from .flops import text_tokens as text_tokens
 from .heads import pool as pool
 from .joint import JointModel as JointModel
 from .label_mask import Clock as Clock
+from .label_mask import LabelContext as LabelContext
 from .label_mask import LabelMaskModel as LabelMaskModel
 from .label_mask import Text as Text
 from .proposal import LabelPort as LabelPort

@@ -16,10 +16,9 @@ from sharding import TRAIN, DataError, Dataset, Split, hash64
 from ..config import NeighboursSection
 from ..distributed import ONE_RANK, Ranks
 from ..labels import RowRange
-from .encoding import COLUMNS, encode_queries, fingerprint, query_width
+from .encoding import COLUMNS, QueryModel, encode_queries, fingerprint, query_width
 from .folder import BlockContent, IndexFolder, Statistics
 from .meta import META, IndexBlock, IndexMeta, names_hash
-from .queries import QueryModel
 from .records import SCHEMA, record_rows
 from .search import dense_keys
 from .terms import Matrix, count_terms, document_frequencies, inverse_frequencies, weigh

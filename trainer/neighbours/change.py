@@ -14,10 +14,9 @@ from sharding import DataError, Record, UnknownLabelError
 
 from ..errors import ConfigError
 from .build import keyed, one_batch
-from .encoding import encode_queries, fingerprint, query_width, tokenized
+from .encoding import QueryModel, encode_queries, fingerprint, query_width, tokenized
 from .folder import BlockContent, IndexFolder
 from .meta import IndexBlock, IndexMeta, names_hash
-from .queries import QueryModel
 from .records import RecordNames, record_rows
 from .terms import count_terms
 

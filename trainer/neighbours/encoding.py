@@ -1,6 +1,7 @@
 """Queries of records by the trained model, and a fingerprint of all that makes a query."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +10,42 @@ import torch
 import xxhash
 from torch import Tensor
 
-from sharding import RecordBatch
+from sharding import RecordBatch, TextTokenizer, Vocabulary
 
+from ..config import Config
+from ..data import TextBatch
 from ..errors import ConfigError
-from .queries import QueryModel
+from ..labels import Candidates
+from ..model import Model
+
+
+class Reader(Protocol):
+    """Reads records; a `Ranker` is one."""
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def labels(self) -> Candidates: ...
+    @property
+    def collate(self) -> Callable[[RecordBatch], TextBatch]: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+class QueryModel(Protocol):
+    """A model whose queries are keys; a `TrainedModel` is one."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def tokenizer(self) -> TextTokenizer: ...
+    @property
+    def ranker(self) -> Reader: ...
+
 
 COLUMNS = ("id", "text", "labels", "tokens")
 BATCH = 64

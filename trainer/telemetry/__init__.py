@@ -9,7 +9,7 @@ from .catalogue import Phase as Phase
 from .events import EventLog as EventLog
 from .exporter import Telemetry as Telemetry
 from .exporter import TelemetryError as TelemetryError
-from .goodput import Goodput as Goodput
-from .memory import watch_host_memory as watch_host_memory
+from .gpu import watch_host_memory as watch_host_memory
+from .phases import Goodput as Goodput
 from .phases import PhaseClock as PhaseClock
 from .run_history import RunHistory as RunHistory

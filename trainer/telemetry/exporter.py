@@ -21,8 +21,7 @@ from prometheus_client import (
 from sharding import LmmtcError
 
 from .catalogue import CATALOGUE, DURATION_BUCKETS, GoodputKind, Phase
-from .goodput import Goodput
-from .phases import Marks, PhaseClock
+from .phases import Goodput, Marks, PhaseClock
 from .run_history import RunHistory
 
 EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - Prometheus scrapes a pod from outside

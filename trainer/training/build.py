@@ -15,8 +15,7 @@ from ..labels import LabelTable, RowRange
 from ..model import Model, encoder_config
 from ..run.folder import RunFolder
 from ..telemetry import EventLog, Telemetry
-from .callbacks.factory import CallbackFactory
-from .callbacks.record_log import RecordLog
+from .callbacks.factory import CallbackFactory, RecordLog
 from .components import Components, build_loader
 from .initialize import initialize
 from .loop import Callback, Position, TrainingLoop

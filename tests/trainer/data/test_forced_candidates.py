@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from trainer.data.forced_candidates import DRAWN, Injection
+from trainer.data.collate import DRAWN, Injection
 from trainer.data.masking import RecordKeys
 
 NUM_LABELS = 300

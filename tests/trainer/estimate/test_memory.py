@@ -15,8 +15,7 @@ from tests.trainer.estimate.cases import CORPUS, a_plan, cluster, run_config
 from tests.trainer.memory import PeakBytes
 from trainer.config import ModelSection
 from trainer.estimate import EncoderShape, Plan
-from trainer.estimate.activations import cast_bytes, pass_bytes
-from trainer.estimate.counting import Counting
+from trainer.estimate.counting import Counting, cast_bytes, pass_bytes
 from trainer.estimate.memory import Moving
 from trainer.estimate.workload import Pass, Workload
 from trainer.labels import LabelTable, RowRange, RowUpdates, create_table, row_optimizer

@@ -24,7 +24,7 @@ from tests.trainer.model.tiny import (
 )
 from trainer.data import State, TextBatch
 from trainer.model import LabelMaskModel, Normaliser, Proposal, Slots
-from trainer.model.context import LabelContext
+from trainer.model.label_mask import LabelContext
 
 REVEALED = [[3, 8], [-1, -1], [2, -1]]
 STATES = torch.tensor([[State.YES, State.NO], [State.MASK, State.MASK], [State.NO, State.MASK]])

@@ -12,7 +12,7 @@ from tests.trainer.components import Components, tiny_config
 from trainer.checkpoint import CheckpointFolder, CheckpointMeta, CheckpointStore
 from trainer.config import Config
 from trainer.distributed import Ranks
-from trainer.training.callbacks.record_log import RecordLog
+from trainer.training.callbacks.factory import RecordLog
 from trainer.training.loop import Position
 from trainer.training.resume import resume
 
