@@ -1,13 +1,11 @@
-"""What `lmmtc evaluate` has found, as JSON and as tables."""
+"""What `lmmtc evaluate` has found, as tables."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from trainer.evaluation import DEPTHS, KS, BucketRecall, Denial, EvaluationResult, Worth
+from trainer.evaluation import DEPTHS, KS, Worth
+from trainer.inference import Evaluation, recall_at
 
 from ..terminal.plain import plain
 
@@ -18,63 +16,43 @@ SHOWN = (
 )
 
 
-@dataclass(frozen=True)
-class EvaluationReport:
-    """What was found.
+def tables(found: Evaluation) -> Iterator[Table | str]:
+    """Lay it out for the screen."""
+    yield _metrics_table(found)
+    yield _bands_table(found)
+    if found.worth and found.denial:
+        yield _worth_table(found.worth)
+        yield (
+            f"P@1 behind the best false label: {100 * found.denial.denied:.1f} once it is given as NO, "
+            f"{100 * found.denial.removed:.1f} once it is left out ({found.denial.records:,} records)"
+        )
+    if found.duplicates:
+        yield f"texts that stand in the neighbour index: {found.duplicates[0]:,}; titles: {found.duplicates[1]:,}"
 
-    Attributes:
-        about: What was judged and how; "step", "split", "labels" and more.
-        verdicts: By ranking.
-        worth: Of known labels, if that was asked for, see PartialAnnotation.
-        denial: As `worth`.
-        duplicates: Texts and titles of the split that stand in the neighbour index, if there is one.
-    """
 
-    about: Mapping[str, Any]
-    verdicts: Mapping[str, EvaluationResult]
-    worth: Sequence[Worth] = ()
-    denial: Denial | None = None
-    duplicates: tuple[int, int] | None = None
+def _metrics_table(found: Evaluation) -> Table:
+    about, records = found.about, found.any_result.records
+    seen = ", judged by labels with a training record" if about["labels"] == "seen" else ""
+    table = Table(title=plain(f"{records:,} records of {about['split']}, step {about['step']}, in percent{seen}"))
+    table.add_column("metric")
+    for name in found.results:
+        table.add_column(name, justify="right")
+    for metric in SHOWN:
+        table.add_row(metric, *(f"{100 * result.metrics[metric]:.1f}" for result in found.results.values()))
+    return table
 
-    @property
-    def records(self) -> int:
-        """Count the records that were judged."""
-        return _first(self.verdicts).records
 
-    def as_json(self) -> dict[str, Any]:
-        """Lay it out for evaluation.json."""
-        found = {**self.about, "records": self.records, "by training records": _by_training_records(self.verdicts)}
-        if self.worth:
-            found["given"] = [asdict(each) for each in self.worth]
-        if self.denial:
-            found["denied"] = asdict(self.denial)
-        if self.duplicates:
-            found["in the neighbour index"] = dict(zip(("texts", "titles"), self.duplicates, strict=True))
-        return found | _metrics(self.verdicts)
-
-    def tables(self) -> Iterator[Table | str]:
-        """Lay it out for the screen."""
-        yield self._metrics_table()
-        yield _bands_table(self.verdicts)
-        if self.worth and self.denial:
-            yield _worth_table(self.worth)
-            yield (
-                f"P@1 behind the best false label: {100 * self.denial.denied:.1f} once it is given as NO, "
-                f"{100 * self.denial.removed:.1f} once it is left out ({self.denial.records:,} records)"
-            )
-        if self.duplicates:
-            yield f"texts that stand in the neighbour index: {self.duplicates[0]:,}; titles: {self.duplicates[1]:,}"
-
-    def _metrics_table(self) -> Table:
-        seen = ", judged by labels with a training record" if self.about["labels"] == "seen" else ""
-        title = f"{self.records:,} records of {self.about['split']}, step {self.about['step']}, in percent{seen}"
-        table = Table(title=plain(title))
-        table.add_column("metric")
-        for name in self.verdicts:
-            table.add_column(name, justify="right")
-        for metric in SHOWN:
-            table.add_row(metric, *(f"{100 * verdict.metrics[metric]:.1f}" for verdict in self.verdicts.values()))
-        return table
+def _bands_table(found: Evaluation) -> Table:
+    table = Table(title=f"recall@{'/'.join(map(str, KS))} by a label's training records, in percent")
+    table.add_column("label has")
+    for heading in ("labels", "assignments", *found.results):
+        table.add_column(heading, justify="right")
+    for place, of_band in enumerate(found.any_result.bands):
+        assignments = f"{of_band.assignments:,} ({100 * of_band.share:.1f} %)"
+        recalls = (recall_at(result.bands[place]).values() for result in found.results.values())
+        cells = ("/".join(f"{100 * share:.1f}" for share in shares) for shares in recalls)
+        table.add_row(str(of_band.band), f"{of_band.labels:,}", assignments, *cells)
+    return table
 
 
 def _worth_table(worth: Sequence[Worth]) -> Table:
@@ -85,53 +63,4 @@ def _worth_table(worth: Sequence[Worth]) -> Table:
     for each in worth:
         figures = (each.precision, *each.recalls, each.micro_f1)
         table.add_row(str(each.given), *(f"{100 * share:.1f}" for share in figures))
-    return table
-
-
-def _first(verdicts: Mapping[str, EvaluationResult]) -> EvaluationResult:
-    """Choose any: how many records and labels there are is the same for every ranking."""
-    return next(iter(verdicts.values()))
-
-
-def _metrics(verdicts: Mapping[str, EvaluationResult]) -> dict[str, dict[str, float | None]]:
-    """Collect what JSON can say: null where there is no number, as for a threshold that nothing should reach."""
-    return {
-        name: {metric: _finite(number) for metric, number in found.metrics.items()} for name, found in verdicts.items()
-    }
-
-
-def _by_training_records(verdicts: Mapping[str, EvaluationResult]) -> list[dict[str, Any]]:
-    """Describe each band of labels, and what each ranking finds of its assignments."""
-    return [
-        {
-            "name": found.band.name,
-            "least": found.band.least,
-            "most": found.band.most,
-            "labels": found.labels,
-            "assignments": found.assignments,
-            "share": found.share,
-            "recall": {name: _recall(verdict.bands[place]) for name, verdict in verdicts.items()},
-        }
-        for place, found in enumerate(_first(verdicts).bands)
-    ]
-
-
-def _recall(found: BucketRecall) -> dict[str, float]:
-    return {f"recall@{k}": share for k, share in zip(KS, found.recall_D, strict=False)}
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-def _bands_table(verdicts: Mapping[str, EvaluationResult]) -> Table:
-    table = Table(title=f"recall@{'/'.join(map(str, KS))} by a label's training records, in percent")
-    table.add_column("label has")
-    for heading in ("labels", "assignments", *verdicts):
-        table.add_column(heading, justify="right")
-    for place, found in enumerate(_first(verdicts).bands):
-        assignments = f"{found.assignments:,} ({100 * found.share:.1f} %)"
-        recalls = (_recall(verdict.bands[place]).values() for verdict in verdicts.values())
-        cells = ("/".join(f"{100 * share:.1f}" for share in shares) for shares in recalls)
-        table.add_row(str(found.band), f"{found.labels:,}", assignments, *cells)
     return table

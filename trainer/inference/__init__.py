@@ -1,5 +1,8 @@
 """Inference with a trained run: prediction, late fusion of channels and its tuning on dev, export and new labels."""
 
+from .evaluate import Evaluation as Evaluation
+from .evaluate import evaluate as evaluate
+from .evaluate import recall_at as recall_at
 from .fused import DEEP as DEEP
 from .fused import FusedRanker as FusedRanker
 from .loading import TrainedModel as TrainedModel
