@@ -5,9 +5,10 @@ process group, so that evaluation and prediction run without a launcher.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 
 import torch
 import torch.distributed as dist
@@ -16,6 +17,7 @@ from torch import Tensor
 from .config import COLLECTIVE_SECONDS
 from .errors import PeerLostError
 
+ABORT_SECONDS = 10.0
 # gloo raises plain RuntimeErrors. Its others are faults of the caller, which no restart mends.
 GLOO_LOST = ("by peer", "Timed out waiting", "pair closure", "Read error", "Broken pipe")
 
@@ -127,8 +129,27 @@ def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(secon
 
 
 def leave() -> None:
-    """Destroy the process group; nothing may be sent afterwards."""
+    """Destroy the process group, once all is done: NCCL waits here for all ranks. Nothing may be sent afterwards."""
     dist.destroy_process_group()
+
+
+def abort(seconds: float = ABORT_SECONDS) -> None:
+    """Give the process group up after an error: other ranks may wait in a collective, and are not waited for.
+
+    Under gloo the end of the process does it. Nothing may be sent afterwards.
+
+    Args:
+        seconds: How long NCCL may take for it.
+    """
+    if dist.is_initialized() and torch.cuda.is_available():
+        ending = Thread(target=_abort_communicators, daemon=True)
+        ending.start()
+        ending.join(seconds)
+
+
+def _abort_communicators() -> None:
+    with suppress(Exception):  # the process ends in any case, and what went wrong before has been said
+        dist.distributed_c10d._abort_process_group()  # noqa: SLF001  # torch has no public name for it yet
 
 
 @contextmanager
