@@ -78,10 +78,13 @@ def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopReque
 
     from trainer.distributed import join, leave, naming_lost_peers  # noqa: PLC0415
     from trainer.engine import prepare_ops  # noqa: PLC0415
+    from trainer.precision import use_deterministic_kernels  # noqa: PLC0415
 
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
     prepare_ops()
+    if config.train.deterministic:
+        use_deterministic_kernels()
     try:
         with naming_lost_peers():
             ranks = join(place.local_rank, place.on_node)
@@ -102,7 +105,7 @@ def _end_with(error: Exception, config: Config, place: Placement, telemetry: Tel
     else:
         code = ExitCode.FAULT
         complain("".join(traceback.format_exception(error)) + f"{named_rank()}{type(error).__name__}: {error}")
-    if code is not ExitCode.START_AGAIN:  # what is lost elsewhere is said there
+    if code is ExitCode.FAULT:  # a refused start leaves a run as it was, and what is lost elsewhere is said there
         telemetry.add("faults_total", 1)
         _log_fault(error, code, config, place)
     abort()

@@ -4,6 +4,7 @@ Every call is a collective: all ranks make it, in the same order. With one rank 
 process group, so that evaluation and prediction run without a launcher.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .config import COLLECTIVE_SECONDS
-from .errors import PeerLostError
+from .errors import ConfigError, PeerLostError
 
 ABORT_SECONDS = 10.0
+PORT_TAKEN = "EADDRINUSE"  # in what torch says of a port, whatever the system's language
 # gloo raises plain RuntimeErrors. Its others are faults of the caller, which no restart mends.
 GLOO_LOST = ("by peer", "Timed out waiting", "pair closure", "Read error", "Broken pipe")
+
+_all_gather = getattr(dist, "all_gather_single", dist.all_gather_into_tensor)  # its name before torch 2.13
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Ranks:
         if self.world_size == 1:
             return part
         whole = part.new_empty(self.world_size * part.shape[0], *part.shape[1:])
-        dist.all_gather_single(whole, part.contiguous())
+        _all_gather(whole, part.contiguous())
         return whole
 
     def gather_ragged(self, part: Tensor) -> Tensor:
@@ -119,13 +123,28 @@ def join(local_rank: int, on_node: int = 1, timeout: timedelta = timedelta(secon
         local_rank: Number of this process on its machine.
         on_node: Processes of the machine.
         timeout: Timeout of every collective.
+
+    Raises:
+        ConfigError: There is no GPU for this rank, or rank 0's port is taken.
+        PeerLostError: Other ranks do not come.
     """
     if torch.cuda.is_available():
+        check_gpu(local_rank, torch.cuda.device_count())
         torch.cuda.set_device(local_rank)
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=timeout, device_id=torch.device("cuda", local_rank))
     else:
         dist.init_process_group("gloo", timeout=timeout)
     return Ranks(dist.get_rank(), dist.get_world_size(), on_node)
+
+
+def check_gpu(local_rank: int, gpus: int) -> None:
+    """Check that a rank has a GPU of its own among those that this process sees. Raises ConfigError."""
+    if local_rank >= gpus:
+        raise ConfigError(
+            f"LOCAL_RANK = {local_rank}: must be below {gpus}, the GPUs that this process sees "
+            f"(CUDA_VISIBLE_DEVICES = {os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}): start at most {gpus} ranks "
+            "here, as with lmmtc train --nproc, or let each see all GPUs of the machine"
+        )
 
 
 def leave() -> None:
@@ -154,10 +173,18 @@ def _abort_communicators() -> None:
 
 @contextmanager
 def naming_lost_peers() -> Iterator[None]:
-    """Translate what backends raise in many ways, when another rank is gone or never came, into PeerLostError."""
+    """Translate what backends raise in many ways, when another rank is gone or never came, into PeerLostError.
+
+    Where rank 0 cannot listen for the others, because its port is taken, no other start would help: ConfigError.
+    """
     try:
         yield
     except RuntimeError as error:
+        if PORT_TAKEN in str(error):
+            raise ConfigError(
+                f"MASTER_PORT = {os.environ.get('MASTER_PORT')}: another process of this machine listens there, "
+                "another run perhaps: choose another port, by --master_port of deepspeed and torchrun, or MASTER_PORT"
+            ) from error
         if isinstance(error, dist.DistError) or any(words in str(error) for words in GLOO_LOST):
             raise PeerLostError(
                 "another rank has died, or cannot be reached; the last checkpoint stands: start the run again "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..distributed import Ranks
+from .gradient import sum_rows
 from .table import LabelTable, RowRange
 
 
@@ -91,11 +92,10 @@ def return_gradients(route: Route, ids: Tensor, gradient: Tensor, ranks: Ranks) 
         This rank's rows that got a gradient [N], each once, and their gradients [N, X].
     """
     width = gradient.shape[-1]
-    sums_UX = gradient.new_zeros(len(route.wanted_U) + 1, width)
-    sums_UX.index_add_(0, _places(route, ids).flatten(), gradient.reshape(-1, width))
+    sums_UX = sum_rows(_places(route, ids).flatten(), gradient.reshape(-1, width), len(route.wanted_U) + 1)
     arrived, _ = ranks.exchange_ragged(sums_UX[:-1], route.wanted_W)
     rows_N, where = torch.unique(route.served_N, return_inverse=True)
-    return rows_N, gradient.new_zeros(len(rows_N), width).index_add_(0, where, arrived)
+    return rows_N, sum_rows(where, arrived, len(rows_N))
 
 
 def _places(route: Route, ids: Tensor) -> Tensor:

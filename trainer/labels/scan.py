@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from .gradient import RowGradientSink, Rows, ScanGradient
 from .pairs import LabelPairs
-from .table import SCAN_BIAS, LabelTable, RowRange
+from .table import SCAN_BIAS, LabelTable, RowRange, beside
 from .top_k import StreamingTopK
 
 
@@ -89,8 +89,8 @@ def scan(
     learning = _Learning(table, queries_QE, task) if task else None
     for labels in table.range.chunks(chunk):
         rows = labels.within(table.range)
-        vectors_CE = table.vectors_RE[rows].to(queries_QE)
-        logits_QC = torch.addmm(table.biases_R2[rows, SCAN_BIAS].to(queries_QE), queries_QE, vectors_CE.T)
+        vectors_CE = beside(table.vectors_RE[rows], queries_QE)
+        logits_QC = torch.addmm(beside(table.biases_R2[rows, SCAN_BIAS], queries_QE), queries_QE, vectors_CE.T)
         best.take(logits_QC, labels, excluded)
         if learning:
             learning.take(labels, vectors_CE, logits_QC, labels.start // chunk)

@@ -90,6 +90,16 @@ class LabelTable:
         return torch.cat([self.vectors_RE[where].to(self.dtype), self.biases_R2[where]], dim=1)
 
 
+def beside(rows: Tensor, other: Tensor) -> Tensor:
+    """Copy rows to the type and device of another tensor; from the host to a GPU without waiting for the copy.
+
+    Only what is pinned is copied so. torch keeps and reuses pinned memory: a chunk at a time is pinned, not all rows.
+    """
+    if rows.device.type == "cpu" and other.device.type == "cuda":
+        return rows.pin_memory().to(other.device, non_blocking=True).to(other.dtype)
+    return rows.to(other)
+
+
 def create_table(
     counts_L: np.ndarray,
     records: int,

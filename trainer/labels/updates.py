@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient
+from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient, sum_rows
 from .row_optimizer import RowOptimizer, Stage, UpdateContext
 
 _BLOCK = 8192  # rows that are updated out of the buffer at a time: what an update takes beside them is bounded
@@ -81,10 +81,7 @@ def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient
         torch.cat([getattr(gradient, part) for _, gradient in held]) for part in ("vectors_NE", "biases_N2")
     )
     where = where.to(vectors.device)
-    return rows_N, RowGradient(
-        vectors.new_zeros(len(rows_N), vectors.shape[1]).index_add_(0, where, vectors),
-        biases.new_zeros(len(rows_N), 2).index_add_(0, where, biases),
-    )
+    return rows_N, RowGradient(sum_rows(where, vectors, len(rows_N)), sum_rows(where, biases, len(rows_N)))
 
 
 def _touched(buffer: RowGradient) -> Iterator[tuple[Rows, RowGradient]]:

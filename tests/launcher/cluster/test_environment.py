@@ -115,7 +115,18 @@ def test_with_a_gpu_deepspeed_finds_it_by_itself(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     environment: dict[str, str] = {}
     choose_accelerator(environment)
-    assert environment == {"TORCHDYNAMO_DISABLE": "1"}
+    assert environment == {
+        "TORCHDYNAMO_DISABLE": "1",
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    }
+
+
+@pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
+def test_what_the_user_says_of_the_memory_of_gpus_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    environment = {name: "max_split_size_mb:128"}
+    choose_accelerator(environment)
+    assert environment == {"TORCHDYNAMO_DISABLE": "1", name: "max_split_size_mb:128"}
 
 
 def test_what_the_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
