@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +14,7 @@ import psutil
 from sharding import LmmtcError
 from trainer.config import Config, load_config
 from trainer.run.folder import RunFolder
+from trainer.run.lock import Holder, held
 from trainer.telemetry import EventLog, RunHistory, Telemetry, watch_host_memory
 
 from .cluster import Placement, choose_accelerator, placement
@@ -86,7 +87,7 @@ def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopReque
     if config.train.deterministic:
         use_deterministic_kernels()
     try:
-        with naming_lost_peers():
+        with naming_lost_peers(), _holding_folder(config, place):
             ranks = join(place.local_rank, place.on_node)
             with closing(_open_events(config, place)) as events:
                 outcome = _train_together(config, ranks, telemetry, events, stop, watchdog)
@@ -94,6 +95,16 @@ def _run(config: Config, place: Placement, telemetry: Telemetry, stop: StopReque
         _end_with(error, config, place, telemetry)
     leave()
     return outcome
+
+
+def _holding_folder(config: Config, place: Placement) -> AbstractContextManager[None]:
+    """Let the first rank hold the lock of the run folder: it writes what is written once a run."""
+    return nullcontext() if place.rank else held(config.run.folder, _end_without_folder)
+
+
+def _end_without_folder(holder: Holder | None) -> NoReturn:
+    complain(f"{named_rank()}run.folder: {holder} has taken the run over, because this process did not answer")
+    os._exit(ExitCode.START_AGAIN)
 
 
 def _end_with(error: Exception, config: Config, place: Placement, telemetry: Telemetry) -> NoReturn:
