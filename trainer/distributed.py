@@ -90,19 +90,23 @@ class Ranks:
         dist.all_to_all_single(received, blocks.contiguous())
         return received
 
-    def exchange_ragged(self, items: Tensor, counts_W: list[int]) -> tuple[Tensor, list[int]]:
+    def exchange_ragged(
+        self, items: Tensor, counts_W: list[int], received_W: list[int] | None = None
+    ) -> tuple[Tensor, list[int]]:
         """All-to-all of unequal parts: the first counts_W[0] items go to rank 0, the next counts_W[1] to rank 1, ...
 
         Args:
             items: What is sent, [n, ...].
             counts_W: Items for each rank.
+            received_W: Items from each rank, where that is known; else it takes another exchange.
 
         Returns:
             The items received, and how many came from each rank.
         """
         if self.world_size == 1:
             return items, counts_W
-        received_W = self.exchange(torch.tensor(counts_W, device=items.device)).tolist()
+        if received_W is None:
+            received_W = [int(count) for count in self.exchange(torch.tensor(counts_W, device=items.device)).tolist()]
         received = items.new_empty(sum(received_W), *items.shape[1:])
         dist.all_to_all_single(received, items.contiguous(), received_W, counts_W)
         return received, received_W

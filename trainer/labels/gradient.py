@@ -91,6 +91,17 @@ class ScanGradient:
         """Compute the gradient of the scan's biases."""
         return self.errors_QC.T @ self.weights_Q
 
+    def zeros(self, num_rows: int) -> RowGradient:
+        """Return zeros for the gradients of so many rows, on the same device."""
+        return RowGradient(
+            self.queries_QE.new_zeros(num_rows, self.queries_QE.shape[1]), self.queries_QE.new_zeros(num_rows, 2)
+        )
+
+    def multiply_into(self, rows: RowGradient) -> None:
+        """Compute the product where there is room for it; the cloze's biases keep what they have."""
+        torch.mm(self.errors_QC.T, self.queries_QE, out=rows.vectors_NE)
+        rows.biases_N2[:, SCAN_BIAS] = self.biases_C()
+
     def multiplied(self) -> RowGradient:
         """Compute the product; the cloze's biases have no gradient here."""
         biases_C2 = self.errors_QC.new_zeros(self.errors_QC.shape[1], 2)
@@ -99,3 +110,8 @@ class ScanGradient:
 
 
 RowGradientSink = Callable[[Rows, ScanGradient], None]
+
+
+def finish(sink: RowGradientSink) -> None:
+    """End a scan: a sink that gathers the gradients of several chunks, see `BlockSink`, applies the last of them."""
+    getattr(sink, "finish", lambda: None)()

@@ -81,7 +81,10 @@ class LabelTable:
 
     def ids(self, rows: slice | Tensor) -> Tensor:
         """Return the label ids of rows, which are counted within this rank."""
-        return self.range.start + (rows if isinstance(rows, Tensor) else torch.arange(rows.start, rows.stop))
+        if isinstance(rows, Tensor):
+            return self.range.start + rows
+        first = self.range.start
+        return torch.arange(first + rows.start, first + rows.stop, device=self.vectors_RE.device)
 
     def rows(self, where: slice | Tensor) -> Tensor:
         """Copy rows in the layout in which they are exchanged: [N, X]."""
