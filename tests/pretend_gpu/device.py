@@ -7,9 +7,8 @@ A device can be registered once in a process: importing this module does, so tes
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +20,60 @@ NAME = "gpu"
 
 # Operations that launch nothing: other views of the same memory, and memory that nobody has written to.
 _VIEWS = frozenset(
-    "view _unsafe_view expand slice select transpose t permute unsqueeze squeeze detach detach_ alias as_strided split "
-    "split_with_sizes unbind _reshape_alias unfold diagonal view_as_real lift_fresh narrow set_ empty empty_like "
-    "new_empty empty_strided new_empty_strided is_pinned is_same_size".split()
+    [
+        "view",
+        "_unsafe_view",
+        "expand",
+        "slice",
+        "select",
+        "transpose",
+        "t",
+        "permute",
+        "unsqueeze",
+        "squeeze",
+        "detach",
+        "detach_",
+        "alias",
+        "as_strided",
+        "split",
+        "split_with_sizes",
+        "unbind",
+        "_reshape_alias",
+        "unfold",
+        "diagonal",
+        "view_as_real",
+        "lift_fresh",
+        "narrow",
+        "set_",
+        "empty",
+        "empty_like",
+        "new_empty",
+        "empty_strided",
+        "new_empty_strided",
+        "is_pinned",
+        "is_same_size",
+    ]
 )
 # Operations whose result has a size, or a value, that the host must read.
 _WAITS = frozenset(
-    "_local_scalar_dense nonzero masked_select _unique2 unique_dim unique_consecutive bincount is_nonzero equal "
-    "_linalg_check_errors multinomial".split()
+    [
+        "_local_scalar_dense",
+        "nonzero",
+        "masked_select",
+        "_unique2",
+        "unique_dim",
+        "unique_consecutive",
+        "bincount",
+        "is_nonzero",
+        "equal",
+        "_linalg_check_errors",
+        "multinomial",
+    ]
 )
 _COPIES = frozenset(("_to_copy", "copy_"))
 _MAY_MIX = _COPIES | {"to", "lift_fresh", "set_", "is_pinned", "detach"}
 _INDEXING = frozenset(("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"))
-_TAKES_SCALARS = frozenset("where fill_ masked_fill_ masked_fill add mul clamp full_like".split())
+_TAKES_SCALARS = frozenset(["where", "fill_", "masked_fill_", "masked_fill", "add", "mul", "clamp", "full_like"])
 
 
 class MixedDevicesError(RuntimeError):
@@ -91,7 +131,7 @@ class OnGpu(Tensor):
     held: Tensor
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> "OnGpu":
+    def __new__(cls: type["OnGpu"], held: Tensor) -> Self:
         return Tensor._make_wrapper_subclass(
             cls,
             held.size(),
@@ -125,7 +165,7 @@ class OnGpu(Tensor):
 class PretendGpu(TorchDispatchMode):
     """Lets tensors be made on the device: `torch.zeros(3, device=DEVICE)`, `x.to(DEVICE)`."""
 
-    def __enter__(self) -> "PretendGpu":
+    def __enter__(self) -> Self:
         self._before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=...) then moves where a mode sees it
         return super().__enter__()
@@ -232,9 +272,7 @@ def _count(name: str, args: Any, kwargs: Mapping[str, Any], ours: list[OnGpu], *
         COUNTS.kernels[name, line] += 1
 
 
-def _crossing(
-    name: str, args: Any, kwargs: Mapping[str, Any], ours: list[OnGpu], *, onto_gpu: bool
-) -> str | None:
+def _crossing(name: str, args: Any, kwargs: Mapping[str, Any], ours: list[OnGpu], *, onto_gpu: bool) -> str | None:
     """Name a copy between the two memories; None for one within the device."""
     from_gpu = isinstance(args[1], OnGpu) if name == "copy_" else bool(ours)
     into_gpu = isinstance(args[0], OnGpu) if name == "copy_" else onto_gpu
@@ -255,56 +293,3 @@ def _line() -> str:
             return f"{file.rpartition('/trainer/')[2]}:{frame.f_lineno}"
         frame = frame.f_back
     return "elsewhere"
-
-
-# --- autocast, as CUDA has it: some operations run in bf16, some in fp32, all others as they come.
-
-_BF16 = (
-    "mm matmul bmm addmm baddbmm linear addmv mv scaled_dot_product_attention chain_matmul linalg_vecdot einsum".split()
-)
-_FP32 = (
-    "softplus nll_loss exp log log10 log2 log1p pow.Tensor_Scalar rsqrt layer_norm norm.Scalar sum sum.dim_IntList prod "
-    "cumsum binary_cross_entropy_with_logits softmax.int log_softmax.int mse_loss cosine_similarity".split()
-)
-_FLOATS = (torch.float32, torch.bfloat16, torch.float16)
-_AUTOCAST_KEYS = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
-_cast_once: dict[int, tuple[Tensor, Tensor]] = {}
-
-
-def end_of_autocast() -> None:
-    """Forget weights that were cast, as CUDA's autocast does at the end of its block."""
-    _cast_once.clear()
-
-
-def _cast(value: Any, dtype: torch.dtype) -> Any:
-    if not isinstance(value, Tensor) or value.device.type != NAME or value.dtype not in _FLOATS or value.dtype == dtype:
-        return value
-    if dtype is torch.bfloat16 and value.is_leaf and value.requires_grad and torch.is_autocast_cache_enabled():
-        return _cast_once.setdefault(id(value), (value, value.to(dtype)))[1]
-    return value.to(dtype)
-
-
-def _autocast_kernel(operation: Any, *, lower: bool) -> Callable[..., Any]:
-    def kernel(*args: Any, **kwargs: Any) -> Any:
-        with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST_KEYS):
-            dtype = torch.get_autocast_dtype(NAME) if lower else torch.float32
-            args, kwargs = tree_map(lambda value: _cast(value, dtype), (args, kwargs))
-            return operation(*args, **kwargs)
-
-    return kernel
-
-
-def _autocast_libraries() -> Iterator[torch.library.Library]:
-    everything = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
-    everything.fallback(torch.library.fallthrough_kernel)
-    yield everything
-    own = torch.library.Library("aten", "IMPL", "AutocastPrivateUse1")
-    for name in (*_BF16, *_FP32):
-        packet, _, overload = name.partition(".")
-        operation = getattr(getattr(torch.ops.aten, packet), overload or "default")
-        with suppress(RuntimeError):  # an operation that torch splits up before autocast sees it
-            own.impl(name, _autocast_kernel(operation, lower=name in _BF16))
-    yield own
-
-
-_libraries = list(_autocast_libraries())  # they count as long as they live

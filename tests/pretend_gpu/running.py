@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sharding import Dataset, StreamState
-from tests.pretend_gpu.device import COUNTS, DEVICE, PretendGpu, end_of_autocast, held, move
+from tests.pretend_gpu.autocast import end_of_autocast
+from tests.pretend_gpu.device import COUNTS, DEVICE, PretendGpu, held, move
 from tests.trainer.components import awake_model
 from trainer.config import Config, accumulation_steps
 from trainer.distributed import Ranks
@@ -97,7 +98,12 @@ class Running:
         tokens = text_tokens(model.encoder, config, len(dataset.vocabulary))
         loader = build_loader(config, dataset, ranks, engine, tokens)
         return cls(
-            dataset, engine, labels, updates, loader, TrainingStep(config, engine, labels, updates, lambda _: nullcontext())
+            dataset,
+            engine,
+            labels,
+            updates,
+            loader,
+            TrainingStep(config, engine, labels, updates, lambda _: nullcontext()),
         )
 
     def numbers(self) -> dict[str, Tensor]:

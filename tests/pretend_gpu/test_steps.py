@@ -39,7 +39,8 @@ def check(results: Results, case: str) -> None:
     losses, numbers = got
     # The same kernels of the CPU, but autocast's are chosen here by hand, and attention is split up in other ways.
     assert losses < (5e-3 if "bf16," in case or case == "bf16" else 1e-5)
-    assert numbers < 0.05
+    # Two steps of AdamW, 0.05 each: a weight whose gradient is next to nothing may go either way.
+    assert numbers < 0.2
 
 
 @pytest.fixture(scope="module")
