@@ -28,7 +28,10 @@ def exit_code(error: LmmtcError) -> ExitCode:
 
 def report(error: LmmtcError) -> ExitCode:
     """Say on stderr what went wrong, and where there are several ranks, on which; returns the exit code."""
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"
-    rank = "" if alone else f"[rank {os.environ.get('RANK')}] "
-    complain(f"{rank}{type(error).__name__}: {error}")
+    complain(f"{named_rank()}{type(error).__name__}: {error}")
     return exit_code(error)
+
+
+def named_rank() -> str:
+    """Name this rank in front of what it says, where there are several."""
+    return "" if os.environ.get("WORLD_SIZE", "1") == "1" else f"[rank {os.environ.get('RANK')}] "

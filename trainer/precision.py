@@ -1,4 +1,6 @@
-"""The precision of matrix products (fp32 or bf16), and what `train.precision = "auto"` resolves to."""
+"""The precision of matrix products, what `train.precision = "auto"` resolves to, and kernels that are deterministic."""
+
+import os
 
 import torch
 
@@ -30,3 +32,17 @@ def with_precision(config: Config, ranks: Ranks) -> Config:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     able = ranks.sum(torch.tensor([int(multiplies_bf16(device))], device=device))
     return config.in_precision("bf16" if int(able) == ranks.world_size else "fp32")
+
+
+def use_deterministic_kernels() -> None:
+    """Let GPUs give the same bits each time: `train.deterministic`. Before the first product of this process.
+
+    cuBLAS needs a workspace of a fixed size for that. Of fused attention, flash has such a backward; the others, which
+    take a mask, have none: plain products take their place. Memory that is not written to is not filled, as torch would
+    do to show that nobody reads it.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cuda.enable_mem_efficient_sdp(enabled=False)
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)

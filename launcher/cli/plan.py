@@ -85,7 +85,7 @@ def _calibrate(config: "Config", corpus: "Corpus", out: Path) -> None:
     os.environ.update(place.variables())
     choose_accelerator(os.environ)
     from trainer.calibration.calibration import calibrate, write_cluster
-    from trainer.distributed import join, leave  # read the environment that was set above
+    from trainer.distributed import abort, join, leave  # read the environment that was set above
     from trainer.engine import prepare_ops
 
     prepare_ops()
@@ -94,8 +94,10 @@ def _calibrate(config: "Config", corpus: "Corpus", out: Path) -> None:
         cluster = calibrate(config, corpus, ranks)
         if ranks.is_first:
             write_cluster(cluster, out)
-    finally:
-        leave()
+    except BaseException:
+        abort()
+        raise
+    leave()
 
 
 def _given(known: Known) -> dict[str, float]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainer.distributed import ONE_RANK, Ranks, join, leave, naming_lost_peers
+from trainer.distributed import ONE_RANK, Ranks, abort, join, leave, naming_lost_peers
 from trainer.errors import ConfigError
 
 from ..cluster import placement
@@ -26,8 +26,10 @@ def process_group() -> Iterator[Ranks]:
         ranks = join(place.local_rank, place.on_node)
         try:
             yield ranks
-        finally:
-            leave()
+        except BaseException:
+            abort()  # to leave would wait for ranks that wait for this one
+            raise
+        leave()
 
 
 def check_alone(command: str) -> None:

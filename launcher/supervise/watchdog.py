@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self, TextIO
 
+from trainer.config import COLLECTIVE_SECONDS
+
 from ..exit_codes import ExitCode
 from .parent_pipe import inherited_pipe
 
@@ -26,18 +28,24 @@ class Watchdog:
     """A thread, because the main one may wait in a collective for ever. Also a callback: one step with all behind it.
 
     Args:
-        limit: Seconds without a heartbeat, counted from the first one on: before training begins, nothing is regular.
+        limit: Seconds without a heartbeat, counted from the first one on.
         stacks: File to which the stacks of all threads are appended before the process ends with 75.
         environment: Names the parent pipe, where `lmmtc train` started this rank.
+        starting: Seconds without a sign of progress before the first heartbeat, when nothing is regular: rows are made,
+            texts encoded, a checkpoint read. As long as gloo waits for a rank; NCCL does not always end by itself.
     """
 
-    def __init__(self, limit: float, stacks: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, limit: float, stacks: Path, environment: Mapping[str, str], starting: float = COLLECTIVE_SECONDS
+    ) -> None:
         self._limit, self._stacks, self._pipe = limit, stacks, inherited_pipe(environment)
-        self._beat: float | None = None
+        self._starting: float | None = max(starting, limit)
+        self._beat = time.monotonic()
         self._over = Event()
 
     def __enter__(self) -> Self:
         """Begin to watch."""
+        self._beat = time.monotonic()
         Thread(target=self._watch, name="watchdog", daemon=True).start()
         return self
 
@@ -46,7 +54,12 @@ class Watchdog:
         self._over.set()
 
     def heartbeat(self) -> None:
-        """Tell that something has ended that must not take longer than the limit."""
+        """Tell that something has ended that must not take longer than the limit; from now on that one counts."""
+        self._starting = None
+        self._beat = time.monotonic()
+
+    def progress(self) -> None:
+        """Tell that something moves, before training or in it."""
         self._beat = time.monotonic()
 
     def after_step(self, position: "Position", report: "StepReport", seconds: float) -> None:
@@ -61,16 +74,20 @@ class Watchdog:
         pipes = [] if self._pipe is None else [self._pipe]
         while not self._over.is_set():
             closed, _, _ = select.select(pipes, [], [], LOOK_SECONDS)
-            still = 0.0 if self._beat is None else time.monotonic() - self._beat
+            still, limit = time.monotonic() - self._beat, self._starting or self._limit
             if self._over.is_set():
                 return
             if closed:
                 self._end("lmmtc train has let go of this rank: another one is lost, or it was itself killed")
-            if still > self._limit:
-                self._end(
-                    f"no step, evaluation batch or save has ended for {still:.0f} seconds (run.stall_seconds = "
-                    f"{self._limit:g}): another rank is lost or stuck, or this one is"
-                )
+            if still > limit:
+                self._end(self._what_stands(still))
+
+    def _what_stands(self, still: float) -> str:
+        if self._starting is None:
+            what, rule = "no step, evaluation batch or save has ended", f"run.stall_seconds = {self._limit:g}"
+        else:
+            what, rule = "nothing has moved before the first step", f"at most {self._starting:g}"
+        return f"{what} for {still:.0f} seconds ({rule}): another rank is lost or stuck, or this one is"
 
     def _end(self, why: str) -> None:
         log = Thread(target=self._log, args=(why,), daemon=True)

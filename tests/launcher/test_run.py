@@ -73,6 +73,17 @@ def test_a_rank_without_an_address_says_which_rank_it_is(config: Path) -> None:
 
 
 @pytest.mark.ranks
+def test_a_second_run_at_the_same_rendezvous_port_is_not_started_again(config: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        said = finish(*START, config, env=place, code=78, timeout=200)
+    assert last_line(said.err).startswith(
+        f"[rank 0] ConfigError: MASTER_PORT = {port}: another process of this machine"
+    )
+
+
+@pytest.mark.ranks
 def test_a_folder_without_an_encoder_is_named(config: Path, tmp_path: Path) -> None:
     said = finish(*START, config, "--set", f"model.encoder={tmp_path}", code=78, timeout=200)
     assert last_line(said.err) == (

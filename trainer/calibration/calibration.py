@@ -22,12 +22,13 @@ from ..estimate.operations import ADAMW_BYTES
 from ..estimate.shape import EncoderShape
 from ..estimate.workload import Corpus, Workload
 from ..precision import with_precision
-from .rehearsal import Rehearsal, typical
+from .rehearsal import Rehearsal, finish, typical
 
 _GIB = 2**30
 _SENDS = 17
 _ROUNDS = 5
 _MOST_ROWS = 16_384
+_LAUNCHES = 1000
 _LARGE = 2**23  # numbers in a tensor that no cache holds
 
 
@@ -51,9 +52,16 @@ def calibrate(config: Config, corpus: Corpus, ranks: Ranks) -> Cluster:
             device_gib=round(torch.cuda.get_device_properties(0).total_memory / _GIB, 2) if is_gpu else None,
             host_gib=round(psutil.virtual_memory().total / _GIB, 2),
         ),
-        rates=RatesSection(**{name: _rounded(rate) for name, rate in zip(rates, slowest, strict=True)}),
+        rates=RatesSection(
+            **{name: _rounded(rate) for name, rate in zip(rates, slowest, strict=True)},
+            launch_us=_rounded(_slowest(ranks, _launch_seconds(device) * 1e6, device)),
+        ),
         network=_network(ranks, device),
-        process=ProcessSection(host_gib=_rounded(process), scatter=_rounded(scatter)),
+        process=ProcessSection(
+            host_gib=_rounded(process),
+            device_gib=_rounded(_slowest(ranks, _device_gib(), device)),
+            scatter=_rounded(scatter),
+        ),
     )
 
 
@@ -71,11 +79,11 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    if device.type != "cpu":
+        finish(device)
         started = perf_counter()
         work()
-        torch.cuda.synchronize()
+        finish(device)
         return perf_counter() - started
     started = process_time()
     work()
@@ -116,6 +124,31 @@ def _memory_rate(device: torch.device) -> float:
     return ADAMW_BYTES * _LARGE / _timed(torch.optim.AdamW([values]).step, device) / 1e9
 
 
+def _launch_seconds(device: torch.device) -> float:
+    """Measure what no kernel is shorter than, by many that do next to nothing; a CPU launches none."""
+    if device.type == "cpu":
+        return 0.0
+    one = torch.zeros(1, device=device)
+
+    def launches() -> None:
+        for _ in range(_LAUNCHES):
+            one.add_(1)
+
+    return _timed(launches, device) / _LAUNCHES
+
+
+def _device_gib() -> float:
+    """Measure what this GPU holds beside tensors: the contexts of CUDA and NCCL, and what other programs hold."""
+    if not torch.cuda.is_available():
+        return 0.0
+    free, total = torch.cuda.mem_get_info()
+    return (total - free - torch.cuda.memory_reserved()) / _GIB
+
+
+def _slowest(ranks: Ranks, value: float, device: torch.device) -> float:
+    return float(ranks.gather(torch.tensor([value], device=device)).max())
+
+
 def _network(ranks: Ranks, device: torch.device) -> NetworkSection:
     """Measure sums of large and of small tensors, by the clock; a rank alone never sends."""
     if ranks.world_size == 1:
@@ -130,10 +163,12 @@ def _waited(ranks: Ranks, values: Tensor) -> float:
     waited = []
     for _ in range(_SENDS):
         ranks.barrier()
+        finish(values.device)
         started = perf_counter()
         ranks.sum(values)
+        finish(values.device)  # NCCL only takes note of what it shall send
         waited.append(perf_counter() - started)
-    return float(ranks.gather(torch.tensor([typical(waited)], device=values.device)).max())
+    return _slowest(ranks, typical(waited), values.device)
 
 
 def _rounded(value: float) -> float:

@@ -65,6 +65,8 @@ class Rehearsal:
         """
         config = deepspeed_config(self.work.config, self.work.world_size)
         engine = Engine(self.model, build_optimizer(self.model, self.work.config), config)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is what is resident now
         for _ in range(_ROUNDS * self.work.accumulation):
             engine.backward(self._total_of(engine.forward))
@@ -98,10 +100,16 @@ class Rehearsal:
 
     def _now(self) -> float:
         """Read the clock on a GPU, once it is done; on a CPU, the CPU time of each thread."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        if self.device.type != "cpu":
+            finish(self.device)
             return perf_counter()
         return process_time() / torch.get_num_threads()
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done all that it was told: what is timed otherwise is telling it. A CPU has no queue."""
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
 
 
 def typical(rounds: Sequence[float]) -> float:

@@ -31,7 +31,8 @@ class RunSection(Section):
     threads: Positive | None = None
     """CPU threads of each rank; without it, the starter's OMP_NUM_THREADS or torch decides."""
     stall_seconds: Annotated[float, Field(gt=0)] = 540
-    """A rank in which no step, evaluation batch or save has ended for so long is ended; NCCL gives up after 600."""
+    """A rank in which no step, evaluation batch or save has ended for so long is ended, and says where it was; NCCL and
+    gloo give up after 1800, and say less."""
     record_log: bool = False
     """Write down which records each step read, by id, in run.folder/records: one folder a start, one file a rank."""
 

@@ -39,6 +39,9 @@ class TrainSection(Section):
     """bf16 runs matrix products under torch's autocast; parameters, sums and label rows stay fp32. auto is bf16 where
     the devices of all ranks multiply in it (GPUs since Ampere, CPUs with AMX or AVX-512 BF16), else fp32: the event
     `start` says which, and a run does not go on where it is the other one. fp32 gives the same numbers everywhere."""
+    deterministic: bool = False
+    """On GPUs, the same losses bit by bit when a step is done again, at the price of slower kernels: attention with a
+    mask goes without fused ones. Label rows and CPUs are so in any case."""
     nonfinite_limit: Positive = 5
     """So many steps in a row without a finite loss and gradient end the run; fewer are skipped and counted."""
 

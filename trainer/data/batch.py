@@ -126,4 +126,5 @@ class TextBatch:
     def label_records(self) -> Tensor:
         """Return the record of each entry of `labels`: int64, same length."""
         counts_B = self.label_offsets.diff()
-        return torch.repeat_interleave(torch.arange(len(counts_B), device=counts_B.device), counts_B)
+        records_B = torch.arange(len(counts_B), device=counts_B.device)
+        return torch.repeat_interleave(records_B, counts_B, output_size=len(self.labels))  # a GPU is not asked for it

@@ -50,7 +50,7 @@ def load(optimizer: Any, parameters: Mapping[str, nn.Parameter], tensors: Tensor
     partitions = _partitions(optimizer)
     if partitions is None:
         for name, parameter in parameters.items():
-            optimizer.state[parameter] = {key: value.clone() for key, value in states[name].items()}
+            optimizer.state[parameter] = {key: _beside(parameter, value) for key, value in states[name].items()}
         return
     for flat, members in partitions:
         first = next(name for name, parameter in parameters.items() if _is_in(members, parameter))
@@ -81,6 +81,11 @@ def _own_part(parameter: Any, value: Tensor) -> Tensor:
 
 def _empty_state(flat: Tensor, state: Tensors) -> dict[str, Tensor]:
     return {key: torch.zeros_like(flat) if value.dim() else value.clone() for key, value in state.items()}
+
+
+def _beside(parameter: Tensor, value: Tensor) -> Tensor:
+    """Copy a moment to where the parameter is; `step` is counted on the host."""
+    return value.to(parameter.device, copy=True) if value.dim() else value.clone()
 
 
 def _state_of(name: str, tensors: Tensors) -> dict[str, Tensor]:

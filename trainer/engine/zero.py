@@ -123,7 +123,7 @@ class GradientWatch:
     """Adds up the norms of gradients as they arrive; DeepSpeed frees the gradients themselves early."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._sum = torch.zeros(())
+        self._norms: list[Tensor] = []
         self._watching = False
         for parameter in model.parameters():
             parameter.register_hook(self._see)
@@ -137,9 +137,9 @@ class GradientWatch:
 
     def take(self) -> Tensor:
         """Return the sum since the last call: finite exactly when every gradient was."""
-        taken, self._sum = self._sum, torch.zeros(())
-        return taken
+        taken, self._norms = self._norms, []
+        return torch.stack(taken).sum() if taken else torch.zeros(())
 
     def _see(self, gradient: Tensor) -> None:
         if self._watching:
-            self._sum = self._sum.to(gradient.device) + torch.linalg.vector_norm(gradient.float())
+            self._norms.append(torch.linalg.vector_norm(gradient, dtype=torch.float32))

@@ -56,6 +56,23 @@ class RowGradient:
         return torch.linalg.vector_norm(self.vectors_NE) + torch.linalg.vector_norm(self.biases_N2)
 
 
+def sum_rows(places_N: Tensor, values_NX: Tensor, num_rows: int) -> Tensor:
+    """Add values up by place, those of one place in their order: [num_rows, X], the same bits each time.
+
+    `index_add_` does so on a CPU. On a GPU it adds in the order in which threads come.
+    """
+    if values_NX.device.type == "cpu":
+        return values_NX.new_zeros(num_rows, values_NX.shape[1]).index_add_(0, places_N, values_NX)
+    return sum_sorted(places_N, values_NX, num_rows)
+
+
+def sum_sorted(places_N: Tensor, values_NX: Tensor, num_rows: int) -> Tensor:
+    """Add values up by place, sorted by it; `benchmarks.sums` measures what that costs."""
+    sorted_N, order_N = places_N.sort(stable=True)
+    edges = torch.searchsorted(sorted_N, torch.arange(num_rows + 1, device=places_N.device))
+    return torch.segment_reduce(values_NX[order_N], "sum", offsets=edges, initial=0, unsafe=True)
+
+
 @dataclass(frozen=True)
 class ScanGradient:
     """The gradient of C rows as the scan yields it, not yet multiplied: errors^T x weighted queries.
@@ -74,6 +91,17 @@ class ScanGradient:
         """Compute the gradient of the scan's biases."""
         return self.errors_QC.T @ self.weights_Q
 
+    def zeros(self, num_rows: int) -> RowGradient:
+        """Return zeros for the gradients of so many rows, on the same device."""
+        return RowGradient(
+            self.queries_QE.new_zeros(num_rows, self.queries_QE.shape[1]), self.queries_QE.new_zeros(num_rows, 2)
+        )
+
+    def multiply_into(self, rows: RowGradient) -> None:
+        """Compute the product where there is room for it; the cloze's biases keep what they have."""
+        torch.mm(self.errors_QC.T, self.queries_QE, out=rows.vectors_NE)
+        rows.biases_N2[:, SCAN_BIAS] = self.biases_C()
+
     def multiplied(self) -> RowGradient:
         """Compute the product; the cloze's biases have no gradient here."""
         biases_C2 = self.errors_QC.new_zeros(self.errors_QC.shape[1], 2)
@@ -82,3 +110,8 @@ class ScanGradient:
 
 
 RowGradientSink = Callable[[Rows, ScanGradient], None]
+
+
+def finish(sink: RowGradientSink) -> None:
+    """End a scan: a sink that gathers the gradients of several chunks, see `BlockSink`, applies the last of them."""
+    getattr(sink, "finish", lambda: None)()

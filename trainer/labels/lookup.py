@@ -4,12 +4,15 @@ As in sharded embedding tables of recommender models: ids go to their owners, ro
 pass their gradients take the same route to the owners, which sum them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from ..distributed import Ranks
+from .gradient import sum_rows
 from .table import LabelTable, RowRange
 
 
@@ -37,12 +40,12 @@ class RowLookup:
     Attributes:
         ids: int64 [...], the labels; -1: none.
         rows: [..., X], a leaf of the graph; zeros where there is no label.
-        route: Routing of the exchange.
+        route: Routing of the exchange; None: nothing was asked for, on any rank.
     """
 
     ids: Tensor
     rows: Tensor
-    route: Route
+    route: Route | None
 
     @classmethod
     def fetch(cls, ids: Tensor, num_labels: int, table: LabelTable, ranks: Ranks) -> "RowLookup":
@@ -51,29 +54,40 @@ class RowLookup:
         rows = fetch_rows(route, table, ids, ranks)
         return cls(ids, rows.requires_grad_(torch.is_grad_enabled()), route)
 
+    @classmethod
+    def nothing(cls, ids: Tensor, table: LabelTable) -> "RowLookup":
+        """Return a lookup of no rows, [..., 0], for all ranks alike: nothing is sent, nor do gradients return."""
+        rows = ids.new_empty(*ids.shape, table.vectors_RE.shape[1] + 2, dtype=table.dtype)
+        return cls(ids, rows.requires_grad_(torch.is_grad_enabled()), None)
+
     def return_gradients(self, ranks: Ranks) -> tuple[Tensor, Tensor]:
         """Send the rows' gradients to their owners: (rows of this rank [N], gradients [N, X]). A collective.
 
         The dense loss carries W * accumulation. DeepSpeed divides it by the accumulation before it runs backward, and
         dense gradients by W after it: the second does not reach rows, so it is done here.
         """
+        if self.route is None:
+            return self.ids.flatten(), self.rows.detach().flatten(0, -2)
         gradient = torch.zeros_like(self.rows) if self.rows.grad is None else self.rows.grad
         return return_gradients(self.route, self.ids, gradient / ranks.world_size, ranks)
 
 
 def plan_route(ids: Tensor, num_labels: int, own: RowRange, ranks: Ranks) -> Route:
     """Tell every owner which of its rows this rank needs; ids below 0 (empty slots) are not fetched."""
-    wanted_U = torch.unique(ids[ids >= 0])
+    ids_U = torch.unique(ids)
     stops = [RowRange.of_rank(num_labels, rank, ranks.world_size).stop for rank in range(ranks.world_size)]
-    edges = torch.searchsorted(wanted_U, torch.tensor([0, *stops], device=ids.device))
-    wanted_W = edges.diff().tolist()
-    asked, served_W = ranks.exchange_ragged(wanted_U, wanted_W)
+    edges = torch.searchsorted(ids_U, torch.tensor([0, *stops]).to(ids.device, non_blocking=True))
+    counts_W = edges.diff()
+    # What is wanted here and from here is read at once: a GPU is waited for each time.
+    (empty, *wanted_W), served_W = _read(torch.cat([edges[:1], counts_W]), ranks.exchange(counts_W))
+    wanted_U = ids_U[empty:]
+    asked, _ = ranks.exchange_ragged(wanted_U, wanted_W, served_W)
     return Route(wanted_U, wanted_W, asked - own.start, served_W)
 
 
 def fetch_rows(route: Route, table: LabelTable, ids: Tensor, ranks: Ranks) -> Tensor:
     """Return the rows of `ids` [...] as [..., X]; an empty slot gets zeros. A collective."""
-    rows_UX, _ = ranks.exchange_ragged(table.rows(route.served_N).to(ids.device), route.served_W)
+    rows_UX, _ = ranks.exchange_ragged(table.rows(route.served_N).to(ids.device), route.served_W, route.wanted_W)
     rows_UX = torch.cat([rows_UX, rows_UX.new_zeros(1, rows_UX.shape[1])])
     return rows_UX[_places(route, ids)]
 
@@ -91,11 +105,18 @@ def return_gradients(route: Route, ids: Tensor, gradient: Tensor, ranks: Ranks) 
         This rank's rows that got a gradient [N], each once, and their gradients [N, X].
     """
     width = gradient.shape[-1]
-    sums_UX = gradient.new_zeros(len(route.wanted_U) + 1, width)
-    sums_UX.index_add_(0, _places(route, ids).flatten(), gradient.reshape(-1, width))
-    arrived, _ = ranks.exchange_ragged(sums_UX[:-1], route.wanted_W)
+    sums_UX = sum_rows(_places(route, ids).flatten(), gradient.reshape(-1, width), len(route.wanted_U) + 1)
+    arrived, _ = ranks.exchange_ragged(sums_UX[:-1], route.wanted_W, route.served_W)
+    if ranks.world_size == 1:
+        return route.served_N, arrived  # each row once, ascending
     rows_N, where = torch.unique(route.served_N, return_inverse=True)
-    return rows_N, gradient.new_zeros(len(rows_N), width).index_add_(0, where, arrived)
+    return rows_N, sum_rows(where, arrived, len(rows_N))
+
+
+def _read(*parts: Tensor) -> Iterator[list[int]]:
+    """Read whole numbers [n] of several tensors, waiting once."""
+    numbers = iter(torch.cat(parts).tolist())
+    return (list(islice(numbers, len(part))) for part in parts)
 
 
 def _places(route: Route, ids: Tensor) -> Tensor:

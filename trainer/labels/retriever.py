@@ -20,8 +20,10 @@ from .lookup import RowLookup
 from .pairs import LabelPairs
 from .sampling import EXACT, Sampling
 from .scan import ScanResult, ScanTask, scan
-from .shortlist import findable, is_positive, merge_shortlists, missed, shuffled, slot_weights
+from .shortlist import bring_home, findable, is_positive, missed, shuffled, slot_weights
 from .table import LabelTable
+
+Pairs = tuple[Tensor, Tensor]  # records [N] of this rank, and labels [N]; -1: none
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class LabelRetriever:
     def rank_labels(self, batch: TextBatch, query_BE: Tensor, depth: int | None = None) -> tuple[Proposal, RowLookup]:
         """Retrieve candidates without learning: a shortlist, or so many as `depth` says. A collective."""
         side = self if depth is None else replace(self, shortlist=min(depth, self.num_labels))
-        return side._propose(batch, query_BE, self._most_records(batch), None)  # noqa: SLF001  # itself
+        most, (withheld,) = side._share(batch, _withheld(batch))  # noqa: SLF001  # itself
+        queries_QE = self.ranks.gather(_lengthened(query_BE.to(self.table.dtype), most))
+        return side._propose(batch, queries_QE, most, withheld, None)  # noqa: SLF001  # itself
 
     def learn(
         self, batch: TextBatch, query_BE: Tensor, normaliser: Normaliser, sink: RowGradientSink, step: int
@@ -83,40 +87,63 @@ class LabelRetriever:
         Returns:
             The candidates, with the loss and the gradient of the queries, and the lookup of their rows.
         """
-        weights_L, most = self.positive_weights_L, self._most_records(batch)
-        positives, ignored = (batch.label_records(), batch.labels), None
-        if self.reads_context:
-            positives, ignored = batch.open_labels(), self._all_pairs(most, *batch.revealed())
+        weights_L, reads = self.positive_weights_L, self.reads_context
+        kinds = [_withheld(batch), _positives(batch, but_revealed=reads), _forced(batch)]
+        most, (withheld, positives, asked, *ignored) = self._share(
+            batch, *kinds, *([_pairs(batch.revealed_BV)] if reads else [])
+        )
+        sent_BX = torch.cat([query_BE.to(self.table.dtype), batch.weights_B[:, None].to(self.table.dtype)], dim=1)
+        sent_QX = self.ranks.gather(_lengthened(sent_BX, most))
         task = ScanTask(
-            positives=self._all_pairs(most, *positives),
-            asked=self._all_pairs(most, *batch.forced()),
-            weights_Q=self.ranks.gather(_lengthened(batch.weights_B, most)),
+            positives=positives,
+            asked=asked,
+            weights_Q=sent_QX[:, -1],
             normaliser=normaliser.records,
             sink=sink,
             positive_weights_R=weights_L if weights_L is None else weights_L[self.table.range.as_slice()],
             negatives=partial(self.sampling.weight, step),
-            ignored=ignored,
+            ignored=ignored[0] if ignored else None,
         )
-        return self._propose(batch, query_BE, most, task)
+        return self._propose(batch, sent_QX[:, :-1].contiguous(), most, withheld, task)
 
-    def _most_records(self, batch: TextBatch) -> int:
-        """Agree on the records of the rank that has most of them: what others gather is padded to as many."""
-        own_1 = torch.tensor([len(batch.weights_B)], device=batch.weights_B.device)
-        return int(self.ranks.gather(own_1).max())
+    def _share(self, batch: TextBatch, *kinds: Pairs) -> tuple[int, list[LabelPairs]]:
+        """Gather several kinds of pairs (record, label) of all ranks at once; label -1: none. A collective.
+
+        Returns:
+            The records of the rank that has most of them, to which others lengthen what they gather; and the pairs of
+            each kind, with places among the gathered queries for records.
+        """
+        sizes = [len(batch.weights_B), *(len(label_N) for _, label_N in kinds)]
+        sizes_WK = [sizes]
+        if self.ranks.world_size > 1:
+            device = batch.weights_B.device
+            sizes_WK = self.ranks.gather(torch.tensor([sizes]).to(device, non_blocking=True)).tolist()
+        most = max(each[0] for each in sizes_WK)
+        own_2N = torch.stack([torch.cat(parts) for parts in zip(*kinds, strict=True)])
+        longest = max(sum(each[1:]) for each in sizes_WK)
+        all_WN2 = self.ranks.gather(_lengthened(own_2N.T.int(), longest)).view(len(sizes_WK), longest, 2)
+        found: list[list[Tensor]] = [[] for _ in kinds]
+        for rank, (_, *lengths) in enumerate(sizes_WK):
+            for kind, part_N2 in zip(found, all_WN2[rank, : sum(lengths)].split(lengths), strict=True):
+                kind.append(torch.stack([part_N2[:, 0] + rank * most, part_N2[:, 1]]))
+        pairs = [torch.cat(parts, dim=1).long() for parts in found]
+        return most, [LabelPairs.ordered(*each) for each in pairs]
 
     def _propose(
-        self, batch: TextBatch, query_BE: Tensor, most: int, task: ScanTask | None
+        self, batch: TextBatch, queries_QE: Tensor, most: int, withheld: LabelPairs, task: ScanTask | None
     ) -> tuple[Proposal, RowLookup]:
-        queries_QE = self.ranks.gather(_lengthened(query_BE.to(self.table.dtype), most))
-        found = self._scan(queries_QE, self._all_pairs(most, *batch.withheld()), task)
-        merged = merge_shortlists(found.scores_QK, found.ids_QK, self.ranks)
-        scores_BK, ids_BK = (part_BK[: len(query_BE)] for part_BK in merged)
+        found = self._scan(queries_QE, withheld, task)
+        brought = bring_home(found.scores_QK, found.ids_QK, found.query_gradient_QE, self.ranks)
+        scores_BK, ids_BK, gradient_BE = (part[: len(batch.weights_B)] for part in brought)
         recalled = self._targets(batch, ids_BK).sum()
         if task is not None and found.asked_N is not None and batch.forced_BGA.numel():
             scores_BK, ids_BK = self._with_forced(batch, scores_BK, ids_BK, task.asked, found.asked_N, most)
         shown_BV = batch.revealed_BV[:, : 0 if self.reads_context else None]
-        fetched = self.look_up(torch.cat([shown_BV, ids_BK], dim=1)[:, : None if self.has_slots else 0])
-        return self._proposal(batch, scores_BK, ids_BK, found, fetched, recalled), fetched
+        wanted = torch.cat([shown_BV, ids_BK], dim=1)
+        fetched = self.look_up(wanted) if self.has_slots else RowLookup.nothing(wanted[:, :0], self.table)
+        return self._proposal(
+            batch, scores_BK, ids_BK, replace(found, query_gradient_QE=gradient_BE), fetched, recalled
+        ), fetched
 
     def _scan(self, queries_QE: Tensor, excluded: LabelPairs, task: ScanTask | None) -> ScanResult:
         with torch.autocast(queries_QE.device.type, enabled=False):  # rows and their scores stay fp32
@@ -124,12 +151,6 @@ class LabelRetriever:
                 return scan(self.table, queries_QE, excluded, self.shortlist, self.chunk, task)
             found = scan(self.table, queries_QE.nan_to_num(), excluded, self.shortlist, self.chunk)
         return replace(found, loss=found.loss * torch.nan)
-
-    def _all_pairs(self, most: int, record_N: Tensor, label_N: Tensor) -> LabelPairs:
-        """Gather pairs (record, label) of all ranks; records become places among the gathered queries."""
-        pairs = torch.stack([record_N + self.ranks.rank * most, label_N], dim=1)
-        pairs = self.ranks.gather_ragged(pairs)
-        return LabelPairs.ordered(pairs[:, 0], pairs[:, 1])
 
     def _with_forced(
         self, batch: TextBatch, scores_BK: Tensor, ids_BK: Tensor, asked: LabelPairs, own_N: Tensor, most: int
@@ -155,9 +176,6 @@ class LabelRetriever:
         recalled: Tensor,
     ) -> Proposal:
         num_revealed = 0 if self.reads_context else batch.revealed_BV.shape[1]
-        gradient_WBE = self.ranks.exchange(
-            found.query_gradient_QE.view(self.ranks.world_size, -1, found.query_gradient_QE.shape[1])
-        )
         targets_BK = self._targets(batch, ids_BK)
         return Proposal(
             masked=Slots(ids_BK, fetched.rows[:, num_revealed:], torch.full_like(ids_BK, State.MASK)),
@@ -171,7 +189,7 @@ class LabelRetriever:
             recalled=recalled,
             findable=findable(batch, self.num_labels),
             loss=found.loss,
-            query_gradient_BE=gradient_WBE.sum(dim=0)[: len(ids_BK)],
+            query_gradient_BE=found.query_gradient_QE,
             weights_BK=slot_weights(self.positive_weights_L, ids_BK, targets_BK),
         )
 
@@ -179,3 +197,27 @@ class LabelRetriever:
 def _lengthened(part: Tensor, length: int) -> Tensor:
     """Append zeros until a part [n, ...] has so many entries: a query that is made up weighs nothing."""
     return torch.cat([part, part.new_zeros(length - len(part), *part.shape[1:])])
+
+
+def _pairs(labels_BV: Tensor) -> Pairs:
+    """Pair records with their labels, empty places too: how many are not empty, a GPU would have to be asked."""
+    records_B1 = torch.arange(len(labels_BV), device=labels_BV.device)[:, None]
+    return records_B1.expand_as(labels_BV).flatten(), labels_BV.flatten()
+
+
+def _withheld(batch: TextBatch) -> Pairs:
+    """Pair records with what is no candidate of theirs."""
+    return _pairs(torch.cat([batch.revealed_BV, batch.excluded_BN], dim=1))
+
+
+def _positives(batch: TextBatch, *, but_revealed: bool) -> Pairs:
+    """Pair records with their true labels; those that are revealed may be left out."""
+    record_N, label_N = batch.label_records(), batch.labels
+    if but_revealed:
+        label_N = label_N.masked_fill((batch.revealed_BV[record_N] == label_N[:, None]).any(dim=1), -1)
+    return record_N, label_N
+
+
+def _forced(batch: TextBatch) -> Pairs:
+    """Pair records with forced candidates, of which there are none in most runs."""
+    return batch.forced() if batch.forced_BGA.numel() else (batch.labels[:0], batch.labels[:0])

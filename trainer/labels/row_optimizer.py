@@ -51,6 +51,7 @@ class RowOptimizer(ABC):
 
     names: tuple[str, ...] = ()
     one_a_row = False
+    rests_without_gradient = True  # a row whose gradient is zero stays what it is
 
     def __init__(self, table: LabelTable, weight_decay: float, clip: float = 0.0, seed: int = 0) -> None:
         self.table, self.weight_decay, self.clip, self.seed = table, weight_decay, clip, seed
@@ -68,6 +69,10 @@ class RowOptimizer(ABC):
     def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
         """Update rows by a gradient that is still a product."""
         self.update(rows, gradient.multiplied(), turn)
+
+    def adds_products(self, rows: Rows, gradient: ScanGradient) -> bool:
+        """Tell whether `update_by_scan` adds a product to rows as it is computed."""
+        return False
 
     def update(self, rows: Rows, gradient: RowGradient, turn: UpdateContext) -> None:
         """Update rows by their gradient, which may come from another device."""
@@ -88,6 +93,9 @@ class RowOptimizer(ABC):
         """Update those that have a gradient: the scan has none for the cloze's biases, nor the cloze for the scan's."""
         tensors = (self.table.biases_R2, *self._bias_state)
         gradient_N2 = gradient_N2.to(self.table.biases_R2.device)
+        if self.rests_without_gradient and isinstance(rows, slice):
+            self._move(gradient_N2, turn.lr, turn.step, *(tensor[rows] for tensor in tensors))
+            return
         moved = [tensor[rows].clone() for tensor in tensors]
         self._move(gradient_N2, turn.lr, turn.step, *moved)
         for tensor, new in zip(tensors, moved, strict=True):
@@ -120,13 +128,18 @@ class RowOptimizer(ABC):
 class Sgd(RowOptimizer):
     """Plain stochastic gradient descent: rows -= lr * gradient."""
 
+    def adds_products(self, rows: Rows, gradient: ScanGradient) -> bool:
+        """Tell whether vectors are fp32, follow each other, and are beside their gradient, which is not clipped."""
+        errors_QC, vectors_RE = gradient.errors_QC, self.table.vectors_RE
+        alike = vectors_RE.dtype == errors_QC.dtype and vectors_RE.device == errors_QC.device
+        return isinstance(rows, slice) and alike and not self.clip
+
     def update_by_scan(self, rows: Rows, gradient: ScanGradient, turn: UpdateContext) -> None:
         """Add the product to fp32 vectors as it is computed; elsewhere it is computed first."""
-        errors_QC, vectors = gradient.errors_QC, self.table.vectors_RE[rows]
-        in_place = isinstance(rows, slice) and vectors.dtype == errors_QC.dtype and vectors.device == errors_QC.device
-        if self.clip or not in_place:
+        if not self.adds_products(rows, gradient):
             super().update_by_scan(rows, gradient, turn)
             return
+        errors_QC, vectors = gradient.errors_QC, self.table.vectors_RE[rows]
         self._decay(vectors, rows, turn)
         vectors.addmm_(errors_QC.T, gradient.queries_QE, alpha=-turn.lr)
         self.table.biases_R2[rows, SCAN_BIAS] -= turn.lr * gradient.biases_C()
@@ -152,6 +165,7 @@ class Adam(RowOptimizer):
     """
 
     names = ("exp_avg", "exp_avg_sq")
+    rests_without_gradient = False
     constants = AdamConstants()
 
     def _move(self, gradient: Tensor, lr: float, step: int, rows: Tensor, *state: Tensor) -> None:

@@ -11,17 +11,17 @@ Ullah, Schultheis, Babbar, ICML 2025, arXiv:2510.11168) in chunks whose update i
 fused row updates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .gradient import RowGradientSink, Rows, ScanGradient
-from .pairs import LabelPairs
-from .table import SCAN_BIAS, LabelTable, RowRange
-from .top_k import StreamingTopK
+from .gradient import RowGradientSink, Rows, ScanGradient, finish
+from .pairs import ChunkPairs, LabelPairs, by_chunk
+from .table import SCAN_BIAS, LabelTable, beside
+from .top_k import top_k
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class ScanTask:
     negatives: Callable[[int], float] = lambda _chunk: 1.0
     ignored: LabelPairs | None = None
 
+    @property
+    def pairs(self) -> tuple[LabelPairs, LabelPairs, LabelPairs]:
+        """Positives, what is asked, and what is ignored."""
+        return self.positives, self.asked, self.asked.nothing if self.ignored is None else self.ignored
+
 
 @torch.no_grad()
 def scan(
@@ -85,45 +90,60 @@ def scan(
         chunk: Rows that are scored at a time.
         task: What to learn; None: nothing.
     """
-    best = StreamingTopK(len(queries_QE), k, like=queries_QE)
-    learning = _Learning(table, queries_QE, task) if task else None
-    for labels in table.range.chunks(chunk):
+    best = top_k(len(queries_QE), k, like=queries_QE)
+    chunks = list(table.range.chunks(chunk))
+    cut, (_, *own) = by_chunk(chunks, excluded, *(task.pairs if task else ()))
+    learning = _Learning(table, queries_QE, task, own) if task else None
+    for labels, (hidden, *pairs) in zip(chunks, cut, strict=True):
         rows = labels.within(table.range)
-        vectors_CE = table.vectors_RE[rows].to(queries_QE)
-        logits_QC = torch.addmm(table.biases_R2[rows, SCAN_BIAS].to(queries_QE), queries_QE, vectors_CE.T)
-        best.take(logits_QC, labels, excluded)
+        vectors_CE = beside(table.vectors_RE[rows], queries_QE)
+        logits_QC = torch.addmm(beside(table.biases_R2[rows, SCAN_BIAS], queries_QE), queries_QE, vectors_CE.T)
+        best.take(logits_QC, labels, hidden)
         if learning:
-            learning.take(labels, vectors_CE, logits_QC, labels.start // chunk)
+            learning.take(rows, vectors_CE, logits_QC, _ChunkTask(labels.start // chunk, *pairs))
     learned = learning.result() if learning else (queries_QE.new_zeros(()), torch.zeros_like(queries_QE), None)
     return ScanResult(*best.result(), *learned)
+
+
+@dataclass(frozen=True)
+class _ChunkTask:
+    """What to learn of a chunk: its number in the whole table, and its pairs."""
+
+    number: int
+    positives: ChunkPairs
+    asked: ChunkPairs
+    ignored: ChunkPairs
 
 
 class _Learning:
     """The loss and its gradients, summed over chunks. Query weights are multiplied in where that costs least."""
 
-    def __init__(self, table: LabelTable, queries_QE: Tensor, task: ScanTask) -> None:
+    def __init__(self, table: LabelTable, queries_QE: Tensor, task: ScanTask, own: Sequence[LabelPairs]) -> None:
         self.table, self.task = table, task
         self.weights_Q = task.weights_Q.to(queries_QE) / task.normaliser
         self.weighted_QE = queries_QE * self.weights_Q[:, None]
         self.loss, self._sum_QE = queries_QE.new_zeros(()), torch.zeros_like(queries_QE)
-        self._asked_N = queries_QE.new_empty(len(task.asked.within(table.range)[0]))
-        self._num_told = 0
+        self._positives, asked, _ = own
+        # Logits of the pairs of all chunks: a tensor a chunk, even an empty one, would scatter the heap.
+        self._hits_N, self._asked_N = queries_QE.new_empty(len(self._positives)), queries_QE.new_empty(len(asked))
+        self._num_hits = self._num_asked = 0
+        self._scales: list[tuple[float, int]] = []
 
     def result(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the loss, the gradient of the queries and the logits that were asked for."""
+        """Return the loss, the gradient of the queries and the logits that were asked for, once all rows have moved."""
+        finish(self.task.sink)
+        if self._num_hits:
+            self.loss += self._loss_of_positives()
         return self.loss, self._sum_QE * self.weights_Q[:, None], self._asked_N
 
-    def take(self, labels: RowRange, vectors_CE: Tensor, logits_QC: Tensor, number: int) -> None:
+    def take(self, rows: slice, vectors_CE: Tensor, logits_QC: Tensor, chunk: _ChunkTask) -> None:
         """Learn from a chunk; where its negatives are left out, only the rows of its positives are touched."""
-        self._tell(logits_QC, self.task.asked.within(labels))
-        rows, scale = labels.within(self.table.range), self.task.negatives(number)
-        query_N, column_N = self.task.positives.within(labels)
+        self._tell(logits_QC, chunk.asked)
+        scale, (query_N, column_N) = self.task.negatives(chunk.number), chunk.positives
         if scale:
-            if self.task.ignored is not None:
-                logits_QC[
-                    self.task.ignored.within(labels)
-                ] = -torch.inf  # no loss and, as sigmoid(-inf) is 0, no gradient
-            self._learn(rows, vectors_CE, logits_QC, (query_N, column_N), scale)
+            if len(chunk.ignored[0]):
+                logits_QC[chunk.ignored] = -torch.inf  # no loss and, as sigmoid(-inf) is 0, no gradient
+            self._learn(rows, vectors_CE, logits_QC, chunk.positives, scale)
         elif len(column_N):
             kept, column_N = column_N.unique(return_inverse=True)
             self._learn(
@@ -134,32 +154,49 @@ class _Learning:
                 scale,
             )
 
-    def _tell(self, logits_QC: Tensor, asked: tuple[Tensor, Tensor]) -> None:
-        """Keep the logits that are asked for; a tensor a chunk, even an empty one, would scatter the heap."""
+    def _tell(self, logits_QC: Tensor, asked: ChunkPairs) -> None:
+        """Keep the logits that are asked for."""
         if len(asked[0]):
-            told, self._num_told = self._num_told, self._num_told + len(asked[0])
-            self._asked_N[told : self._num_told] = logits_QC[asked]
+            first, self._num_asked = self._num_asked, self._num_asked + len(asked[0])
+            self._asked_N[first : self._num_asked] = logits_QC[asked]
 
-    def _learn(
-        self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: tuple[Tensor, Tensor], scale: float
-    ) -> None:
-        trained_C = self.table.trained_R[rows].to(logits_QC.device)
+    def _learn(self, rows: Rows, vectors_CE: Tensor, logits_QC: Tensor, hits: ChunkPairs, scale: float) -> None:
+        trained_C = beside(self.table.trained_R[rows], logits_QC)
         hit_N = logits_QC[hits]
-        self.loss += scale * ((functional.softplus(logits_QC).T @ self.weights_Q) @ trained_C.to(logits_QC))
+        self.loss.add_((functional.softplus(logits_QC).T @ self.weights_Q) @ trained_C, alpha=scale)
         errors_QC = logits_QC.sigmoid_()
         if scale != 1:
             errors_QC *= scale
         if len(hit_N):
-            weight_N = self._positive_weights(rows, hits)
-            losses_N = weight_N * functional.softplus(-hit_N) - scale * functional.softplus(hit_N)
-            self.loss += losses_N @ (self.weights_Q[hits[0]] * trained_C[hits[1]])
-            errors_QC[hits] = weight_N * (hit_N.sigmoid() - 1)
-        if not bool(trained_C.all()):
-            errors_QC[:, ~trained_C] = 0
+            first, self._num_hits = self._num_hits, self._num_hits + len(hit_N)
+            self._hits_N[first : self._num_hits] = hit_N
+            self._scales.append((scale, len(hit_N)))
+            hit_errors_N = hit_N.sigmoid() - 1
+            if self.task.positive_weights_R is not None:
+                hit_errors_N *= self.task.positive_weights_R[rows].to(hit_errors_N)[hits[1]]
+            errors_QC[hits] = hit_errors_N
+        if _may_lack_training(self.table.trained_R[rows]):
+            errors_QC *= trained_C
         self._sum_QE.addmm_(errors_QC, vectors_CE)
         self.task.sink(rows, ScanGradient(errors_QC, self.weighted_QE, self.weights_Q))
 
-    def _positive_weights(self, rows: Rows, hits: tuple[Tensor, Tensor]) -> Tensor:
-        if self.task.positive_weights_R is None:
-            return torch.ones_like(hits[1], dtype=self.weights_Q.dtype)
-        return self.task.positive_weights_R[rows].to(self.weights_Q)[hits[1]]
+    def _loss_of_positives(self) -> Tensor:
+        """Sum over the positives of all chunks what they lose, in place of what each loses as a negative."""
+        rows_N = self._positives.labels_N - self.table.range.start
+        losses_N = functional.softplus(-self._hits_N)
+        if self.task.positive_weights_R is not None:
+            losses_N *= self.task.positive_weights_R[rows_N.to(self.task.positive_weights_R.device)].to(losses_N)
+        losses_N -= self._scale_of_positives() * functional.softplus(self._hits_N)
+        trained_N = beside(self.table.trained_R[rows_N.to(self.table.trained_R.device)], losses_N)
+        return losses_N @ (self.weights_Q[self._positives.queries_N] * trained_N)
+
+    def _scale_of_positives(self) -> Tensor | float:
+        if all(scale == 1 for scale, _ in self._scales):
+            return 1.0
+        scales, counts = zip(*self._scales, strict=True)
+        return torch.tensor(scales).repeat_interleave(torch.tensor(counts)).to(self._hits_N)
+
+
+def _may_lack_training(trained_C: Tensor) -> bool:
+    """Tell whether a label lacks training; on a GPU the answer would take longer than a product with zeros."""
+    return trained_C.device.type != "cpu" or not bool(trained_C.all())

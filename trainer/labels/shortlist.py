@@ -22,9 +22,31 @@ def merge_shortlists(scores_QK: Tensor, ids_QK: Tensor, ranks: Ranks) -> tuple[T
     Returns:
         Scores and ids of this rank's records, [B, K] each, best first.
     """
+    return bring_home(scores_QK, ids_QK, scores_QK[:, :0], ranks)[:2]
+
+
+def bring_home(scores_QK: Tensor, ids_QK: Tensor, gradient_QE: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
+    """Send what each rank found for a query to the rank that asked, in one exchange, and merge it. A collective.
+
+    Args:
+        scores_QK: [W * B, K], of this rank's labels.
+        ids_QK: Their ids, likewise.
+        gradient_QE: What its labels add to the gradients of queries.
+        ranks: Who shares the labels.
+
+    Returns:
+        Scores and ids of this rank's records, [B, K] each, best first, and the gradients of their queries.
+    """
     k = scores_QK.shape[1]
-    scores_WBK = ranks.exchange(scores_QK.view(ranks.world_size, -1, k))
-    ids_WBK = ranks.exchange(ids_QK.view(ranks.world_size, -1, k))
+    as_ids, kept = (torch.int32 if scores_QK.dtype is torch.float32 else torch.int64), ids_QK.dtype
+    packed_QX = torch.cat([scores_QK, ids_QK.to(as_ids).view(scores_QK.dtype), gradient_QE.to(scores_QK)], dim=1)
+    packed_WBX = ranks.exchange(packed_QX.view(ranks.world_size, -1, packed_QX.shape[1]))
+    scores_WBK, ids_WBK = packed_WBX[..., :k], packed_WBX[..., k : 2 * k].contiguous().view(as_ids).to(kept)
+    return *_merged(scores_WBK, ids_WBK), packed_WBX[..., 2 * k :].sum(dim=0)
+
+
+def _merged(scores_WBK: Tensor, ids_WBK: Tensor) -> tuple[Tensor, Tensor]:
+    k = scores_WBK.shape[2]
     scores, ids = scores_WBK.transpose(0, 1).flatten(1), ids_WBK.transpose(0, 1).flatten(1)
     by_id = ids.argsort(dim=1)
     order = scores.gather(1, by_id).argsort(dim=1, descending=True, stable=True)[:, :k]
@@ -52,7 +74,12 @@ def shuffled(scores_BK: Tensor, ids_BK: Tensor) -> tuple[Tensor, Tensor]:
 def is_positive(ids_BK: Tensor, record_N: Tensor, label_N: Tensor, num_labels: int) -> Tensor:
     """Tell which candidates [B, K] are among their record's labels, given as pairs (record, label)."""
     records_B1 = torch.arange(len(ids_BK), device=ids_BK.device)[:, None]
-    return torch.isin(records_B1 * num_labels + ids_BK, record_N * num_labels + label_N) & (ids_BK >= 0)
+    if not len(label_N):
+        return torch.zeros_like(ids_BK, dtype=torch.bool)
+    # By search: torch.isin asks a GPU how many different ones there are.
+    keys_N, wanted_BK = (record_N * num_labels + label_N).sort().values, records_B1 * num_labels + ids_BK
+    found_BK = keys_N[torch.searchsorted(keys_N, wanted_BK).clamp(max=len(keys_N) - 1)]
+    return (found_BK == wanted_BK) & (ids_BK >= 0)
 
 
 def findable(batch: TextBatch, num_labels: int) -> Tensor:

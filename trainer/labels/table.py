@@ -81,13 +81,26 @@ class LabelTable:
 
     def ids(self, rows: slice | Tensor) -> Tensor:
         """Return the label ids of rows, which are counted within this rank."""
-        return self.range.start + (rows if isinstance(rows, Tensor) else torch.arange(rows.start, rows.stop))
+        if isinstance(rows, Tensor):
+            return self.range.start + rows
+        first = self.range.start
+        return torch.arange(first + rows.start, first + rows.stop, device=self.vectors_RE.device)
 
     def rows(self, where: slice | Tensor) -> Tensor:
         """Copy rows in the layout in which they are exchanged: [N, X]."""
         if isinstance(where, Tensor):
             where = where.to(self.vectors_RE.device)
         return torch.cat([self.vectors_RE[where].to(self.dtype), self.biases_R2[where]], dim=1)
+
+
+def beside(rows: Tensor, other: Tensor) -> Tensor:
+    """Copy rows to the type and device of another tensor; from the host to a GPU without waiting for the copy.
+
+    Only what is pinned is copied so. torch keeps and reuses pinned memory: a chunk at a time is pinned, not all rows.
+    """
+    if rows.device.type == "cpu" and other.device.type == "cuda":
+        return rows.pin_memory().to(other.device, non_blocking=True).to(other.dtype)
+    return rows.to(other)
 
 
 def create_table(

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient
+from .gradient import RowGradient, RowGradientSink, Rows, ScanGradient, sum_rows
 from .row_optimizer import RowOptimizer, Stage, UpdateContext
 
 _BLOCK = 8192  # rows that are updated out of the buffer at a time: what an update takes beside them is bounded
+_GPU_BLOCK = 65_536  # rows of a scan that are updated at a time on a GPU
 
 
 class RowUpdates:
@@ -30,18 +31,15 @@ class RowUpdates:
 
     def sink(self, lr: float, step: int) -> RowGradientSink:
         """Return the function to which the scan passes its row gradients."""
-        turn = UpdateContext(lr, step, Stage.SCAN)
-
-        def take(rows: Rows, gradient: ScanGradient) -> None:
-            if self._buffer is None:
-                self.optimizer.update_by_scan(rows, gradient, turn)
-            else:
-                self._buffer.add(rows, gradient.multiplied())
-
-        return take
+        if self._buffer is None:
+            return BlockSink(self.optimizer, UpdateContext(lr, step, Stage.SCAN))
+        buffer = self._buffer
+        return lambda rows, gradient: buffer.add(rows, gradient.multiplied())
 
     def hold(self, rows_N: Tensor, gradient_NX: Tensor) -> None:
         """Keep the cloze's row gradients until all ranks have agreed that the step is finite."""
+        if not len(rows_N):
+            return
         rows_N = rows_N.to(self.optimizer.table.vectors_RE.device)
         gradient = RowGradient.split(gradient_NX)
         if self._buffer is None:
@@ -52,7 +50,10 @@ class RowUpdates:
     def magnitude(self) -> Tensor:
         """Return a number that is finite exactly when every gradient held here is."""
         held = [gradient for _, gradient in self._cloze] + ([] if self._buffer is None else [self._buffer])
-        return torch.stack([gradient.magnitude().cpu() for gradient in held]).sum()  # they may be on two devices
+        magnitudes = [gradient.magnitude() for gradient in held]
+        # They may be on two devices: what is on the host goes to the GPU, which then is not waited for.
+        device = next((each.device for each in magnitudes if each.device.type != "cpu"), torch.device("cpu"))
+        return sum((each.to(device, non_blocking=True) for each in magnitudes), torch.zeros((), device=device))
 
     def apply(self, lr: float, step: int) -> None:
         """Apply what is held, at the end of the step."""
@@ -72,6 +73,50 @@ class RowUpdates:
             self._buffer.clear()
 
 
+class BlockSink:
+    """Updates rows by the gradients of a scan: on a CPU chunk by chunk, on a GPU many chunks at once.
+
+    An update is some forty small kernels, whatever the number of rows; a chunk's rows take part in no later chunk. So
+    the gradients of chunks that follow each other are gathered, and `finish` applies the last of them.
+
+    Args:
+        optimizer: Optimizer of the rows.
+        turn: Learning rate and step.
+    """
+
+    def __init__(self, optimizer: RowOptimizer, turn: UpdateContext) -> None:
+        self._optimizer, self._turn = optimizer, turn
+        self._gathered: RowGradient | None = None
+        self._start = self._stop = 0
+
+    def __call__(self, rows: Rows, gradient: ScanGradient) -> None:
+        """Take the gradient of a chunk."""
+        if not isinstance(rows, slice) or not self._gathers(rows, gradient):
+            self.finish()
+            self._optimizer.update_by_scan(rows, gradient, self._turn)
+            return
+        size = rows.stop - rows.start
+        if self._gathered is None:
+            most = max(size, min(_GPU_BLOCK, len(self._optimizer.table.vectors_RE)))
+            self._gathered = gradient.zeros(most)
+        if rows.start != self._stop or rows.stop - self._start > len(self._gathered.vectors_NE):
+            self.finish()
+            self._start = rows.start
+        place = slice(rows.start - self._start, rows.stop - self._start)
+        gradient.multiply_into(self._gathered.of(place))
+        self._stop = rows.stop
+
+    def finish(self) -> None:
+        """Update the rows whose gradients are gathered."""
+        if self._gathered is not None and self._stop > self._start:
+            rows = slice(self._start, self._stop)
+            self._optimizer.update(rows, self._gathered.of(slice(0, self._stop - self._start)), self._turn)
+        self._start = self._stop
+
+    def _gathers(self, rows: slice, gradient: ScanGradient) -> bool:
+        return gradient.errors_QC.device.type != "cpu" and not self._optimizer.adds_products(rows, gradient)
+
+
 def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient]:
     """Sum gradients of rows that were looked up more than once: a rule with a state must update a row once."""
     if len(held) == 1:
@@ -81,10 +126,7 @@ def _summed(held: list[tuple[Tensor, RowGradient]]) -> tuple[Tensor, RowGradient
         torch.cat([getattr(gradient, part) for _, gradient in held]) for part in ("vectors_NE", "biases_N2")
     )
     where = where.to(vectors.device)
-    return rows_N, RowGradient(
-        vectors.new_zeros(len(rows_N), vectors.shape[1]).index_add_(0, where, vectors),
-        biases.new_zeros(len(rows_N), 2).index_add_(0, where, biases),
-    )
+    return rows_N, RowGradient(sum_rows(where, vectors, len(rows_N)), sum_rows(where, biases, len(rows_N)))
 
 
 def _touched(buffer: RowGradient) -> Iterator[tuple[Rows, RowGradient]]:

@@ -47,4 +47,5 @@ class MlmHead(nn.Module):
 
     def loss(self, hidden_BTD: Tensor, batch: TextBatch) -> Tensor:
         """Sum over masked tokens; of none it is a zero that still touches every parameter of the head."""
-        return masked_token_loss(self(hidden_BTD[batch.masked_BT]), batch.originals_BT[batch.masked_BT])
+        places_M = batch.masked_BT.flatten().nonzero().squeeze(1)  # found once: a GPU is waited for each time
+        return masked_token_loss(self(hidden_BTD.flatten(0, 1)[places_M]), batch.originals_BT.flatten()[places_M])

@@ -1,7 +1,7 @@
 """The run folder: names, reads and writes its files, enough to evaluate and predict without data set or encoder.
 
 RUN/config.json  RUN/events.jsonl  RUN/model/{encoder.json,labels.arrow,plan.arrow,data.json,tokenizer/}
-RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/  RUN/neighbours/
+RUN/checkpoints/  RUN/success.json  RUN/stacks-*.txt  RUN/records/  RUN/neighbours/  RUN/lock.json (lock.py)
 """
 
 import filecmp

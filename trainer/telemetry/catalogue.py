@@ -144,6 +144,7 @@ FIRST_RANK = (
         values=GOODPUT_KINDS,
     ),
     Metric("restarts_total", "counter", "How often the run was started again, in all its lives.", first_rank_only=True),
+    Metric("faults_total", "counter", "Ranks that ended with an error, in all lives of the run.", first_rank_only=True),
     Metric(
         "dataset_skipped_records_ratio",
         "gauge",

@@ -92,6 +92,7 @@ class Telemetry:
     def begin(self, past: RunHistory, started: float) -> None:
         """Count what lies before the first step of a process that was started at this Unix time."""
         self.add("restarts_total", past.restarts)
+        self.add("faults_total", past.faults)
         self.goodput.begin(past, started)
 
     def step_done(self, records: float, tokens: float, slots: float, seconds: float) -> None:

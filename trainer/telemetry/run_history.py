@@ -11,6 +11,8 @@ from typing import Self
 
 _START = b'"event": "start"'  # no string of JSON can hold it: its quotes would have backslashes
 
+_FAULT = b'"event": "fault"'
+
 
 @dataclass(frozen=True)
 class RunHistory:
@@ -20,11 +22,13 @@ class RunHistory:
         restarts: Restarts of the run, this one among them.
         lost_seconds: Productive time of steps that are done again from here on.
         last_seen: Unix time of the last event before this process; None if the run has not been started before.
+        faults: Ranks that ended with an error, in all its lives.
     """
 
     restarts: int = 0
     lost_seconds: float = 0.0
     last_seen: float | None = None
+    faults: int = 0
 
     @classmethod
     def read(cls, events: Path, step: int, started: float) -> Self:
@@ -39,8 +43,9 @@ class RunHistory:
             start = next(_backwards(text, text.find(b"\n", place)), None)
             if start is None or start.kind != "start":
                 return cls()
+            faults = start.faults + text[place:].count(_FAULT)
             times = (event.time for event in _backwards(text) if event.time < started)
-            return cls(start.restarts + 1, _lost(text, step), next(times, None))
+            return cls(start.restarts + 1, _lost(text, step), next(times, None), faults)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class _Event:
     time: float
     step: int
     restarts: int
+    faults: int
     productive_seconds: float
 
     @classmethod
@@ -63,6 +69,7 @@ class _Event:
                 time=datetime.fromisoformat(fields["time"]).timestamp(),
                 step=int(fields.get("step", 0)),
                 restarts=int(fields.get("restarts", 0)),
+                faults=int(fields.get("faults", 0)),
                 productive_seconds=float(fields.get("productive_seconds", 0)),
             )
         except (KeyError, TypeError, ValueError):

@@ -55,7 +55,7 @@ def build_run(
         events: The event log.
         stop_requested: Asked once a step whether training shall end.
         extra_callbacks: Called after the run's own callbacks.
-        moved: Called with every evaluation batch, which callbacks do not see.
+        moved: Called with every evaluation batch, which callbacks do not see, and while label texts are encoded.
     """
     dataset, folder = open_dataset(config.data), RunFolder(config.run.folder)
     store = checkpoints_of(folder, config, ranks)
@@ -63,7 +63,7 @@ def build_run(
 
     def begin(model: Model, table: LabelTable) -> None:
         if newest is None:
-            initialize(config, dataset, model, table, partial(_tell, events))
+            initialize(config, dataset, model, table, partial(_tell, events, moved))
 
     components = Components.build(config, dataset, ranks, begin)
     loader = build_loader(
@@ -91,5 +91,6 @@ def _newest(store: CheckpointStore, dataset: Dataset, folder: RunFolder, events:
     return newest
 
 
-def _tell(events: EventLog, done: int, total: int) -> None:
+def _tell(events: EventLog, moved: Callable[[], None], done: int, total: int) -> None:
+    moved()
     events.write("label_texts", done=done, total=total)

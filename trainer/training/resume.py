@@ -22,6 +22,7 @@ MAY_CHANGE = {  # on resume; all other keys decide what the numbers are
     "model.encoder",
     "train.micro_batch",  # with train.micro_tokens it makes other steps, and the stream's guards refuse it
     "train.zero_stage",
+    "train.deterministic",
     "train.nonfinite_limit",
     "cloze.driver",
     "labels.placement",

@@ -7,6 +7,7 @@ Counts of the step -> per micro-step: text, gather queries, scan unless one is n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -92,13 +93,14 @@ class TrainingStep:
         normaliser = Normaliser(max(counts.records, 1), counts.masked_tokens, averaged_over)
         micro_step = _MicroStep(self, normaliser, step, rows_lr)
         micro_step.run_all(micro_batches)
-        applied = self._all_finite(micro_step.sums)
+        scan, cloze, mlm, found, positives, slots, *magnitudes = self._sums(micro_step.sums)
+        # All ranks agree before anything but the scan has written: a step is applied on all or on none.
+        applied = all(map(isfinite, (scan, cloze, mlm, *magnitudes)))
         if applied:
             self._apply(step, rows_lr)
         else:
             self.updates.discard()
             self.engine.discard()
-        scan, cloze, mlm, found, positives, slots = self.labels.ranks.sum(micro_step.sums).tolist()
         return StepReport(
             step=step,
             applied=applied,
@@ -119,13 +121,15 @@ class TrainingStep:
                 for batch in micro_batches
             ]
         ).sum(dim=0)
-        counts = self.labels.ranks.sum(torch.cat([own.double(), own.new_tensor([stop], dtype=torch.float64)]))
+        stops = torch.tensor([stop], dtype=torch.float64).to(own.device, non_blocking=True)
+        counts = self.labels.ranks.sum(torch.cat([own.double(), stops]))
         return StepCounts(*(int(count) for count in counts.tolist()))
 
-    def _all_finite(self, sums_6: Tensor) -> bool:
-        """Agree before anything but the scan has written: a step is applied on all ranks or on none."""
-        parts = [sums_6.sum(), self.engine.gradient_magnitude().double(), self.updates.magnitude().double()]
-        return bool(self.labels.ranks.sum(torch.stack([part.to(sums_6.device) for part in parts])).isfinite().all())
+    def _sums(self, sums_6: Tensor) -> list[float]:
+        """Sum over ranks what micro-steps added up, and two numbers that are finite exactly when all gradients are."""
+        magnitudes = (self.engine.gradient_magnitude(), self.updates.magnitude())
+        own = torch.cat([sums_6, *(each.double().view(1).to(sums_6.device, non_blocking=True) for each in magnitudes)])
+        return self.labels.ranks.sum(own).tolist()
 
     def _apply(self, step: int, rows_lr: float) -> None:
         with self.clock("optimizer"):

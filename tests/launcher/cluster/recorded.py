@@ -87,6 +87,27 @@ SALLOC = {  # a shell that salloc has opened on a node with eight cores: a step 
     "SLURM_NODEID": "0",
     "SLURM_PTY_PORT": "42169",
 }
+OPEN_MPI = {  # mpirun -n 2 of Open MPI 4.1 on one machine
+    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+    "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+    "OMPI_COMM_WORLD_NODE_RANK": "1",
+    "OMPI_COMM_WORLD_RANK": "1",
+    "OMPI_COMM_WORLD_SIZE": "2",
+    "OMPI_UNIVERSE_SIZE": "2",
+    "OMPI_MCA_orte_hnp_uri": "2070151168.0;tcp://192.0.2.2:43055",
+    "PMIX_NAMESPACE": "2070151169",
+    "PMIX_RANK": "1",
+    "PMIX_VERSION": "4.2.2rc2",
+}
+HYDRA = {"PMI_RANK": "3", "PMI_SIZE": "4", "PMI_FD": "9", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"}
+ELASTIC = {  # as Kubeflow's Trainer sets it for torchrun
+    "PET_NNODES": "2",
+    "PET_NPROC_PER_NODE": "1",
+    "PET_NODE_RANK": "1",
+    "PET_MASTER_ADDR": "icd10-node-0-0.icd10",
+    "PET_MASTER_PORT": "29400",
+    "JOB_COMPLETION_INDEX": "1",
+}
 _POD = {
     "KUBERNETES_SERVICE_HOST": "10.96.0.1",
     "KUBERNETES_SERVICE_PORT": "443",

@@ -5,7 +5,18 @@ import torch
 
 from launcher.cluster import ALONE, Node, Placement, choose_accelerator, node, placement
 from launcher.cluster.world import ON_NODE
-from tests.launcher.cluster.recorded import DEEPSPEED, JOB, JOB_SET, SALLOC, SBATCH, SRUN, TORCHRUN
+from tests.launcher.cluster.recorded import (
+    DEEPSPEED,
+    ELASTIC,
+    HYDRA,
+    JOB,
+    JOB_SET,
+    OPEN_MPI,
+    SALLOC,
+    SBATCH,
+    SRUN,
+    TORCHRUN,
+)
 from trainer.errors import ConfigError
 
 RANKS = {
@@ -14,6 +25,13 @@ RANKS = {
     "srun": (SRUN, Placement(3, 1, 5, "gnode10", 28083, on_node=2)),
     "Indexed Job": (JOB, Placement(2, 0, 4, "icd10-0.ranks", 29500, on_node=1)),
     "JobSet": (JOB_SET, Placement(2, 0, 4, "icd10-trainer-0-0.icd10", 29500, on_node=1)),
+    "Open MPI": (OPEN_MPI, Placement(1, 1, 2, "127.0.0.1", 29500, on_node=2)),
+    "Open MPI by srun": (SRUN | OPEN_MPI, Placement(1, 1, 2, "127.0.0.1", 29500, on_node=2)),
+    "Open MPI in a pod": (JOB | OPEN_MPI, Placement(1, 1, 2, "127.0.0.1", 29500, on_node=2)),
+    "hydra": (HYDRA | {"MASTER_ADDR": "first"}, Placement(3, 1, 4, "first", 29500, on_node=2)),
+    "srun --mpi=pmi2": (SRUN | {"PMI_RANK": "3", "PMI_SIZE": "5"}, Placement(3, 1, 5, "gnode10", 28083, on_node=2)),
+    "PET": (ELASTIC, Placement(1, 0, 2, "icd10-node-0-0.icd10", 29400, on_node=1)),
+    "PET alone": ({"PET_NNODES": "1", "PET_NPROC_PER_NODE": "auto"}, ALONE),
     "batch script": (SBATCH, ALONE),
     "nobody": ({"PATH": "/bin"}, ALONE),
 }
@@ -31,7 +49,7 @@ def test_a_place_that_was_told_to_the_libraries_stays_the_place(starter: str) ->
     assert placement(environment | place.variables()) == place
 
 
-@pytest.mark.parametrize("scheduler", [SRUN, SALLOC, SBATCH, JOB, JOB_SET])
+@pytest.mark.parametrize("scheduler", [SRUN, SALLOC, SBATCH, JOB, JOB_SET, OPEN_MPI, HYDRA, ELASTIC])
 @pytest.mark.parametrize("starter", [DEEPSPEED, TORCHRUN])
 def test_what_starts_ranks_under_a_scheduler_is_believed(starter: dict[str, str], scheduler: dict[str, str]) -> None:
     assert placement(scheduler | starter) == placement(starter)
@@ -48,6 +66,9 @@ def test_variables_that_a_batch_script_exports_for_its_tasks_are_believed_if_the
         ("srun", SRUN, "RANK", 3),
         ("srun", SRUN, "LOCAL_RANK", 1),
         ("srun", SRUN, "WORLD_SIZE", 5),
+        ("srun", SRUN, "PMIX_RANK", 3),
+        ("mpirun", OPEN_MPI, "RANK", 1),
+        ("PET_NNODES", ELASTIC, "WORLD_SIZE", 2),
         ("the Indexed Job", JOB, "RANK", 2),
         ("the Indexed Job", JOB_SET, "WORLD_SIZE", 4),
     ],
@@ -90,6 +111,7 @@ def test_half_a_place_is_refused() -> None:
         (JOB, Node(2, 4, "icd10-0.ranks", 29500)),
         (JOB_SET, Node(2, 4, "icd10-trainer-0-0.icd10", 29500)),
         ({"NNODES": "3", "NODE_RANK": "2", "MASTER_ADDR": "first"}, Node(2, 3, "first", 29500)),
+        (ELASTIC, Node(1, 2, "icd10-node-0-0.icd10", 29400)),
         (SBATCH, Node(0, 1, "127.0.0.1", 0)),
         ({"PATH": "/bin"}, Node(0, 1, "127.0.0.1", 0)),
     ],
@@ -115,7 +137,18 @@ def test_with_a_gpu_deepspeed_finds_it_by_itself(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     environment: dict[str, str] = {}
     choose_accelerator(environment)
-    assert environment == {"TORCHDYNAMO_DISABLE": "1"}
+    assert environment == {
+        "TORCHDYNAMO_DISABLE": "1",
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    }
+
+
+@pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
+def test_what_the_user_says_of_the_memory_of_gpus_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    environment = {name: "max_split_size_mb:128"}
+    choose_accelerator(environment)
+    assert environment == {"TORCHDYNAMO_DISABLE": "1", name: "max_split_size_mb:128"}
 
 
 def test_what_the_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:

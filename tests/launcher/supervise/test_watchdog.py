@@ -22,7 +22,7 @@ def wait_for_the_others():
     time.sleep(3)
 
 
-with Watchdog(limit, stacks, os.environ) as watchdog:
+with Watchdog(limit, stacks, os.environ, *map(float, sys.argv[3:])) as watchdog:
     {body}
 print("over", flush=True)
 {after}
@@ -32,8 +32,8 @@ STARTING = "wait_for_the_others()"
 SLOW = "[(watchdog.heartbeat(), time.sleep(0.8)) for _ in range(4)]"
 
 
-def rank(limit: float, stacks: Path, body: str, after: str = "") -> tuple[object, ...]:
-    return (sys.executable, "-c", RANK.format(body=body, after=after), limit, stacks)
+def rank(limit: float, stacks: Path, body: str, after: str = "", *starting: float) -> tuple[object, ...]:
+    return (sys.executable, "-c", RANK.format(body=body, after=after), limit, stacks, *starting)
 
 
 def test_a_rank_in_which_nothing_moves_says_where_it_is_and_asks_to_be_started_again(tmp_path: Path) -> None:
@@ -47,6 +47,20 @@ def test_a_rank_in_which_nothing_moves_says_where_it_is_and_asks_to_be_started_a
             "the last checkpoint stands: start the run again\n"
         ) in log
         assert "in wait_for_the_others\n" in log
+
+
+def test_a_rank_that_does_not_come_to_its_first_step_ends_too(tmp_path: Path) -> None:
+    said = finish(*rank(0.5, tmp_path / "stacks.txt", STARTING, "", 1), code=75)
+    assert (
+        " seconds (at most 1): another rank is lost or stuck, or this one is; the last checkpoint stands: start the "
+        "run again\n"
+    ) in said.err
+    assert said.err.startswith("[rank 0] nothing has moved before the first step for ")
+
+
+def test_what_moves_before_the_first_step_is_left_alone(tmp_path: Path) -> None:
+    body = "[(watchdog.progress(), time.sleep(0.8)) for _ in range(3)]"
+    assert finish(*rank(0.5, tmp_path / "stacks.txt", body, "", 2)).out == "over\n"
 
 
 def test_a_folder_that_cannot_be_written_does_not_keep_a_rank_alive(tmp_path: Path) -> None:

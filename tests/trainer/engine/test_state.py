@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.optim import AdamW
 
 from tests.trainer.components import Components, tiny_config
 from trainer.config import Config
 from trainer.distributed import Ranks
+from trainer.engine.state import load
 from trainer.training.components import build_optimizer
 from trainer.training.step import StepReport
 
@@ -87,3 +90,13 @@ def test_training_goes_on_from_a_state_under_another_stage_and_world_size(
         for continued, wanted in zip(losses, uninterrupted[2:], strict=True):
             # fp32 sums in another order: 1e-7 was seen; without the first moments the last losses differ by 2e-4.
             assert continued == pytest.approx(wanted, rel=5e-6)
+
+
+def test_without_zero_moments_are_put_back_beside_their_parameters() -> None:
+    # A device that is not the host, and is there on every machine; checkpoints are read on the host.
+    parameter = nn.Parameter(torch.empty(3, device="meta"))
+    optimizer = AdamW([parameter])
+    saved = {"w": torch.ones(3), "w/exp_avg": torch.ones(3), "w/exp_avg_sq": torch.ones(3), "w/step": torch.tensor(2.0)}
+    load(optimizer, {"w": parameter}, saved)
+    devices = {key: value.device.type for key, value in optimizer.state[parameter].items()}
+    assert devices == {"exp_avg": "meta", "exp_avg_sq": "meta", "step": "cpu"}

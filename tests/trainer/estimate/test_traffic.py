@@ -32,10 +32,12 @@ class Counting(Ranks):
         self.sent.append(blocks.nbytes * (self.world_size - 1) // self.world_size)
         return super().exchange(blocks)
 
-    def exchange_ragged(self, items: Tensor, counts_W: list[int]) -> tuple[Tensor, list[int]]:
+    def exchange_ragged(
+        self, items: Tensor, counts_W: list[int], received_W: list[int] | None = None
+    ) -> tuple[Tensor, list[int]]:
         others = sum(counts_W) - counts_W[self.rank]
         self.sent.append(others * items[:1].nbytes)
-        return super().exchange_ragged(items, counts_W)
+        return super().exchange_ragged(items, counts_W, received_W)
 
 
 def bytes_of_a_step(ranks: Ranks, config: Config) -> int:

@@ -1,11 +1,14 @@
 """Stochastic rounding: where values go, how often, and what decides it."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.labels.rounding import round_to_bf16
+from sharding import hash64
+from sharding.order.counter_based import fold
+from trainer.labels.rounding import hashed_there, round_to_bf16
 
 floats = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 
@@ -51,3 +54,10 @@ def test_the_key_and_the_label_decide_and_not_the_place() -> None:
 def test_values_are_rounded_where_they_are_though_ids_are_on_the_host() -> None:
     on_device = torch.empty(2, 3, device="meta")  # stands for a GPU: nothing of the host's can be added to it
     assert round_to_bf16(on_device, torch.arange(2), 5).device == on_device.device
+
+
+def test_a_hash_on_a_gpu_is_that_of_the_host() -> None:
+    ids = np.array([0, 1, 7, 2**31 + 3, 2**62 + 5])
+    wanted = hash64(2, 5, 9, ids).astype(np.uint32).view(np.int32)
+    found = hashed_there(fold(np.uint64(4), 2, 5, 9), torch.from_numpy(ids))
+    assert found.tolist() == wanted.tolist()

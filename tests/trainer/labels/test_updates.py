@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from trainer.labels import LabelTable, RowRange, RowUpdates, ScanGradient, row_optimizer, updates
+from trainer.labels.gradient import finish
+from trainer.labels.updates import BlockSink
 
 ROWS, WIDTH, LR, DECAY = 11, 3, 0.1, 0.2
 UNTOUCHED = [4, 6, 7]
@@ -99,3 +101,27 @@ def test_rows_that_are_lent_twice_in_a_step_move_once() -> None:
     torch.testing.assert_close(table.vectors_RE, parts[0].detach(), rtol=0, atol=1e-12)  # float64: rounding
     torch.testing.assert_close(table.biases_R2, parts[1].detach(), rtol=0, atol=1e-12)
     assert torch.equal(table.vectors_RE[[1, 3]], numbers(0, ROWS, WIDTH)[[1, 3]])
+
+
+@pytest.mark.parametrize("name", ["adam", "rowwise_adagrad", "sgd"])
+def test_rows_of_many_chunks_at_once_move_as_chunk_by_chunk(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockSink, "_gathers", lambda *_: True)  # as on a GPU
+    monkeypatch.setattr(updates, "_GPU_BLOCK", 9)
+    tables = []
+    for gathers in (True, False):
+        vectors_RE = numbers(3, 20, 5).bfloat16()
+        table = LabelTable(vectors_RE, numbers(4, 20, 2).float(), torch.ones(20).bool(), RowRange(40, 60))
+        ours = RowUpdates(row_optimizer(name, table, 0.1, 0.0, 0), fused=True)
+        for step in (1, 2):
+            sink = ours.sink(LR, step)
+            for start, stop in ((0, 4), (4, 8), (8, 12), (14, 20)):
+                product = ScanGradient(
+                    numbers(start, 3, stop - start).float(), numbers(step, 3, 5).float(), torch.ones(3)
+                )
+                sink(slice(start, stop), product)
+                if not gathers:
+                    finish(sink)
+            finish(sink)
+        tables.append(table)
+    for part in ("vectors_RE", "biases_R2"):
+        assert torch.equal(getattr(tables[0], part), getattr(tables[1], part))
