@@ -21,6 +21,8 @@ class Job:
         strict: Whether a vocabulary was given: a record with a label outside of it then cannot be used.
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
         seed: Seed of the shuffle.
+        dev_share: Share of the training records that is set aside as dev; while records are counted, the share that
+            would be where there turns out to be no dev.
         worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
     """
 
@@ -32,6 +34,7 @@ class Job:
     strict: bool
     max_tokens: int
     seed: int
+    dev_share: float
     worker_bytes: int
 
     @property
@@ -47,6 +50,10 @@ class Job:
     def counts(self, piece: int, number: int) -> Path:
         """Place the labels of a piece, or of a stretch of it."""
         return self.folder / "counts" / f"{piece:06}-{number}.arrow"
+
+    def fingerprints(self, piece: int) -> Path:
+        """Place the hashes of ids and texts of a piece."""
+        return self.folder / "counts" / f"{piece:06}.npy"
 
     def runs(self, split: str) -> Path:
         """Place the encoded records of a split, a file for each piece that has some."""
