@@ -21,9 +21,9 @@ class Job:
         strict: Whether a vocabulary was given: a record with a label outside of it then cannot be used.
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
         seed: Seed of the shuffle.
+        worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
         dev_share: Share of the training records that is set aside as dev; while records are counted, the share that
             would be where there turns out to be no dev.
-        worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
     """
 
     source: Source
@@ -34,8 +34,8 @@ class Job:
     strict: bool
     max_tokens: int
     seed: int
-    dev_share: float
     worker_bytes: int
+    dev_share: float = 0.0
 
     @property
     def lookup(self) -> Path:

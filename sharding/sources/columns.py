@@ -59,7 +59,7 @@ def with_classes(form: LabelForm, files: Sequence[Path], schema: pa.Schema, sett
     for folder in (files[0].parent, *files[0].parents[1:3]):
         for name in _INFO_FILES:
             if found is None and folder == files[0].parent and (folder / name).is_file():
-                found = class_names(_object(_text(folder / name)), column)
+                found = class_names(_info(folder / name), column)
         if found is None and (folder / "README.md").is_file():
             found = class_names(_front_matter(folder / "README.md"), column)
     if found is None or not _holds_numbers(schema, column):
@@ -127,6 +127,16 @@ def _holds_numbers(schema: pa.Schema, column: str) -> bool:
 def _text(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(_LARGEST_TEXT)
+
+
+def _info(path: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(value, Mapping):
+        raise DataError(f"{path}: must be a JSON object")
+    return value
 
 
 def _object(text: str | bytes) -> Any:

@@ -50,7 +50,7 @@ def _table(path: Path, settings: SourceSettings) -> tuple[list[str], Iterator[tu
         from openpyxl import load_workbook  # noqa: PLC0415  # an extra
     except ImportError:
         raise DataError(
-            f"{path}: to read Excel, the package 'openpyxl' must be installed: pip install lmmtc[excel]; or save it as CSV"
+            f"{path}: the package 'openpyxl' is not installed: pip install lmmtc[excel]; or save it as CSV"
         ) from None
     try:
         book = load_workbook(path, read_only=True, data_only=True)

@@ -89,7 +89,14 @@ def check_base(paths: Iterable[Path], rows: Iterable[bytes], settings: SourceSet
 
     Counted from 1, every feature would get the name of the one behind it.
     """
-    if settings.feature_base is None and not any(_ZERO.search(row) for row in rows):
+    if settings.feature_base is not None:
+        return
+    some = False
+    for row in rows:
+        if _ZERO.search(row):
+            return
+        some = some or b":" in row
+    if some:
         raise DataError(
             f"{', '.join(map(str, paths))}: no record has feature 0, so features may be counted from 1: "
             "say --feature-base 1, or --feature-base 0 if they are not"

@@ -11,8 +11,9 @@ from ..records import is_text
 # What tables write where nothing is known.
 MISSING = frozenset({"", "nan", "NaN", "None", "none", "NULL", "null", "N/A", "n/a", "NA", "<NA>", "#N/A"})
 SEPARATOR = "|"
-# Keys that name a label where it is an object, in this order.
-_NAME_KEYS = ("name", "uri", "label", "title", "text", "id", "code", "value")
+# Keys that name a label where it is an object, in this order; one that only identifies it must be asked for.
+_NAME_KEYS = ("name", "label", "title", "text", "value")
+_IDENTIFIES = "uri"
 _ANGLES = re.compile(r"\s*<([^<>]+)>\s*[,;|]?")
 _BRACKETED = re.compile(r"^(?:frozenset\(|set\(|array\()?\s*([\[({].*[\])}])\s*\)?$|^set\(\)$", re.DOTALL)
 _ITEM = re.compile(
@@ -58,6 +59,8 @@ class LabelForm:
 
     @property
     def _rule(self) -> str:
+        if self.classes:
+            return f"numbers of classes, from 0 to {len(self.classes) - 1}"
         return f"a list of strings, or a string with {self.separator!r} between labels"
 
     def _items(self, value: Any) -> Any:
@@ -88,19 +91,26 @@ class LabelForm:
             return self.classes[item]
         if isinstance(item, str) and item in self.classes:
             return item
-        raise ValueError(f"numbers of classes, from 0 to {len(self.classes) - 1}")
+        raise ValueError(self._rule)
 
     def _name(self, item: Any) -> str:
         if is_name(item):
             return str(item)
         if isinstance(item, Mapping):
-            key = self.key or next((key for key in _NAME_KEYS if is_name(item.get(key))), None)
+            key = self.key or _key_of(item)
             if key is not None and is_name(item.get(key)):
                 return unbracketed(str(item[key]))
-            raise ValueError("a list of labels, each named by one of its keys: say which with --label-key")
+            keys = " or ".join(f"--label-key {key}" for key in item if is_name(item[key]))
+            raise ValueError(f"a list of labels, each named by one of its keys: say which with {keys or '--label-key'}")
         if isinstance(item, float):
             raise ValueError(f"{self._rule}, and not numbers with a fraction")  # noqa: TRY004
         raise ValueError(self._rule)
+
+
+def _key_of(label: Mapping[str, Any]) -> str | None:
+    """Tell which key names a label; None where that is not sure: a word may mean several URIs."""
+    keys = [key for key in _NAME_KEYS if is_name(label.get(key))]
+    return keys[0] if keys and (keys[0] == _NAME_KEYS[0] or _IDENTIFIES not in label) else None
 
 
 def is_name(value: Any) -> bool:

@@ -5,6 +5,7 @@ import codecs
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
@@ -23,6 +24,10 @@ from .source import Piece
 UTF_8 = "utf-8"
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16
+_FOREIGN = re.compile(rb"[\x80-\xff]")
+_LONE = re.compile(rb"[A-Za-z][\x80-\xff](?![\x80-\xff])")  # a letter with an accent in a Western word
+_MANY_BROKEN = 20
+_WESTERN = 0.15  # share of bytes that are no ASCII, at most, in a Western text
 
 
 def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[str, bytes]]:
@@ -109,10 +114,12 @@ def check_encoding(path: Path, encoding: str) -> None:
 def _other_encoding(sample: bytes) -> str | None:
     if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return "utf-16"
+    foreign = len(_FOREIGN.findall(sample))
     broken = sample.decode(errors="replace").removesuffix("\ufffd").count("\ufffd")
-    foreign = sum(byte > 0x7F for byte in sample)
-    if broken < 2 or broken < foreign / 2:
+    if not (broken and len(_LONE.findall(sample)) > 1) and not (broken > _MANY_BROKEN and broken >= foreign / 2):
         return None
+    if foreign < len(sample) * _WESTERN:
+        return "cp1252"
     from charset_normalizer import from_bytes  # noqa: PLC0415
 
     best = from_bytes(sample).best()

@@ -128,9 +128,7 @@ def _nothing(paths: Sequence[Path], named: str, kinds: Sequence[str]) -> DataErr
         suffixes = {suffix_of(file) for file in path.iterdir()} if path.is_dir() else {suffix_of(path)}
         for group, advice in _ADVICE.items():
             if suffix := next((each for each in group if each in suffixes), None):
-                return DataError(
-                    f"{named}: {suffix} holds no records of the kind {' or '.join(kinds)}: {advice}; or name it with --kind"
-                )
+                return DataError(f"{named}: {suffix} cannot be read, and it holds no records else: {advice}")
     return DataError(
         f"{named}: holds no records of the kind {' or '.join(kinds)}: see docs/sources.md, or name it with --kind"
     )

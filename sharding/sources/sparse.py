@@ -102,13 +102,6 @@ def _record(line: bytes, names: FeatureNames, num_labels: int | None, default_id
     words = [label for label in head.split(",") if label]
     if num_labels is not None:
         words = [str(parse_number(label, num_labels, "label")) for label in words]
-    return Record(default_id, names.text_of(_features(features)), tuple(words), split)
-
-
-def _features(words: str) -> list[str]:
-    found = words.split()
-    if found and ":" not in found[0] and found[0].rstrip(",").isdigit():
-        raise BadRecordError(
-            f"{found[0]!r} stands where features begin: no blank may stand behind the comma of a label"
-        )
-    return found
+    if head.endswith(","):
+        raise BadRecordError(f"begins with {decoded(line)[:40]!r}: no blank may stand behind the comma of a label")
+    return Record(default_id, names.text_of(features.split()), tuple(words), split)

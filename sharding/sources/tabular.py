@@ -82,11 +82,12 @@ class Tabular(Source):
             wanted += [("--labels-field", key) for key in settings.labels_fields if not settings.label_columns]
         if settings.id_field not in {"id", ""}:
             wanted.append(("--id-field", settings.id_field))
-        names = list(dict.fromkeys(name for row in sample.rows for name in row))
+        names = list(dict.fromkeys(name for row in sample.rows for name in row if name != "__key__"))
         for option, key in wanted:
             if names and not sample.values(key) and not any(key in row for row in sample.rows):
                 raise DataError(
-                    f"{sample.name}: holds no usable record: '{key}' is missing in all of its first records, which have {', '.join(names)}: "
+                    f"{sample.name}: holds no usable record: '{key}' is missing in all of its first records, "
+                    f"which have {', '.join(names)}: "
                     f"name it with {option}{_columns_advice(sample.rows, self) if option == '--labels-field' else ''}"
                 )
 

@@ -13,9 +13,9 @@ LINE = '{"id": "1", "text": "a", "labels": []}'
 
 
 def test_an_unknown_kind_of_file_is_refused_with_all_kinds(tmp_path: Path) -> None:
-    (tmp_path / "corpus.xml").write_text("<a/>")
+    (tmp_path / "corpus.abc").write_text("<a/>")
     with pytest.raises(DataError) as caught:
-        open_source([tmp_path / "corpus.xml"], SourceSettings())
+        open_source([tmp_path / "corpus.abc"], SourceSettings())
     assert all(kind in str(caught.value) for kind in KINDS)
     assert "name it with --kind" in str(caught.value)
 
