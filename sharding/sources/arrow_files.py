@@ -11,9 +11,10 @@ import pyarrow as pa
 from ..errors import DataError
 from ..storage import inside
 from .columns import arrow_file, chosen_columns, rows_of, with_classes
-from .fields import FieldReader
+from .fields import FieldReader, check_columns
 from .files import files_with, split_named, split_word
 from .label_values import LabelForm
+from .sniffing import Sample
 from .source import Piece, SourceSettings
 from .tabular import Row, Tabular
 
@@ -53,6 +54,12 @@ class ArrowFiles(Tabular):
             return super().split_of(file)
         return self.settings.split or self.splits[file]
 
+    def check_fields(self, sample: Sample) -> None:
+        with arrow_file(self.files[0]):
+            for _, batch in _batches(self.files[0]):
+                check_columns(self.name(0), batch.schema.names, self.settings)
+        super().check_fields(sample)
+
     def known_form(self) -> LabelForm:
         with arrow_file(self.files[0]):
             for _, batch in _batches(self.files[0]):
@@ -85,15 +92,16 @@ def _files(folder: Path, *, any_split: bool) -> Iterator[tuple[Path, str | None]
         state = _read_object(folder / _STATE_FILE)
         yield from _data_files(folder, state, split_named(str(state.get("_split"))))
         return
-    for name in _strings(folder / _DICT_FILE, _read_object(folder / _DICT_FILE).get("splits"), "splits"):
-        split = split_word(name)
-        if split is None and not any_split:
+    names = _strings(folder / _DICT_FILE, _read_object(folder / _DICT_FILE).get("splits"), "splits")
+    for name in names:
+        if split_word(name) is None and not any_split:
             raise DataError(
                 f"{folder}: its split {name!r} is none of train, validation, test: "
                 "name the folder of one that is meant, or say what they are with --split"
             )
+    for name in names:
         part = inside(folder, name)
-        yield from _data_files(part, _read_object(part / _STATE_FILE), split)
+        yield from _data_files(part, _read_object(part / _STATE_FILE), split_word(name))
 
 
 def _data_files(folder: Path, state: dict[str, Any], split: str | None) -> Iterator[tuple[Path, str | None]]:

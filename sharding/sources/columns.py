@@ -23,20 +23,31 @@ _LARGEST_TEXT = 1 << 22
 
 
 def chosen_columns(place: str, schema: pa.Schema, settings: SourceSettings) -> list[str]:
-    """Name the columns that records are made of; DataError when the text or the labels are not among them."""
+    """Name the columns that records are made of; DataError when the text or the labels are not among them.
+
+    All columns where the one of labels is not there and nobody has named it: they may be columns of 0 and 1.
+    """
+    if may_be_marked(schema.names, settings):
+        check_columns(place, schema.names, replace(settings, labelled=False))
+        return schema.names
     check_columns(place, schema.names, settings)
     wanted = {
         settings.id_field,
         settings.split_field,
         *settings.text_fields,
         *settings.labels_fields,
-        "answer",
         "given",
     }
     wanted |= {
         name.partition(".")[0] for name in wanted if not has_field(schema.names, name) or name not in schema.names
     }
     return [name for name in schema.names if name in wanted or name in settings.label_columns]
+
+
+def may_be_marked(names: Sequence[str], settings: SourceSettings) -> bool:
+    """Tell whether columns of 0 and 1 would be looked for: no column is called as labels are if nobody names them."""
+    unnamed = settings.labels_field == SourceSettings.labels_field and not settings.label_columns
+    return settings.labelled and unnamed and settings.labels_field not in names
 
 
 def rows_of(first: int, columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:

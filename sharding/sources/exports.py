@@ -2,23 +2,33 @@
 
 from typing import Any
 
+from ..errors import LeftOutError
 
-def flattened(fields: dict[str, Any]) -> dict[str, Any]:
+_REFUSED = ("reject", "ignore")
+_OF_PRODIGY = frozenset({"_input_hash", "_task_hash", "accept", "options"})
+
+
+def flattened(fields: dict[str, Any]) -> dict[str, Any] | LeftOutError:
     """Give the plain fields of a task of Label Studio or of Prodigy; what is neither stays as it is.
 
     Label Studio: the fields of `data`, and `labels`, all choices of annotations that were not cancelled. Prodigy:
-    `labels`, what was accepted among options, or the one label that was asked for.
+    `labels`, what was accepted among options, or the one label that was asked for; a task whose answer is no accept is
+    left out.
     """
     annotations = fields.get("annotations", fields.get("completions"))
     if isinstance(annotations, list) and isinstance(fields.get("data"), dict):
         return _of_label_studio(fields, annotations)
-    if "answer" in fields and "labels" not in fields:
-        if isinstance(fields.get("accept"), list):
-            return {**fields, "labels": fields["accept"]}
-        if isinstance(fields.get("cats"), dict):
-            return {**fields, "labels": fields["cats"]}
-        if "label" in fields:
-            return {**fields, "labels": [fields["label"]]}
+    if "answer" in fields and _OF_PRODIGY & fields.keys():
+        return _of_prodigy(fields)
+    return fields
+
+
+def _of_prodigy(fields: dict[str, Any]) -> dict[str, Any] | LeftOutError:
+    if fields["answer"] in _REFUSED:
+        return LeftOutError(f"its answer is {fields['answer']}")
+    for key in ("accept", "cats", "label"):
+        if "labels" not in fields and key in fields:
+            return {**fields, "labels": fields[key]}
     return fields
 
 

@@ -12,7 +12,6 @@ from .source import SourceSettings
 
 _MARKED = {1: True, 0: False, "1": True, "0": False, "1.0": True, "0.0": False, "": False, None: False}
 _MARKS = _MARKED | {"true": True, "false": False, "yes": True, "no": False, "x": True, "y": True, "n": False}
-ANSWERS = frozenset({"accept", "reject", "ignore"})
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class FieldReader:
 
         Raises:
             BadRecordError: A field cannot be used; the error names it.
-            LeftOutError: The row is none that counts: a table's row without a text, an answer that was no accept.
+            LeftOutError: The row is none that counts: a table's row without a text.
         """
         settings = self.settings
         own = fields.get(settings.split_field) if settings.split_field in fields else None
@@ -102,8 +101,6 @@ class FieldReader:
             value = nested(fields, key)
         if value is None and (optional or self.form.is_table):
             return ()
-        if "answer" in fields and fields["answer"] in ANSWERS - {"accept"}:
-            raise LeftOutError(f"its answer is {fields['answer']}")
         try:
             return self.form.names(value)
         except ValueError as error:

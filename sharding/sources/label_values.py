@@ -15,7 +15,8 @@ SEPARATOR = "|"
 _NAME_KEYS = ("name", "label", "title", "text", "value")
 _IDENTIFIES = "uri"
 _ANGLES = re.compile(r"\s*<([^<>]+)>\s*[,;|]?")
-_BRACKETED = re.compile(r"^(?:frozenset\(|set\(|array\()?\s*([\[({].*[\])}])\s*\)?$|^set\(\)$", re.DOTALL)
+_BRACKETED = re.compile(r"[\[({].*[\])}]", re.DOTALL)
+_CALLED = re.compile(r"(?:frozenset|set|array)\((.*)\)", re.DOTALL)
 _ITEM = re.compile(
     r"""\s*(?:[ub]?'((?:[^'\\]|\\.)*)'|[ub]?"((?:[^"\\]|\\.)*)"|([^,'"\s\[\](){}][^,'"\[\](){}]*?))\s*(?:,|$)""",
     re.DOTALL,
@@ -80,7 +81,7 @@ class LabelForm:
             return found
         if self.style == "fasttext":
             return [word.removeprefix(_FASTTEXT) for word in stripped.split()]
-        if stripped.startswith("[") or (self.style == "bracketed" and _BRACKETED.match(stripped)):
+        if stripped.startswith("[") or (self.style == "bracketed" and is_bracketed(stripped)):
             return listed(stripped)
         if self.is_table and stripped.startswith('{"'):
             return _chosen(_object(stripped), self.key)
@@ -131,7 +132,7 @@ def unbracketed(name: str) -> str:
 
 def is_bracketed(value: str) -> bool:
     """Tell whether a string looks like a list, a set or a tuple that was printed."""
-    return bool(_BRACKETED.match(value))
+    return bool(_BRACKETED.fullmatch(value) or _CALLED.fullmatch(value))
 
 
 def listed(value: str) -> list[Any]:
@@ -146,12 +147,11 @@ def listed(value: str) -> list[Any]:
         found = None
     if isinstance(found, list):
         return found
-    match = _BRACKETED.match(value)
-    if match is None:
+    called = _CALLED.fullmatch(value)
+    bare = (called[1] if called else value).strip()
+    if value.startswith("array(") or (bare and not _BRACKETED.fullmatch(bare)):
         raise ValueError(f"a list of strings, or a string with {SEPARATOR!r} between labels: {LIST_ADVICE}")
-    inner, names, position = (match[1] or "[]")[1:-1].strip(), [], 0
-    if match[0].startswith("array("):
-        raise ValueError(f"a list of strings: {LIST_ADVICE}")
+    inner, names, position = bare[1:-1].strip(), [], 0
     while position < len(inner):
         item = _ITEM.match(inner, position)
         if item is None or "__" in (item[3] or "") or (item[3] is not None and _many_words(item[3])):
@@ -159,7 +159,7 @@ def listed(value: str) -> list[Any]:
         text = next(group for group in item.groups() if group is not None)
         names.append(text if item[3] else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text))
         position = item.end()
-    return [] if names == ["set()"] else names
+    return names
 
 
 def _many_words(item: str) -> bool:
@@ -183,7 +183,7 @@ def _chosen(value: Any, key: str | None) -> Any:
         return value[key] if isinstance(value[key], list) else [value[key]]
     if isinstance(value.get("choices"), list):
         return value["choices"]
-    if value and all(isinstance(item, bool | int) and item in (0, 1) for item in value.values()):
+    if value and all(isinstance(item, bool | int | float) and item in (0, 1) for item in value.values()):
         return [name for name, marked in value.items() if marked]
     if value and all(isinstance(item, bool | int | float) for item in value.values()):
         raise ValueError("a list of labels, or 0 or 1 for each of them, and not a score: keep those above a threshold")

@@ -108,6 +108,8 @@ def _find(paths: Sequence[Path], settings: SourceSettings) -> Source:
         raise _nothing(paths, named, [settings.kind])
     for group in (_LAYOUTS, _MARKED, _FORMATS, _LAST):
         found = {kind: source for kind, find in group.items() if (source := find(paths, settings))}
+        if len(found) > 1 and group is _LAYOUTS:  # the first has the texts; what others would read lies beside them
+            found = dict([next(iter(found.items()))])
         if len(found) > 1:
             raise DataError(
                 f"{named}: is of several kinds, {', '.join(found)}: choose one with --kind, or name the files"

@@ -8,9 +8,10 @@ from typing import Any
 from pyarrow.parquet import ParquetFile
 
 from .columns import arrow_file, chosen_columns, rows_of, with_classes
-from .fields import FieldReader
+from .fields import FieldReader, check_columns
 from .files import files_with
 from .label_values import LabelForm
+from .sniffing import Sample
 from .source import Piece, SourceSettings
 from .tabular import Row, Tabular
 
@@ -34,6 +35,12 @@ class Parquet(Tabular):
             for batch in parquet.iter_batches(_ROWS_AT_ONCE, groups, columns, use_threads=False):
                 yield from rows_of(row, batch.to_pydict())
                 row += batch.num_rows
+
+    def check_fields(self, sample: Sample) -> None:
+        for file, path in enumerate(self.files):
+            with arrow_file(path), ParquetFile(path) as parquet:
+                check_columns(self.name(file), parquet.schema_arrow.names, self.settings)
+        super().check_fields(sample)
 
     def known_form(self) -> LabelForm:
         with arrow_file(self.files[0]), ParquetFile(self.files[0]) as parquet:

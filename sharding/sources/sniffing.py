@@ -11,7 +11,7 @@ from .fields import nested
 from .label_values import MISSING, SEPARATOR, LabelForm, angled, is_bracketed, listed
 from .source import SourceSettings
 
-_CANDIDATES = ("|", ";", "\t", "\n", ",", " ")
+_CANDIDATES = ("|", ";", "\t", "\n", ",", "#", " ")
 _MOST_EMPTY = 0.3  # share of values with a separator that must give a hint of what it is
 _SCORED = re.compile(r".+:\s*(?:0?\.\d+|1\.0+|0\.0+|0|1)$", re.DOTALL)
 _FRACTION = re.compile(r".+:\s*\d?\.\d+$", re.DOTALL)
@@ -49,14 +49,15 @@ def settle(sample: Sample, settings: SourceSettings, form: LabelForm) -> LabelFo
     if settings.label_columns or not settings.labelled:
         return form
     for key in settings.labels_fields:
+        _check_column(sample, key, settings)
         form = _settle_field(sample, key, settings, form)
     _check_repeats(sample, settings)
     return replace(form, key=settings.label_key)
 
 
-def with_marked_columns(sample: Sample, settings: SourceSettings, form: LabelForm) -> SourceSettings:
-    """Take columns of 0 and 1 for labels where a table has nothing else that could be theirs, and none was named."""
-    if settings.label_columns or not settings.labelled or not form.is_table:
+def with_marked_columns(sample: Sample, settings: SourceSettings) -> SourceSettings:
+    """Take columns of 0 and 1 for labels where there is nothing else that could be theirs, and none was named."""
+    if settings.label_columns or not settings.labelled:
         return settings
     return replace(settings, label_columns=_marked_columns(sample, settings))
 
@@ -123,6 +124,8 @@ def _settle_strings(
     if asked is None and all(word.startswith("__label__") for value in strings for word in value.split()):
         return replace(form, style="fasttext", separator=" ")
     plain = [value for value in strings if not value.startswith(("[", '{"'))]
+    for candidate in _CANDIDATES:
+        _check_items(name, key, [part.strip() for value in plain for part in value.split(candidate) if part.strip()])
     if asked is not None:
         _check_asked(name, key, plain, asked)
         return replace(form, separator=asked)
@@ -158,6 +161,16 @@ def _vector(value: Any) -> list[Any] | None:
             return list(words[0])
         return list(words) if words and set(words) <= _BITS else None
     return value if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value) else None
+
+
+def _check_column(sample: Sample, key: str, settings: SourceSettings) -> None:
+    """Refuse one column of 0 and 1 among others of that kind: each is a label, and not the field of labels."""
+    marked, _ = marked_columns(sample.rows, settings)
+    if key in marked and len(marked) > 1:
+        raise DataError(
+            f"{sample.name}: '{key}' holds 0 and 1, as do {len(marked) - 1} other columns: if each is a label, say "
+            f"--label-columns {','.join(marked[:3])}{',...' if len(marked) > 3 else ''}"
+        )
 
 
 def _items(strings: Sequence[str], form: LabelForm) -> list[str]:

@@ -43,7 +43,7 @@ class Tabular(Source):
         """Read some rows of some files, and settle what the settings leave open."""
         rows = list(self._sample())
         sample = Sample(self.name(0) if len(self.files) == 1 else f"{self.name(0)} and others", rows)
-        settings = with_marked_columns(sample, self.settings, self.reader.form)
+        settings = with_marked_columns(sample, self.settings)
         replace(self, settings=settings).check_fields(sample)
         form = settle(sample, settings, self.known_form())
         return replace(self, settings=settings, reader=replace(self.reader, settings=settings, form=form))

@@ -10,10 +10,10 @@ from sharding.labels import read_label_texts, read_new_labels
 
 
 @pytest.mark.parametrize("name", ["labels.tsv", "labels.tsv.gz"])
-def test_a_text_is_all_that_follows_the_first_tab_if_anything_does(tmp_path: Path, name: str) -> None:
-    content = b"A00\tCholera\nB\ttab\tinside\nC\t\n"
+def test_a_text_is_what_stands_in_the_second_column_if_anything_does(tmp_path: Path, name: str) -> None:
+    content = b"A00\tCholera\nB\ta text\tand a notation\nC\t\n"
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    assert read_label_texts(tmp_path / name) == {"A00": "Cholera", "B": "tab\tinside"}
+    assert read_label_texts(tmp_path / name) == {"A00": "Cholera", "B": "a text"}
 
 
 @pytest.mark.parametrize("line", [b"no tab", b"bad\tutf-8 \xff"])
