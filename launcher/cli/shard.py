@@ -1,7 +1,7 @@
 """`lmmtc data shard`: a corpus becomes a data set, with a bar, on the cores of a machine or of a Dask cluster."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..terminal.progress import rounds
+from .options import listed, one_or_several
 
 
 def shard(
@@ -122,24 +123,14 @@ def shard(
             progress=show,
             skipped=_tell,
         )
-    for line in described(manifest.source or {}):
-        typer.echo(line)
-    for line in (manifest.source or {}).get("warnings", ()):
-        typer.echo(f"warning: {line}", err=True)
     for name, shards in manifest.splits.items():
         typer.echo(f"{name}: {sum(each.rows for each in shards):,} records in {len(shards)} shards")
     typer.echo(f"labels: {manifest.labels.count:,}; skipped records: {manifest.skipped_records}")
+    for line in described(manifest.source or {}):
+        typer.echo(line)
     typer.echo(f"{out}: {manifest.dataset_id}")
-
-
-def one_or_several(names: Sequence[str] | None, default: str) -> str | tuple[str, ...]:
-    """Give the one name that was given, or all of several."""
-    return tuple(names) if names and len(names) > 1 else (names or [default])[0]
-
-
-def listed(words: Sequence[str] | None) -> tuple[str, ...]:
-    """Give names that stand in several options, or with commas between in one."""
-    return tuple(name.strip() for word in words or () for name in word.split(",") if name.strip())
+    for line in (manifest.source or {}).get("warnings", ()):
+        typer.echo(f"warning: {line}", err=True)
 
 
 def _tell(line: str) -> None:

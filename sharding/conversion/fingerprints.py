@@ -18,6 +18,7 @@ from .job import Job
 from .reading import Group, Rejected, read_groups
 
 _PRINT = np.dtype([("id", np.uint64), ("text", np.uint64), ("split", np.uint8)])
+_PLACED = np.dtype([("text", np.uint64), ("split", np.uint8)])
 _AT_ONCE = 1 << 23  # records
 _ASIDE = len(SPLITS)  # the number of a training record that may be set aside
 _EMPTY = xxhash.xxh3_64_intdigest(b"")
@@ -74,7 +75,9 @@ def texts_in_two_splits(job: Job, pieces: Sequence[Piece], *, aside: bool) -> in
     count = 0
     for part in _parts(job, pieces, "text"):
         rows = part[part["text"] != _EMPTY]
-        pairs = np.unique(np.rec.fromarrays([rows["text"], split_of[rows["split"]]], names="text,split"))
+        pairs = np.empty(len(rows), dtype=_PLACED)
+        pairs["text"], pairs["split"] = rows["text"], split_of[rows["split"]]
+        pairs = np.unique(pairs)
         count += int(np.count_nonzero(np.unique(pairs["text"], return_counts=True)[1] > 1))
     return count
 

@@ -12,7 +12,7 @@ from .label_values import MISSING, SEPARATOR, LabelForm, angled, is_bracketed, l
 from .source import SourceSettings
 
 _CANDIDATES = ("|", ";", "\t", "\n", ",", "#", " ")
-_MOST_EMPTY = 0.3  # share of values with a separator that must give a hint of what it is
+_SOME, _MUCH = 0.3, 0.2  # shares of values, and of parts, that show what a separator is
 _SCORED = re.compile(r".+:\s*(?:0?\.\d+|1\.0+|0\.0+|0|1)$", re.DOTALL)
 _FRACTION = re.compile(r".+:\s*\d?\.\d+$", re.DOTALL)
 _FLOAT = re.compile(r"\d+\.0")
@@ -253,8 +253,13 @@ def _evidence(separator: str, values: Sequence[str]) -> str:
         return _evidence_of_blanks(several, alone, share)
     if separator == ";":
         return "yes" if share > 0 or len(several) < 20 else "perhaps"
-    padded = sum(f"{separator} " in whole for whole in several) == len(several)
-    if share >= 0.2 and not (padded and _is_prose(several)):
+    return _evidence_of_marks(separator, several, share, repeated=repeated)
+
+
+def _evidence_of_marks(separator: str, several: Mapping[str, Sequence[str]], share: float, *, repeated: bool) -> str:
+    """Sentences and names have commas, too: parts must come again, or be codes."""
+    padded = all(f"{separator} " in whole for whole in several)
+    if share >= _MUCH and not (padded and _is_prose(several)):
         return "yes"
     if share > 0 and not repeated:
         return "perhaps"
@@ -268,7 +273,7 @@ def _evidence_of_blanks(several: Mapping[str, Sequence[str]], alone: set[str], s
     if all(_CODE.fullmatch(part) for found in several.values() for part in found):
         return "yes"
     joined = sum(any(part in alone for part in found) for found in several.values()) / len(several)
-    return "perhaps" if joined >= _MOST_EMPTY and share >= _MOST_EMPTY else "no"
+    return "perhaps" if joined >= _SOME and share >= _SOME else "no"
 
 
 def _is_prose(several: Mapping[str, Sequence[str]]) -> bool:
