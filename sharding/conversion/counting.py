@@ -113,7 +113,7 @@ def add_up(job: Job, found: Sequence[dict[str, Any]]) -> CorpusStatistics:
         counts=counts.select(["name", "count"]),
     )
     aside = sum(piece["aside"] for piece in found)
-    if not aside or records.keys() != set(SPLITS) - {DEV}:
+    if not 0 < aside < records[TRAIN] or records.keys() != set(SPLITS) - {DEV}:
         return statistics
     # pyarrow makes the function when it is imported.
     left = pc.subtract(counts["count"], counts["aside"])  # pyright: ignore[reportAttributeAccessIssue]

@@ -36,7 +36,7 @@ def fingerprint(group: Group) -> NDArray[np.void]:
 def save(prints: Sequence[NDArray[np.void]], path: Path) -> None:
     """Write the hashes of a piece down."""
     with publish(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate([np.empty(0, _PRINT), *prints]))
+        np.concatenate([np.empty(0, _PRINT), *prints]).tofile(file)
 
 
 def check_ids(job: Job, pieces: Sequence[Piece]) -> None:
@@ -82,13 +82,17 @@ def texts_in_two_splits(job: Job, pieces: Sequence[Piece], *, aside: bool) -> in
     return count
 
 
+def _mapped(path: Path) -> NDArray[np.void]:
+    return np.memmap(path, _PRINT, "r") if path.stat().st_size else np.empty(0, _PRINT)
+
+
 def _digest(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode())
 
 
 def _parts(job: Job, pieces: Sequence[Piece], field: str) -> Iterator[NDArray[np.void]]:
     """Yield all records in parts, each with all of those that have the same hash."""
-    files = [np.load(job.fingerprints(number), mmap_mode="r") for number in range(len(pieces))]
+    files = [_mapped(job.fingerprints(number)) for number in range(len(pieces))]
     count = sum(map(len, files)) // _AT_ONCE + 1
     for part in range(count):
         chosen = [file[file[field] % np.uint64(count) == part] if count > 1 else file for file in files]

@@ -53,7 +53,7 @@ class Job:
 
     def fingerprints(self, piece: int) -> Path:
         """Place the hashes of ids and texts of a piece."""
-        return self.folder / "counts" / f"{piece:06}.npy"
+        return self.folder / "counts" / f"{piece:06}.prints"
 
     def runs(self, split: str) -> Path:
         """Place the encoded records of a split, a file for each piece that has some."""

@@ -8,17 +8,15 @@ from typing import Any
 
 from ..errors import DataError
 from .fields import nested
-from .label_values import MISSING, SEPARATOR, LabelForm, angled, is_bracketed, listed
+from .label_values import MISSING, LabelForm, angled, is_bracketed, listed
+from .separators import CANDIDATES, check_separator, separator_of
 from .source import SourceSettings
 
-_CANDIDATES = ("|", ";", "\t", "\n", ",", "#", " ")
-_SOME, _MUCH = 0.3, 0.2  # shares of values, and of parts, that show what a separator is
 _SCORED = re.compile(r".+:\s*(?:0?\.\d+|1\.0+|0\.0+|0|1)$", re.DOTALL)
 _FRACTION = re.compile(r".+:\s*\d?\.\d+$", re.DOTALL)
 _FLOAT = re.compile(r"\d+\.0")
 _BITS = frozenset({0, 1, "0", "1", "0.0", "1.0", "0.", "1."})
-_CODE = re.compile(r"\S*[\d:/_#.]\S*")
-_NAMED = {"|": "'|'", "\t": "a TAB", "\n": "a line end", " ": "a blank"}
+_JSON = '{"'
 
 
 @dataclass(frozen=True)
@@ -117,19 +115,19 @@ def _settle_strings(
     asked = settings.label_separator
     if all(angled(value) is not None for value in strings):
         return replace(form, style="angle")
-    if asked is None and all(is_bracketed(value) for value in strings):
+    if asked is None and all(is_bracketed(value) and not value.startswith(_JSON) for value in strings):
         for value in strings:
             _check_listed(name, key, value)
         return replace(form, style="bracketed")
     if asked is None and all(word.startswith("__label__") for value in strings for word in value.split()):
         return replace(form, style="fasttext", separator=" ")
-    plain = [value for value in strings if not value.startswith(("[", '{"'))]
-    for candidate in _CANDIDATES:
+    plain = [value for value in strings if not value.startswith(("[", _JSON))]
+    for candidate in CANDIDATES:
         _check_items(name, key, [part.strip() for value in plain for part in value.split(candidate) if part.strip()])
     if asked is not None:
-        _check_asked(name, key, plain, asked)
+        check_separator(name, key, plain, asked)
         return replace(form, separator=asked)
-    return replace(form, separator=_separator(name, key, plain))
+    return replace(form, separator=separator_of(name, key, plain))
 
 
 def _check_listed(name: str, key: str, value: str) -> None:
@@ -197,99 +195,6 @@ def _check_items(name: str, key: str, items: Sequence[Any]) -> None:
         )
 
 
-def _separator(name: str, key: str, values: Sequence[str]) -> str:
-    """Tell what stands between labels: the usual separator where any value has it, else one that the values show."""
-    for candidate in _CANDIDATES:
-        if not any(candidate in value.strip() for value in values):
-            continue
-        if candidate == SEPARATOR:
-            return SEPARATOR
-        match _evidence(candidate, values):
-            case "yes":
-                return candidate
-            case "perhaps":
-                raise DataError(
-                    f"{name}: '{key}' is often like {_example(candidate, values)}: if {_shown(candidate)} stands "
-                    f"between labels, say --label-separator {candidate!r}; if it is part of one label, say "
-                    "--label-separator '|'"
-                )
-            case _:
-                pass
-    return SEPARATOR
-
-
-def _check_asked(name: str, key: str, values: Sequence[str], asked: str) -> None:
-    """Refuse a separator that no value has, where the values clearly show another."""
-    if not values or any(asked in value for value in values):
-        return
-    for candidate in (",", ";", SEPARATOR, "\t", "\n"):
-        if candidate != asked and candidate not in asked and _evidence(candidate, values) == "yes":
-            raise DataError(
-                f"{name}: no '{key}' holds {_shown(asked)}, but many are like {_example(candidate, values)}: "
-                f"say --label-separator {candidate!r}"
-            )
-
-
-def _evidence(separator: str, values: Sequence[str]) -> str:
-    """Judge whether a separator stands between labels: "yes", "perhaps" or "no".
-
-    Between labels, parts come again in other company, or alone; inside of one label they do not.
-    """
-    wholes = {value.strip() for value in values}
-    parts = {whole: [part.strip() for part in whole.split(separator) if part.strip()] for whole in wholes}
-    several = {whole: found for whole, found in parts.items() if len(found) > 1}
-    if not several:
-        return "no"
-    company: defaultdict[str, int] = defaultdict(int)
-    for found in parts.values():
-        for part in set(found):
-            company[part] += 1
-    alone = {found[0] for found in parts.values() if len(found) == 1}
-    shared = sum(company[part] > 1 for found in several.values() for part in found)
-    share = shared / sum(map(len, several.values()))
-    occurrences = Counter(value.strip() for value in values)
-    repeated = all(occurrences[whole] > 1 for whole in several)  # few values that come again and again: classes
-    if separator == " ":
-        return _evidence_of_blanks(several, alone, share)
-    if separator == ";":
-        return "yes" if share > 0 or len(several) < 20 else "perhaps"
-    return _evidence_of_marks(separator, several, share, repeated=repeated)
-
-
-def _evidence_of_marks(separator: str, several: Mapping[str, Sequence[str]], share: float, *, repeated: bool) -> str:
-    """Sentences and names have commas, too: parts must come again, or be codes."""
-    padded = all(f"{separator} " in whole for whole in several)
-    if share >= _MUCH and not (padded and _is_prose(several)):
-        return "yes"
-    if share > 0 and not repeated:
-        return "perhaps"
-    if all(_CODE.fullmatch(part) for found in several.values() for part in found):
-        return "yes"
-    return "no" if repeated or separator != "," else "perhaps"
-
-
-def _evidence_of_blanks(several: Mapping[str, Sequence[str]], alone: set[str], share: float) -> str:
-    """Names have blanks, too: only codes are surely apart."""
-    if all(_CODE.fullmatch(part) for found in several.values() for part in found):
-        return "yes"
-    joined = sum(any(part in alone for part in found) for found in several.values()) / len(several)
-    return "perhaps" if joined >= _SOME and share >= _SOME else "no"
-
-
-def _is_prose(several: Mapping[str, Sequence[str]]) -> bool:
-    """Tell whether parts are long, as in a sentence."""
-    words = [len(part.split()) for found in several.values() for part in found]
-    return sum(words) / len(words) > 6
-
-
-def _example(separator: str, values: Sequence[str]) -> str:
-    return repr(next(value.strip() for value in values if separator in value.strip())[:60])
-
-
-def _shown(separator: str) -> str:
-    return _NAMED.get(separator, repr(separator))
-
-
 def _check_repeats(sample: Sample, settings: SourceSettings) -> None:
     """Refuse one row for each pair of a text and a label: a text would be a record again and again."""
     labels_of: defaultdict[str, set[str]] = defaultdict(set)
@@ -300,7 +205,7 @@ def _check_repeats(sample: Sample, settings: SourceSettings) -> None:
         rows[text] += bool(text.strip())
     repeated = [text for text, count in rows.items() if count > 1 and len(labels_of[text]) == count and text.strip()]
     covered = sum(rows[text] for text in repeated)
-    if covered and covered * 2 >= len(sample.rows):
+    if len(repeated) > 1 and covered * 2 >= len(sample.rows):
         raise DataError(
             f"{sample.name}: a text stands in several rows, each with other labels, such as {repeated[0][:60]!r}: "
             "a row must have all labels of its text: group the rows by text, and join the labels"

@@ -75,14 +75,14 @@ def predict(
 
 def check_format(path: Path) -> None:
     """Raise a ConfigError unless predictions can be written to a file of this name."""
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"--output {path}: must end in {', '.join(FORMATS)}, which says how it is written")
+    if path.suffix and path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--output {path}: must end in {', '.join(FORMATS)}, which say how it is written")
 
 
 def write_predictions(predictions: Iterable[Prediction], path: Path) -> int:
-    """Write a file of id, labels, scores and probabilities, complete or not at all; returns the number of records.
+    """Write a file of id, labels, scores and probabilities, whole or not at all; returns the number of records.
 
-    The suffix says how: .parquet with lists; .jsonl, an object a record; .csv, with | between labels, and between
+    The suffix says how: .parquet, or none, with lists; .jsonl, an object a record; .csv, with | between labels, and between
     scores, of one field.
     """
     write = {".csv": _write_csv, ".jsonl": _write_json_lines}.get(path.suffix.lower(), _write_parquet)

@@ -134,7 +134,7 @@ def _content(
     return keyed(rows, queries_NE, count_terms(texts, meta.settings.features), files.statistics(meta), meta)
 
 
-def _label_ids(where: str, record: Record, model: QueryModel) -> list[int]:
+def _label_ids(where: object, record: Record, model: QueryModel) -> list[int]:
     try:
         return sorted({model.vocabulary.id_of(name) for name in record.labels})
     except UnknownLabelError as error:

@@ -36,7 +36,7 @@ def write(source: Path, *lines: object) -> None:
 
 def test_a_conversion_ends_with_counts_and_the_name_of_the_data(shard: Shard, source: Path, tmp_path: Path) -> None:
     write(source, GOOD, GOOD | {"id": "2", "labels": ["a", "b"]}, GOOD | {"id": "3", "split": "test"})
-    said = shard()
+    said = shard("--dev-share", 0)
     dataset = Dataset.open(tmp_path / "shards")
     assert said.out == (
         "train: 2 records in 1 shards\n"
@@ -48,6 +48,7 @@ def test_a_conversion_ends_with_counts_and_the_name_of_the_data(shard: Shard, so
         "labels: labels\n"
         "separator: '|'\n"
         "vocabulary: 2\n"
+        "texts in two splits: 1\n"
         "labels of a record: least 1, median 1, most 2\n"
         "most frequent: a (2), b (1)\n"
         f"{tmp_path / 'shards'}: {dataset.manifest.dataset_id}\n"
@@ -125,9 +126,9 @@ def test_what_looks_wrong_is_said_and_with_strict_is_an_error(shard: Shard, sour
     said = shard("--strict")
     assert said.code == 78
     assert said.err == (
-        f"DataError: {source}: 1 of 3 records have an empty text; 1 texts stand in two splits: what is measured there was "
-        "learnt by heart; there is one label only: is the separator, or the field, the right one?: mend that, or leave "
-        "out --strict\n"
+        f"DataError: {source}: 1 of 3 records have an empty text; 1 texts stand in two splits: what is measured "
+        "there was learnt by heart; there is one label only: is the separator, or the field, the right one?: "
+        "mend that, or leave out --strict\n"
     )
     assert not (tmp_path / "shards" / "manifest.json").exists()
     said = shard()
