@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _LONGEST_HEADER = 1 << 16
 _DELIMITERS = (",", "\t", ";", "|")
 _WELL_QUOTED = re.compile(rb'"(?:[^"]|"")*"')
 _SAMPLED = 100
+_EXCEL = re.compile(r'"?sep=(.)"?')
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class TableForm:
         quoted: Whether fields may stand in double quotes.
         skip_blanks: Whether blanks behind a delimiter are no part of a field.
         columns: Names of the columns; empty ones hold nothing.
-        has_header: Whether the first row says so.
+        header_rows: Rows before the first record: 1 where they say the names, 2 where Excel says the delimiter first.
     """
 
     delimiter: str
     quoted: bool
     skip_blanks: bool
     columns: tuple[str, ...]
-    has_header: bool
+    header_rows: int
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,12 @@ class Delimited(Tabular):
     def understood(self) -> dict[str, Any]:
         form = self.forms[0]
         said = {"delimiter": form.delimiter, "columns": [name for name in form.columns if name]}
-        return {**super().understood(), **said, "header": form.has_header, "quotes": form.quoted}
+        return {**super().understood(), **said, "header": form.header_rows > 0, "quotes": form.quoted}
 
     def _rows(self, file: int) -> Iterator[tuple[int, list[str]]]:
         form = self.forms[file]
         rows = _rows(self.files[file], self.name(file), form, self.settings.encoding)
-        if form.has_header:
-            next(rows, None)
-        return rows
+        return islice(rows, form.header_rows, None)
 
 
 def find_delimited(paths: Sequence[Path], settings: SourceSettings) -> Delimited | None:
@@ -124,23 +124,39 @@ def _form_of(path: Path, name: str, settings: SourceSettings) -> TableForm:
         head = file.read(_LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
     lines = [line for line in head.splitlines() if line.strip()]
     usual = "\t" if suffix_of(path) in {".tsv", ".tab"} else ","
+    choices, told = (usual, *_DELIMITERS), _EXCEL.fullmatch(lines[0]) if lines else None
+    if told:
+        choices, lines = (told[1],), lines[1:]
     first = lines[0] if lines else ""
     if settings.columns:
-        delimiter = max((usual, *_DELIMITERS), key=lambda each: len(_split(first, each)) == len(settings.columns))
-        return _quoting(path, TableForm(delimiter, True, False, settings.columns, False), settings)
+        delimiter = max(choices, key=lambda each: len(_split(first, each)) == len(settings.columns))
+        is_named = [_folded(column) for column in _split(first, delimiter)] == [*map(_folded, settings.columns)]
+        rows = bool(told) + is_named
+        form = TableForm(delimiter, quoted=True, skip_blanks=False, columns=settings.columns, header_rows=rows)
+        return _quoting(path, form, settings)
     if (columns := _annif_columns(lines)) is not None:
-        return TableForm("\t", quoted=False, skip_blanks=False, columns=columns, has_header=False)
-    wanted = {*settings.text_fields, *settings.labels_fields, settings.id_field}
-    delimiter = max((usual, *_DELIMITERS), key=lambda each: len(wanted.intersection(_stripped(_split(first, each)))))
-    if not wanted.intersection(_stripped(_split(first, delimiter))):
-        delimiter = max((usual, *_DELIMITERS), key=lambda each: len(_split(first, each)))
-    header = _split(first, delimiter)
-    blanks = f"{delimiter} " in first
+        return TableForm("\t", quoted=False, skip_blanks=False, columns=columns, header_rows=0)
+    header, delimiter = _header(first, choices, settings)
     columns = tuple(_known_as(column.strip(), settings) for column in header)
     for column in filter(None, columns):
         if columns.count(column) > 1:
             raise DataError(f"{name}:1: two columns are called {column!r}: names must differ")
-    return _quoting(path, TableForm(delimiter, True, blanks, columns, True), settings)
+    blanks, rows = f"{delimiter} " in first, 1 + bool(told)
+    form = TableForm(delimiter, quoted=True, skip_blanks=blanks, columns=columns, header_rows=rows)
+    return _quoting(path, form, settings)
+
+
+def _header(first: str, choices: Sequence[str], settings: SourceSettings) -> tuple[list[str], str]:
+    """Give the names in the first line, and what stands between them: what gives most of the names that are wanted."""
+    wanted = {*settings.text_fields, *settings.labels_fields, settings.id_field}
+    delimiter = max(choices, key=lambda each: len(wanted.intersection(_stripped(_split(first, each)))))
+    if not wanted.intersection(_stripped(_split(first, delimiter))):
+        delimiter = max(choices, key=lambda each: len(_split(first, each)))
+    return _split(first, delimiter), delimiter
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 def _known_as(column: str, settings: SourceSettings) -> str:

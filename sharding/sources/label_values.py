@@ -10,6 +10,7 @@ from ..records import is_text
 
 # What tables write where nothing is known.
 MISSING = frozenset({"", "nan", "NaN", "None", "none", "NULL", "null", "N/A", "n/a", "NA", "<NA>", "#N/A"})
+_UNKNOWN = frozenset({"", "nan", "NaN", "None", "<NA>"})  # as Python writes it, whatever the format
 SEPARATOR = "|"
 # Keys that name a label where it is an object, in this order; one that only identifies it must be asked for.
 _NAME_KEYS = ("name", "label", "title", "text", "value")
@@ -75,7 +76,7 @@ class LabelForm:
 
     def _of_string(self, value: str) -> list[Any]:
         stripped = value.strip()
-        if self.is_table and stripped in MISSING:
+        if stripped in (MISSING if self.is_table else _UNKNOWN):
             return []
         if self.style == "angle" and (found := angled(stripped)) is not None:
             return found
@@ -157,7 +158,8 @@ def listed(value: str) -> list[Any]:
         if item is None or "__" in (item[3] or "") or (item[3] is not None and _many_words(item[3])):
             raise ValueError(f"a list of strings: {LIST_ADVICE}")
         text = next(group for group in item.groups() if group is not None)
-        names.append(text if item[3] else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text))
+        if item[3] not in _UNKNOWN:
+            names.append(text if item[3] else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text))
         position = item.end()
     return names
 

@@ -45,10 +45,11 @@ def separator_of(name: str, key: str, values: Sequence[str]) -> str:
 
 def check_separator(name: str, key: str, values: Sequence[str], asked: str) -> None:
     """Raise a DataError for a separator that was asked for and no value has, where the values clearly show another."""
-    if not values or any(asked in value for value in values):
-        return
-    for candidate in (",", ";", SEPARATOR, "\t", "\n"):
-        if candidate != asked and candidate not in asked and _evidence(candidate, values) == "yes":
+    if asked == SEPARATOR or not values or any(asked in value for value in values):
+        return  # the usual one is also what says that nothing else separates
+    for candidate in (",", ";", SEPARATOR, "\t", "\n", " "):
+        enough = ("yes", "perhaps") if candidate == " " else ("yes",)
+        if candidate != asked and candidate not in asked and _evidence(candidate, values) in enough:
             raise DataError(
                 f"{name}: no '{key}' holds {_shown(asked)}, but many are like {_example(candidate, values)}: "
                 f"say --label-separator {candidate!r}"

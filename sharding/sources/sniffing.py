@@ -205,7 +205,7 @@ def _check_repeats(sample: Sample, settings: SourceSettings) -> None:
         rows[text] += bool(text.strip())
     repeated = [text for text, count in rows.items() if count > 1 and len(labels_of[text]) == count and text.strip()]
     covered = sum(rows[text] for text in repeated)
-    if len(repeated) > 1 and covered * 2 >= len(sample.rows):
+    if covered * 2 > len(sample.rows) > 2:
         raise DataError(
             f"{sample.name}: a text stands in several rows, each with other labels, such as {repeated[0][:60]!r}: "
             "a row must have all labels of its text: group the rows by text, and join the labels"

@@ -82,8 +82,8 @@ def check_format(path: Path) -> None:
 def write_predictions(predictions: Iterable[Prediction], path: Path) -> int:
     """Write a file of id, labels, scores and probabilities, whole or not at all; returns the number of records.
 
-    The suffix says how: .parquet, or none, with lists; .jsonl, an object a record; .csv, with | between labels, and between
-    scores, of one field.
+    The suffix says how: .parquet, or none, with lists; .jsonl, an object a record; .csv, with | between the labels, and
+    between the scores, of a field.
     """
     write = {".csv": _write_csv, ".jsonl": _write_json_lines}.get(path.suffix.lower(), _write_parquet)
     with publish(path) as temporary:

@@ -102,6 +102,7 @@ def test_a_delimiter_is_told_from_the_header(tmp_path: Path, delimiter: str, suf
         "id, text, labels\n7, a, x|y\n8, b, x\n",
         "id,text,labels,,\n7,a,x|y,,\n8,b,x,,\n,,,,\n",
         ",id,text,labels\n0,7,a,x|y\n1,8,b,x\n",
+        "sep=;\nid;text;labels\n7;a;x|y\n8;b;x\n",
     ],
 )
 def test_blanks_and_columns_without_a_name_are_no_part_of_a_table(tmp_path: Path, content: str) -> None:
@@ -113,7 +114,10 @@ def test_a_table_without_a_header_has_its_columns_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("7;a;x|y\n8;b;x\n")
     with pytest.raises(DataError, match=r"if this is no header but a record, name the columns with --columns"):
         records(tmp_path)
-    assert records(tmp_path, SourceSettings(columns=("id", "text", "labels"))) == FOUND
+    settings = SourceSettings(columns=("id", "text", "labels"))
+    assert records(tmp_path, settings) == FOUND
+    (tmp_path / "a.csv").write_text("ID;Text;Labels\n7;a;x|y\n8;b;x\n")
+    assert records(tmp_path, settings) == FOUND
 
 
 def test_a_column_is_found_in_any_case_where_it_was_named(tmp_path: Path) -> None:

@@ -103,11 +103,12 @@ def test_names_of_classes_may_have_commas_and_blanks(tmp_path: Path) -> None:
 
 
 def test_words_for_nothing_are_no_labels(tmp_path: Path) -> None:
+    assert labels_of(table(tmp_path, ["['roof', nan]", "[None]"])) == [["roof"], []]
     assert labels_of(table(tmp_path, ["roof", "nan", "None", "NULL", "N/A", ""])) == [["roof"], *[[]] * 5]
 
 
 def test_one_row_for_each_pair_of_a_text_and_a_label_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text,labels\na,x\na,y\nb,x\nb,z\n")
+    (tmp_path / "a.csv").write_text("text,labels\na,x\na,y\nb,x\n")
     with pytest.raises(DataError, match="a text stands in several rows, each with other labels, such as 'a'"):
         open_source([tmp_path / "a.csv"], SourceSettings())
 
