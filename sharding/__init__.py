@@ -1,6 +1,7 @@
 """How a corpus is cut: records become shards, shards become the same stream of batches on any number of machines."""
 
 from .conversion import convert as convert
+from .conversion import described as described
 from .dataset.dataset import Dataset as Dataset
 from .dataset.dataset import Split as Split
 from .dataset.dataset import plan_chunks as plan_chunks

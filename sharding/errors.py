@@ -13,6 +13,10 @@ class BadRecordError(DataError):
     """One record of a source cannot be read; the others may be fine."""
 
 
+class LeftOutError(BadRecordError):
+    """One row of a source counts for nothing, and that is no fault: it has no text, or was not accepted."""
+
+
 class UnknownLabelError(DataError):
     """A label is not in the vocabulary."""
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from .errors import BadRecordError
 
 TRAIN = "train"  # the split to learn from: label counts are those of its records
-SPLITS = (TRAIN, "dev", "test")
+DEV = "dev"
+SPLITS = (TRAIN, DEV, "test")
 
 BadRecordPolicy = Literal["raise", "skip"]
 
@@ -36,40 +37,6 @@ class Record:
     labels: tuple[str, ...]
     split: str | None = None
     given: tuple[tuple[str, bool], ...] = ()
-
-
-@dataclass(frozen=True)
-class FieldNames:
-    """What a source calls the parts of a record."""
-
-    id: str = "id"
-    text: str = "text"
-    labels: str = "labels"
-    split: str = "split"
-
-
-_USUAL = FieldNames()
-
-
-def parse_record(line: bytes, *, labelled: bool = True, names: FieldNames = _USUAL) -> Record:
-    """Read one JSON object with an id, a text, labels and perhaps a split; other keys than `names` are ignored.
-
-    Args:
-        line: The object, in UTF-8.
-        labelled: Whether the record must have labels; only where it need not, "given" is read.
-        names: What the keys are called.
-
-    Raises:
-        BadRecordError: The object is no record; where it stands, only the caller knows.
-    """
-    fields = parse_object(line)
-    return Record(
-        string_of(fields, names.id),
-        string_of(fields, names.text),
-        _labels(fields, names.labels) if labelled or names.labels in fields else (),
-        split_of(fields, names.split),
-        () if labelled else _given(fields),
-    )
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
@@ -99,13 +66,6 @@ def string_of(fields: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def split_of(fields: Mapping[str, Any], key: str) -> str | None:
-    """Give a field that must name a split, None where it is absent; BadRecordError otherwise."""
-    if key in fields and fields[key] not in SPLITS:
-        raise fault(fields, key, "one of " + ", ".join(SPLITS))
-    return fields.get(key)
-
-
 def is_text(value: Any) -> TypeGuard[str]:
     """Tell whether a value is a string that can be stored and tokenized."""
     return isinstance(value, str) and not _HALF_SURROGATE.search(value)
@@ -117,14 +77,8 @@ def fault(fields: Mapping[str, Any], key: str, rule: str) -> BadRecordError:
     return BadRecordError(f"'{key}' {found}: must be {rule}")
 
 
-def _labels(fields: dict[str, Any], key: str) -> tuple[str, ...]:
-    labels = fields.get(key)
-    if not isinstance(labels, list) or not all(map(is_text, labels)):
-        raise fault(fields, key, "a list of strings")
-    return tuple(labels)
-
-
-def _given(fields: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+def given_of(fields: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
+    """Give the labels that are known beforehand, each with whether it is true; BadRecordError for anything else."""
     given = fields.get("given", {})
     if not isinstance(given, dict) or not all(is_text(label) and isinstance(given[label], bool) for label in given):
         raise fault(fields, "given", "an object of labels and true or false")

@@ -15,6 +15,7 @@ from .extend import extend
 from .index import index
 from .inspect import inspect
 from .merge import merge
+from .options import EachOnce
 from .plan import plan
 from .predict import predict
 from .setup import setup
@@ -61,10 +62,10 @@ for _panel, _commands in {
     "Operate": (plan, doctor, setup),
 }.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(rich_help_panel=_panel, cls=EachOnce)(_command)
 for _command in (shard, verify, inspect, merge, upload, simulate):
-    data.command()(_command)
-    app.command(hidden=True)(_command)  # as it was called before there was `lmmtc data`
+    data.command(cls=EachOnce)(_command)
+    app.command(hidden=True, cls=EachOnce)(_command)  # as it was called before there was `lmmtc data`
 
 
 def main() -> None:

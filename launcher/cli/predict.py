@@ -1,6 +1,5 @@
-"""`lmmtc predict`: labels by name, on the screen or in a Parquet file."""
+"""`lmmtc predict`: labels by name, on the screen or in a file."""
 
-import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +13,10 @@ from rich.table import Table
 
 from ..terminal.plain import plain
 from ..terminal.progress import followed
-from .options import Batch, PriorWeight, Refine, RunArgument, Untuned, on_accelerator
+from .options import Batch, PriorWeight, Refine, RunArgument, Untuned, listed, on_accelerator, one_or_several
 
 if TYPE_CHECKING:
-    from sharding import LabelFilter, Record
+    from sharding import LabelFilter, Record, SourceSettings
     from trainer.distributed import Ranks
     from trainer.inference.loading import TrainedModel
     from trainer.inference.predict import Prediction
@@ -38,10 +37,23 @@ def predict(
         Path | None,
         typer.Option(
             "--input",
-            help='JSON lines with id, text and, for each its own, maybe "given": {"LABEL": true, "OTHER": false}.',
+            help="Whatever `lmmtc data shard` reads; in JSON lines each record may have its own "
+            '"given": {"LABEL": true, "OTHER": false}.',
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Parquet file for the labels of --input.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What --input is, where its files do not tell.")] = None,
+    id_field: Annotated[str, typer.Option(help="Its field or column of a record's name.")] = "id",
+    text_field: Annotated[
+        list[str] | None,
+        typer.Option(help="Its field or column of the text; repeated: texts behind each other. [text]"),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="Names of its columns, where it is a table without a header.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of its text files.")] = "utf-8",
+    output: Annotated[
+        Path | None, typer.Option(help="File for the labels of --input: .parquet, .csv or .jsonl.")
+    ] = None,
     label_filter: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +70,7 @@ def predict(
     batch: Batch = 32,
 ) -> None:
     """Name the most likely labels of texts typed by hand (--text) or of a file (--input, --output)."""
-    from sharding import Record
+    from sharding import Record, SourceSettings
     from trainer.errors import ConfigError
     from trainer.inference import answering
     from trainer.inference.loading import TrainedModel
@@ -69,13 +81,15 @@ def predict(
     from ..terminal.outputs import check_output
     from .process_group import process_group
 
-    if bool(text) == bool(source) or bool(source) != bool(output):
-        raise ConfigError("lmmtc predict: give --text, or --input together with --output")
-    if given and source:
-        raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
-    if label_filter and text:
-        raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
+    _check_words(text, given, source, output, label_filter)
     known = _known(given or [])
+    settings = SourceSettings(
+        kind=kind,
+        id_field=id_field,
+        text_field=one_or_several(text_field, "text"),
+        columns=listed(columns),
+        encoding=encoding,
+    )
     if output and placement(os.environ).rank == 0:  # the others write nothing, and perhaps could not
         _make_folder_of(output)
         check_output(output, f"--output {output}")
@@ -87,9 +101,9 @@ def predict(
             model = replace(model, ranker=replace(model.ranker, drops_surplus=True))
         if source and output:
             if label_filter:
-                model = model.excluding(_read_filter(label_filter, model, source))
+                model = model.excluding(_read_filter(label_filter, model, source, settings))
             ranker = answering(model, RunFolder(run), refine=refine, tuned=not untuned)
-            found = predict_records(model, _records_of(source, model), top, batch, ranker)
+            found = predict_records(model, _records_of(source, model, settings), top, batch, ranker)
             _label_file(followed(found, "predicting", shown=ranks.is_first), output, ranks)
         else:
             ranker = answering(model, RunFolder(run), refine=refine, tuned=not untuned)
@@ -97,6 +111,27 @@ def predict(
             predictions = predict_records(model, records, top, batch, ranker)
             for each, prediction in zip(text or [], predictions, strict=ranks.is_first):
                 Console().print(_table(model, each, prediction))
+
+
+def _check_words(
+    text: Sequence[str] | None,
+    given: Sequence[str] | None,
+    source: Path | None,
+    output: Path | None,
+    label_filter: Path | None,
+) -> None:
+    """Refuse options that do not go together."""
+    from trainer.errors import ConfigError
+    from trainer.inference.predict import check_format
+
+    if bool(text) == bool(source) or bool(source) != bool(output):
+        raise ConfigError("lmmtc predict: give --text, or --input together with --output")
+    if given and source:
+        raise ConfigError("lmmtc predict: --given goes with --text; in a file, each record has its own 'given'")
+    if label_filter and text:
+        raise ConfigError("lmmtc predict: --filter goes with --input: it names records by their id")
+    if output:
+        check_format(output)
 
 
 def _label_file(predictions: Iterable["Prediction"], output: Path, ranks: "Ranks") -> None:
@@ -135,7 +170,7 @@ def _known(words: Sequence[str]) -> tuple[tuple[str, bool], ...]:
     return tuple((label, answer == "yes") for _, label, _, answer in known)
 
 
-def _records_of(source: Path, model: "TrainedModel") -> Iterator["Record"]:
+def _records_of(source: Path, model: "TrainedModel", settings: "SourceSettings") -> Iterator["Record"]:
     """Read the file, and say where a label is given that is unknown, or more than the model can read.
 
     Each rank reads all of it: all refuse a record together, whichever of them would rank it.
@@ -144,7 +179,7 @@ def _records_of(source: Path, model: "TrainedModel") -> Iterator["Record"]:
     from trainer.errors import ConfigError
     from trainer.evaluation.ranker import NO_CONTEXT
 
-    for where, record in read_records(source, labelled=False):
+    for where, record in read_records(source, settings, labelled=False):
         if record.given and not model.ranker.reads_labels:
             raise ConfigError(f"{where}: 'given': {NO_CONTEXT}, no label can be given")
         try:
@@ -158,12 +193,12 @@ def _records_of(source: Path, model: "TrainedModel") -> Iterator["Record"]:
         yield record
 
 
-def _read_filter(path: Path, model: "TrainedModel", source: Path) -> "LabelFilter":
+def _read_filter(path: Path, model: "TrainedModel", source: Path, settings: "SourceSettings") -> "LabelFilter":
     """Read it, and refuse a record id that is none of the file's: a misspelt one would filter nothing."""
     from sharding import LabelFilter, read_records
 
     label_filter = LabelFilter.read(path, model.vocabulary)
-    label_filter.check((record.id for _, record in read_records(source, labelled=False)), source)
+    label_filter.check((record.id for _, record in read_records(source, settings, labelled=False)), source)
     return label_filter
 
 
@@ -171,7 +206,7 @@ def _table(model: "TrainedModel", text: str, prediction: "Prediction") -> Table:
     table = Table(title=plain(text), title_justify="left")
     for heading in ("probability", "label", "meaning"):
         table.add_column(heading)
-    for name, score in zip(prediction.labels, prediction.scores, strict=True):
+    for name, probability in zip(prediction.labels, prediction.probabilities, strict=True):
         meaning = model.vocabulary.texts[model.vocabulary.id_of(name)].as_py()
-        table.add_row(f"{1 / (1 + math.exp(-score)):.3f}", plain(name), plain(meaning or ""))
+        table.add_row(f"{probability:.3f}", plain(name), plain(meaning or ""))
     return table

@@ -2,3 +2,4 @@
 
 from .converting import convert as convert
 from .run_tasks import Progress as Progress
+from .understanding import described as described

@@ -9,14 +9,17 @@ of parts that any worker can do and that are never done twice:
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from ..errors import DataError
-from ..labels import Vocabulary, read_label_texts
+from ..labels import Vocabulary, match_texts, read_label_texts
 from ..layout.manifest import FORMAT_VERSION, Kind, Manifest
 from ..records import BadRecordPolicy
 from ..sources import Source, SourceSettings, open_source
@@ -27,6 +30,7 @@ from .job import Job
 from .publishing import check_free, release
 from .run_tasks import Progress, workers
 from .stages import Stages
+from .understanding import understanding
 from .workspace import workspace
 
 MEMORY = 512 << 20
@@ -45,10 +49,13 @@ def convert(
     *,
     source_settings: SourceSettings | None = None,
     label_texts: Path | None = None,
+    label_language: str | None = None,
     vocabulary: Path | None = None,
     max_tokens: int = 512,
     shard_rows: int = 16_384,
     seed: int = 0,
+    dev_share: float = 0.0,
+    strict: bool = False,
     on_bad_record: BadRecordPolicy = "raise",
     kinds: Sequence[Kind] = ("arrow",),
     num_workers: int = 1,
@@ -66,12 +73,16 @@ def convert(
         out: The folder of the data set.
         tokenizer_folder: A folder with the tokenizer.json of a Hugging Face fast tokenizer, and its settings.
         source_settings: How the source is read; None: its kind is told from its files.
-        label_texts: A .tsv file with texts of labels.
+        label_texts: A .tsv or .csv file with texts of labels, or a SKOS vocabulary.
+        label_language: Of the texts that are taken of a vocabulary.
         vocabulary: Another data set's labels.arrow, whose ids and texts are kept, and whose counts are kept unless the
             source has training labels.
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
         shard_rows: Records of a shard; the last of a split may have fewer.
         seed: Seed of the shuffle.
+        dev_share: Share of the training records that is set aside as dev where there are training and test records and
+            no dev.
+        strict: Whether what looks wrong about the source ends the conversion.
         on_bad_record: Whether a record that cannot be used ends the conversion ("raise") or is left out ("skip").
         kinds: Formats of the shards, at least one.
         num_workers: Processes of this machine, or of `executor`.
@@ -84,14 +95,17 @@ def convert(
         The manifest that was published.
 
     Raises:
-        DataError: The source cannot be used or has changed meanwhile, or `out` holds another data set, which stays.
+        DataError: The source cannot be used or has changed meanwhile, an id stands twice, something looks wrong and
+            `strict` is set, or `out` holds another data set, which stays.
         BadRecordError: A record cannot be read, with on_bad_record="raise".
         UnknownLabelError: A label is not in the given vocabulary, with on_bad_record="raise".
     """
     # Workers need not be in this folder.
     out, tokenizer_folder = out.absolute(), tokenizer_folder.absolute()
     paths = [source] if isinstance(source, Path) else list(source)
-    recipe = _Recipe(label_texts, vocabulary, max_tokens, shard_rows, seed, on_bad_record, tuple(kinds))
+    recipe = _Recipe(
+        label_texts, label_language, vocabulary, max_tokens, shard_rows, seed, dev_share, on_bad_record, tuple(kinds)
+    )
     opened, given, texts = open_source(paths, source_settings or SourceSettings()), recipe.given(), recipe.texts()
     tokenizer = TextTokenizer.from_folder(tokenizer_folder).spec
     pieces = opened.pieces(_piece_bytes(opened))
@@ -117,13 +131,20 @@ def convert(
             strict=given is not None,
             max_tokens=max_tokens,
             seed=seed,
+            dev_share=dev_share,
             worker_bytes=memory // num_workers,
         )
         rounds = Stages(job, pieces, pool, progress)
         survey = rounds.survey(given)
         for line in survey.shown:
             skipped(line)
-        labels = rounds.vocabulary(survey, given, {**opened.label_texts(), **texts})
+        rounds = rounds.setting_aside(survey)
+        texts, told = recipe.matched(texts, survey.counts)
+        labels, names = rounds.vocabulary(survey, given, {**opened.label_texts(), **texts})
+        said = {"format": opened.settings.kind, **opened.understood()}
+        source_info = understanding(said, survey, names, rounds.leaked(survey), told)
+        if strict and source_info["warnings"]:
+            raise DataError(f"{named(opened)}: {'; '.join(source_info['warnings'])}: mend that, or leave out --strict")
         rounds.encode(survey)
         _check_unchanged(opened, content)
         manifest = Manifest(
@@ -133,9 +154,10 @@ def convert(
             max_tokens=max_tokens,
             skipped_records=survey.skipped,
             label_filter=rounds.label_filter(),
+            source=source_info,
         ).identified()
-        published = release(job, out, manifest)
-    if published != manifest:
+        published = release(rounds.job, out, manifest)
+    if published.dataset_id != manifest.dataset_id:
         raise DataError(f"{out}: holds another data set already, {published.dataset_id}: choose another folder")
     return manifest
 
@@ -145,10 +167,12 @@ class _Recipe:
     """What a data set is made of beside its source; all of it shows in its bytes."""
 
     label_texts: Path | None
+    label_language: str | None
     vocabulary: Path | None
     max_tokens: int
     shard_rows: int
     seed: int
+    dev_share: float
     on_bad_record: BadRecordPolicy
     kinds: tuple[Kind, ...]
 
@@ -162,7 +186,20 @@ class _Recipe:
 
     def texts(self) -> dict[str, str]:
         """Read what labels mean."""
-        return read_label_texts(self.label_texts) if self.label_texts else {}
+        return read_label_texts(self.label_texts, self.label_language) if self.label_texts else {}
+
+    def matched(self, texts: dict[str, str], counts: pa.Table) -> tuple[Mapping[str, str], dict[str, Any]]:
+        """Find the labels of texts; returns texts by name, and what is told of them."""
+        if not self.label_texts:
+            return texts, {}
+        names = counts["name"].to_pylist()
+        found = match_texts(self.label_texts, texts, names)
+        told: dict[str, Any] = {"labels_with_text": len(found.texts), "texts_without_label": len(found.unmatched)}
+        said = [f"{self.label_texts}: texts for {len(found.texts):,} of {len(names):,} labels"]
+        if found.unmatched:
+            said.append(f"{len(found.unmatched):,} lines name no label, e.g. {found.unmatched[0]!r}")
+        partial = found.unmatched or len(found.texts) < len(names)
+        return found.texts, told | ({"label_text_warnings": ["; ".join(said)]} if partial else {})
 
     def content(self) -> dict[str, object]:
         """Name everything by content, not by place."""
@@ -175,6 +212,11 @@ def _different(labels: Vocabulary, path: Path) -> Vocabulary:
         twice = Counter(labels.names.to_pylist()).most_common(1)[0][0]
         raise DataError(f"label vocabulary {path}: label {twice!r} is there twice: names must differ")
     return labels
+
+
+def named(source: Source) -> str:
+    """Name a source by its first file, and say how many there are."""
+    return str(source.files[0]) if len(source.files) == 1 else f"{source.files[0]} and {len(source.files) - 1} more"
 
 
 def _content(source: Source) -> dict[str, list[int]]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from ..errors import DataError
 from ..labels import LabelLookup
 from ..order.counter_based import hash64
-from ..records import SPLITS, shard_schema
+from ..records import DEV, SPLITS, shard_schema
 from ..sources import Piece
 from ..storage import publish
 from ..tokenizing import TextTokenizer
@@ -74,8 +74,9 @@ def _encode(job: Job, file: int, group: Group, tokenizer: TextTokenizer, lookup:
 
 
 def _by_split(rows: pa.RecordBatch, group: Group) -> Iterator[tuple[str, pa.RecordBatch]]:
+    splits = [DEV if aside else record.split for record, aside in zip(group.records, group.aside, strict=True)]
     for split in SPLITS:
-        chosen = rows.filter(pa.array([record.split == split for record in group.records]))
+        chosen = rows.filter(pa.array([each == split for each in splits]))
         if chosen.num_rows:
             yield split, chosen
 

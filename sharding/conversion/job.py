@@ -22,6 +22,8 @@ class Job:
         max_tokens: Tokens of a text that are stored at most, special tokens not counted.
         seed: Seed of the shuffle.
         worker_bytes: Bytes of rows or counts that one worker holds before it writes them to disk.
+        dev_share: Share of the training records that is set aside as dev; while records are counted, the share that
+            would be where there turns out to be no dev.
     """
 
     source: Source
@@ -33,6 +35,7 @@ class Job:
     max_tokens: int
     seed: int
     worker_bytes: int
+    dev_share: float = 0.0
 
     @property
     def lookup(self) -> Path:
@@ -47,6 +50,10 @@ class Job:
     def counts(self, piece: int, number: int) -> Path:
         """Place the labels of a piece, or of a stretch of it."""
         return self.folder / "counts" / f"{piece:06}-{number}.arrow"
+
+    def fingerprints(self, piece: int) -> Path:
+        """Place the hashes of ids and texts of a piece."""
+        return self.folder / "counts" / f"{piece:06}.prints"
 
     def runs(self, split: str) -> Path:
         """Place the encoded records of a split, a file for each piece that has some."""

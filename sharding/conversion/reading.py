@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadRecordError, DataError, UnknownLabelError
+from ..errors import BadRecordError, DataError, LeftOutError, UnknownLabelError
 from ..labels import LabelLookup
-from ..records import Record
+from ..records import TRAIN, Record
 from ..sources import Piece
 from .job import Job
 
@@ -27,10 +27,12 @@ class Group:
     Attributes:
         positions: int64, their positions in the file.
         records: The records.
+        aside: Which of them would be dev if a share of the training records was set aside.
     """
 
     positions: NDArray[np.int64]
     records: Sequence[Record]
+    aside: Sequence[bool]
 
     @property
     def labels(self) -> list[str]:
@@ -40,11 +42,15 @@ class Group:
 
 @dataclass
 class Rejected:
-    """Counts unusable records of a piece: the first one ends the job, or all are counted and some shown."""
+    """Counts unusable records of a piece: the first one ends the job, or all are counted and some shown.
+
+    Rows that count for nothing are counted apart, and end nothing.
+    """
 
     job: Job
     piece: Piece
     count: int = 0
+    left_out: int = 0
     shown: list[str] = field(default_factory=list)
 
     def add(self, position: int, error: DataError) -> None:
@@ -65,7 +71,8 @@ def read_groups(job: Job, piece: Piece, rejected: Rejected) -> Iterator[Group]:
     for some in _portions(job.source.read(piece)):
         usable = list(_usable(some, lookup, rejected))
         if usable:
-            yield Group(np.array([position for position, _ in usable]), [record for _, record in usable])
+            positions, records, aside = zip(*usable, strict=True)
+            yield Group(np.array(positions), records, aside)
 
 
 def _portions(found: Iterable[Found]) -> Iterator[list[Found]]:
@@ -81,18 +88,32 @@ def _portions(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield some
 
 
-def _usable(found: Sequence[Found], lookup: LabelLookup | None, rejected: Rejected) -> Iterator[tuple[int, Record]]:
+def _usable(
+    found: Sequence[Found], lookup: LabelLookup | None, rejected: Rejected
+) -> Iterator[tuple[int, Record, bool]]:
+    share = rejected.job.dev_share
     for position, record in found:
-        if isinstance(record, BadRecordError):
+        if isinstance(record, LeftOutError):
+            rejected.left_out += 1
+        elif isinstance(record, BadRecordError):
             rejected.add(position, record)
         elif lookup and (lookup.ids(record.labels) < 0).any():
             unknown = next(label for label in record.labels if lookup.ids([label])[0] < 0)
             rejected.add(position, UnknownLabelError(f"label {unknown!r}: not in the vocabulary that was given"))
         else:
             labels = tuple(dict.fromkeys(record.labels))
-            yield position, Record(record.id, record.text, labels, record.split or _split_of(record.id))
+            split = record.split or _split_of(record.id)
+            aside = bool(share) and record.split == TRAIN and _is_set_aside(record.id, share)
+            yield position, Record(record.id, record.text, labels, split), aside
 
 
 def _split_of(record_id: str) -> str:
-    digest = hashlib.md5(record_id.encode(), usedforsecurity=False).hexdigest()
-    return {0: "test", 1: "dev"}.get(int(digest, 16) % 10, "train")
+    return {0: "test", 1: "dev"}.get(_digest(record_id) % 10, "train")
+
+
+def _is_set_aside(record_id: str, share: float) -> bool:
+    return _digest(record_id) % 1_000_000 < share * 1_000_000
+
+
+def _digest(record_id: str) -> int:
+    return int(hashlib.md5(record_id.encode(), usedforsecurity=False).hexdigest(), 16)

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..sources import Piece
 from ..storage import publish, sha256, xxh3_128
 from .counting import CorpusStatistics, add_up, count_piece
 from .encoding import encode_piece
+from .fingerprints import check_ids, texts_in_two_splits
 from .job import Job
 from .run_tasks import Part, Progress, run_tasks
 from .shuffling import shard_bounds, write_one
@@ -41,8 +42,10 @@ class Stages:
             LabelLookup.build(given.names).save(job.lookup)
         parts = [self._part(f"count-{n:06}", count_piece, (job, n, piece), 1) for n, piece in enumerate(self.pieces)]
         found = add_up(job, list(run_tasks(parts, self.executor, self.progress, "counting labels")))
+        check_ids(job, self.pieces)
         if not found.records:
-            raise DataError(f"{self._name}: holds no usable record ({found.skipped} skipped)")
+            left_out = f", {found.left_out} without a text" if found.left_out else ""
+            raise DataError(f"{self._name}: holds no usable record ({found.skipped} skipped{left_out})")
         if given is None and not found.counts.num_rows:
             raise DataError(
                 f"{self._name}: none of its {sum(found.records.values())} records has a label: "
@@ -50,7 +53,17 @@ class Stages:
             )
         return found
 
-    def vocabulary(self, found: CorpusStatistics, given: Vocabulary | None, texts: Mapping[str, str]) -> LabelsInfo:
+    def leaked(self, found: CorpusStatistics) -> int:
+        """Count the texts that stand in more than one split."""
+        return texts_in_two_splits(self.job, self.pieces, aside=found.aside > 0)
+
+    def setting_aside(self, found: CorpusStatistics) -> "Stages":
+        """Go on with a dev split made of training records if there was none, or else without."""
+        return replace(self, job=replace(self.job, dev_share=self.job.dev_share if found.aside else 0.0))
+
+    def vocabulary(
+        self, found: CorpusStatistics, given: Vocabulary | None, texts: Mapping[str, str]
+    ) -> tuple[LabelsInfo, Vocabulary]:
         """Give every label its id."""
         path = self.job.shards / LABELS_FILE
         labels = Vocabulary.ranked(found.counts, texts) if given is None else given
@@ -58,7 +71,7 @@ class Stages:
             labels = given.recounted(found.counts)
         labels.save(path)
         LabelLookup.build(labels.names).save(self.job.lookup)
-        return LabelsInfo(LABELS_FILE, len(labels), sha256(path))
+        return LabelsInfo(LABELS_FILE, len(labels), sha256(path)), labels
 
     def label_filter(self) -> FileInfo | None:
         """Write down which labels records are not judged by, if the source names some that there are."""

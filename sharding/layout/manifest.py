@@ -87,9 +87,10 @@ class Manifest:
         max_tokens: Tokens stored of one text at most, special tokens not counted.
         skipped_records: Records of the source that could not be used.
         label_filter: Pairs of record and label that are excluded from ranking and evaluation, if the source named some.
+        source: What was understood of the source, for people; no part of dataset_id. None in older data sets.
         format_version: Version of the file formats.
         order_version: Version of the epoch's order.
-        dataset_id: A hash of everything else, see `identified`.
+        dataset_id: A hash of everything else but `source`, see `identified`.
     """
 
     splits: dict[str, tuple[ShardInfo, ...]]
@@ -98,6 +99,7 @@ class Manifest:
     max_tokens: int
     skipped_records: int
     label_filter: FileInfo | None = None
+    source: dict[str, Any] | None = None
     format_version: int = FORMAT_VERSION
     order_version: int = ORDER_VERSION
     dataset_id: str = ""
@@ -159,7 +161,7 @@ class Manifest:
 
 
 def _dataset_id(content: dict[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key != "dataset_id"}
+    rest = {key: value for key, value in content.items() if key not in {"dataset_id", "source"}}
     canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 

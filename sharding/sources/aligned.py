@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadRecordError, DataError
-from .lines import decoded, lines_at
+from .lines import UTF_8, decoded, lines_at
 
 
-def rows_of(path: Path, *, header: bool = False) -> Iterator[bytes]:
+def rows_of(path: Path, *, header: bool = False, encoding: str = UTF_8) -> Iterator[bytes]:
     """Yield every line, also an empty one, and not the header where there is one."""
-    lines = (line for _, line in lines_at(path))
+    lines = (line for _, line in lines_at(path, encoding=encoding))
     if header:
         next(lines, None)
     return lines

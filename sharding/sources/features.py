@@ -1,7 +1,8 @@
 """Parse sparse text matrices, and render the features of a record as text."""
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,28 +10,36 @@ from ..errors import BadRecordError, DataError
 from .lines import decoded, lines_at
 from .source import SourceSettings
 
+_ZERO = re.compile(rb"(?:^|\s)0+:")
+
 
 @dataclass(frozen=True)
 class FeatureNames:
-    """The name of each feature, by its number."""
+    """The name of each feature, by its number; the first has the number `base`."""
 
     names: tuple[str, ...]
+    base: int = 0
 
     def text_of(self, row: Iterable[str]) -> str:
         """Put the names of a row's features behind each other, the heaviest first, as a text may be cut at its end."""
-        weights = parse_weights(row, len(self.names), "feature")
-        return " ".join(self.names[feature] for feature, _ in sorted(weights, key=lambda pair: -pair[1]))
+        weights = parse_weights(row, len(self.names) + self.base, "feature")
+        if self.base and any(feature < self.base for feature, _ in weights):
+            raise BadRecordError("feature 0: must be at least 1, as --feature-base says")
+        return " ".join(self.names[feature - self.base] for feature, _ in sorted(weights, key=lambda pair: -pair[1]))
 
 
-def feature_names(settings: SourceSettings, path: Path, num_features: int) -> FeatureNames:
-    """Read the names that the settings give; DataError when they give none, or not one for each feature of `path`."""
+def feature_names(settings: SourceSettings, path: Path, num_features: int | None) -> FeatureNames:
+    """Read the names that the settings give; DataError when they give none, or not one for each feature of `path`.
+
+    num_features: None where the file does not say.
+    """
     if settings.feature_names is None:
         raise DataError(
             f"{path}: holds features, not texts: give a file with one name a line by --feature-names, "
             "or take the raw texts of the same data set"
         )
-    found = _read_names(settings.feature_names)
-    if len(found.names) != num_features:
+    found = replace(_read_names(settings.feature_names), base=settings.feature_base or 0)
+    if num_features is not None and len(found.names) != num_features:
         raise DataError(
             f"{settings.feature_names}: has {len(found.names)} lines: "
             f"must have {num_features}, one for each feature of {path}"
@@ -73,6 +82,25 @@ def parse_number(word: str, end: int, what: str) -> int:
     if int(word) >= end:
         raise BadRecordError(f"{what} {word[:40]}: must be below {end}, the number of {what}s")
     return int(word)
+
+
+def check_base(paths: Iterable[Path], rows: Iterable[bytes], settings: SourceSettings) -> None:
+    """Raise a DataError unless some row has the feature 0, or the settings say what the first one's number is.
+
+    Counted from 1, every feature would get the name of the one behind it.
+    """
+    if settings.feature_base is not None:
+        return
+    some = False
+    for row in rows:
+        if _ZERO.search(row):
+            return
+        some = some or b":" in row
+    if some:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: no record has feature 0, so features may be counted from 1: "
+            "say --feature-base 1, or --feature-base 0 if they are not"
+        )
 
 
 @lru_cache(maxsize=1)

@@ -82,5 +82,5 @@ def _record(line: bytes, names: list[str], split: str | None) -> Record:
     numbers = fields.get("target_ind")
     if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < len(names) for n in numbers):
         raise fault(fields, "target_ind", f"a list of numbers of labels, from 0 to {len(names) - 1}")
-    text = f"{string_of(fields, 'title')} {string_of(fields, 'content') if 'content' in fields else ''}"
+    text = f"{string_of(fields, 'title')} {string_of(fields, 'content') if fields.get('content') is not None else ''}"
     return Record(string_of(fields, "uid"), text.strip(), tuple(names[number] for number in numbers), split)

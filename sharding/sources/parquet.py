@@ -3,41 +3,58 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyarrow.parquet import ParquetFile
 
-from ..errors import BadRecordError
-from ..records import Record
-from .columns import arrow_file, chosen_columns, records_of
+from .columns import arrow_file, chosen_columns, rows_of, with_classes
+from .fields import FieldReader, check_columns
 from .files import files_with
-from .source import Piece, Source, SourceSettings
+from .label_values import LabelForm
+from .sniffing import Sample
+from .source import Piece, SourceSettings
+from .tabular import Row, Tabular
 
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
-class Parquet(Source):
+class Parquet(Tabular):
     """Columns of id, text, labels and split; positions are row numbers, and files are cut between row groups."""
 
     def pieces(self, target_bytes: int) -> list[Piece]:
         return [piece for file, path in enumerate(self.files) for piece in _cut(file, path, target_bytes)]
 
-    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+    def rows(self, piece: Piece) -> Iterator[Row]:
         path = self.files[piece.file]
         with arrow_file(path), ParquetFile(path) as parquet:
-            columns = chosen_columns(self, piece.file, parquet.schema_arrow)
+            columns = chosen_columns(self.name(piece.file), parquet.schema_arrow, self.settings)
             groups = [group for group, start, _, _ in _groups(parquet) if piece.start <= start < piece.stop]
             row = piece.start
             # Workers read at the same time, each its own piece: threads inside them would only compete.
             for batch in parquet.iter_batches(_ROWS_AT_ONCE, groups, columns, use_threads=False):
-                yield from records_of(self, piece.file, row, batch.to_pydict())
+                yield from rows_of(row, batch.to_pydict())
                 row += batch.num_rows
+
+    def check_fields(self, sample: Sample) -> None:
+        for file, path in enumerate(self.files):
+            with arrow_file(path), ParquetFile(path) as parquet:
+                check_columns(self.name(file), parquet.schema_arrow.names, self.settings)
+        super().check_fields(sample)
+
+    def known_form(self) -> LabelForm:
+        with arrow_file(self.files[0]), ParquetFile(self.files[0]) as parquet:
+            return with_classes(self.reader.form, self.files, parquet.schema_arrow, self.settings)
+
+    def understood(self) -> dict[str, Any]:
+        with arrow_file(self.files[0]), ParquetFile(self.files[0]) as parquet:
+            return {**super().understood(), "columns": parquet.schema_arrow.names}
 
 
 def find_parquet(paths: Sequence[Path], settings: SourceSettings) -> Parquet | None:
     """Find .parquet files."""
-    files = files_with((".parquet",), paths, chosen=settings.kind is not None)
-    return Parquet(files, settings) if files else None
+    files = files_with((".parquet", ".pq", ".parq"), paths, chosen=settings.kind is not None)
+    return Parquet(files, settings, FieldReader(settings)) if files else None
 
 
 def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import BadRecordError
 from ..records import Record
 from .aligned import aligned, numbered_texts, rows_of
-from .features import FeatureNames, check_header, feature_names, parse_weights, read_header
+from .features import FeatureNames, check_base, check_header, feature_names, parse_weights, read_header
 from .files import files_named
 from .filters import filter_file, number_pairs
 from .lines import decoded
@@ -34,6 +34,14 @@ class SplitSparse(Source):
         for row, text, label in rows:
             yield row, attempt(_record, text, label, names, num_labels, f"{prefix}:{row}", split)
         check_header(labels, num_records, row + 1)
+
+    def pieces(self, target_bytes: int) -> list[Piece]:
+        with_features = [path for path in self.files if _holds_features(path)]
+        if with_features and self.settings.feature_names:
+            check_base(
+                with_features, (row for path in with_features for row in rows_of(path, header=True)), self.settings
+            )
+        return super().pieces(target_bytes)
 
     def where(self, file: int, position: int) -> str:
         header = _holds_features(self.files[file])

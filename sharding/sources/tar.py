@@ -9,10 +9,12 @@ from typing import Any
 from ..errors import BadRecordError, DataError
 from ..records import Record, parse_object
 from ..storage import inside
-from .fields import record_of
+from .fields import FieldReader
 from .files import files_with
-from .lines import decoded
-from .source import Piece, Source, SourceSettings, attempt
+from .label_values import LabelForm
+from .lines import decoded, opened
+from .source import Piece, SourceSettings, attempt
+from .tabular import Row, Tabular
 
 _DECODED = frozenset({"json", "txt", "cls"})
 # What other readers of these files would unpickle.
@@ -21,28 +23,39 @@ _LARGEST_MEMBER = 64 << 20
 
 
 @dataclass(frozen=True)
-class Tar(Source):
+class Tar(Tabular):
     """Samples with .json, .txt and .cls members, as far as they are there; positions count samples, no file is cut."""
 
-    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+    def rows(self, piece: Piece) -> Iterator[Row]:
         path = self.files[piece.file]
-        split = self.split_of(piece.file)
         try:
             _check_members(path)
             for position, sample in enumerate(_samples(path)):
-                yield position, attempt(_record, sample, self.settings, split)
+                try:
+                    yield position, _fields(sample, self.settings)
+                except BadRecordError as error:
+                    yield position, error
         except (tarfile.TarError, OSError, EOFError, ValueError) as error:
             raise DataError(f"{path}: cannot be read: {error}") from error
+
+    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+        split = self.split_of(piece.file)
+        for position, row in self.rows(piece):
+            if isinstance(row, BadRecordError):
+                yield position, row
+            else:
+                yield position, attempt(self.reader.record, row, row["__key__"], split)
 
 
 def find_tar(paths: Sequence[Path], settings: SourceSettings) -> Tar | None:
     """Find .tar files."""
     files = files_with((".tar",), paths, chosen=settings.kind is not None)
-    return Tar(files, settings) if files else None
+    return Tar(files, settings, FieldReader(settings, LabelForm())) if files else None
 
 
 def _check_members(path: Path) -> None:
-    with tarfile.open(path, "r:") as archive:
+    # A stream, because what is compressed cannot be read in another order.
+    with opened(path) as file, tarfile.open(fileobj=file, mode=_mode(path)) as archive:
         for member in archive:
             # They would take half a kilobyte each. The library's stubs do not know of them.
             archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
@@ -50,6 +63,10 @@ def _check_members(path: Path) -> None:
                 inside(path, member.name)
             if fault := _fault(member):
                 raise DataError(f"{path}: member {member.name!r} {fault}: write the archive again without it")
+
+
+def _mode(path: Path) -> Any:
+    return "r|gz" if path.suffix.lower() == ".tgz" else "r|"
 
 
 def _fault(member: tarfile.TarInfo) -> str | None:
@@ -69,15 +86,16 @@ def _samples(path: Path) -> Iterator[Mapping[str, Any]]:
     def is_decoded(name: str) -> bool:
         return name.lower().rpartition(".")[2] in _DECODED
 
-    with path.open("rb") as file:
+    with opened(path) as file:
         members = tar_file_expander([{"url": str(path), "stream": file}], select_files=is_decoded)
         yield from group_by_keys(members)
 
 
-def _record(sample: Mapping[str, Any], settings: SourceSettings, split: str | None) -> Record:
+def _fields(sample: Mapping[str, Any], settings: SourceSettings) -> dict[str, Any]:
     fields = parse_object(sample["json"]) if "json" in sample else {}
     if "txt" in sample:
-        fields[settings.text_field] = decoded(sample["txt"])
+        fields[settings.text_fields[0]] = decoded(sample["txt"])
     if "cls" in sample:
-        fields[settings.labels_field] = [decoded(sample["cls"]).strip()]
-    return record_of(fields, settings, sample["__key__"], split)
+        names = (line.strip() for line in decoded(sample["cls"]).splitlines())
+        fields[settings.labels_fields[0]] = [name for name in names if name]
+    return {**fields, "__key__": sample["__key__"]}

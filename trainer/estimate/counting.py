@@ -101,8 +101,8 @@ class Counting:
         moving = {"sgd": 0, "rowwise_adagrad": 1, "adam": 2}[labels.optimizer]
         moving = 6 if labels.precision == "bf16" else moving + (2 if is_copied else 0)
         reading = 2.35 * logits + (2 * rows if is_copied else 0)  # softplus, and a mark for what is among the best
-        merged = self.work.world_size * self.work.records * self.work.config.cloze.shortlist
-        best = _BEST * (queries * self.work.config.cloze.shortlist + merged)
+        merged = self.work.world_size * self.work.records * self.work.shortlist
+        best = _BEST * (queries * self.work.shortlist + merged)
         return round(_FULL * (max(reading, logits + moving * rows) + 3 * queries * width)) + best
 
     def _accumulated(self) -> dict[str, int]:

@@ -54,7 +54,7 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
     others = ranks - 1
     if work.scans:
         records *= 1 + work.config.cloze.denied  # some are scanned for twice
-        width, most = work.label_width, work.config.cloze.shortlist
+        width, most = work.label_width, work.shortlist
         pairs = 2 * _ID * records * work.corpus.positives * (1 + bool(work.config.cloze.inject))
         yield Sent("queries", "scan", others * records * (width * _FULL + _FULL), 3)
         yield Sent("pairs of records and labels", "scan", others * pairs, 6)

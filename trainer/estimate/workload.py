@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..config import Config, accumulation_steps, buffers_gradients
-from ..errors import ConfigError
 from .shape import EncoderShape
 
 _ASKED = 5  # slots of an injected label: itself and 4 false ones
@@ -56,10 +55,6 @@ class Workload:
     @cached_property
     def accumulation(self) -> int:
         """Micro-steps in an optimizer step; ConfigError when ranks cannot share a batch."""
-        if self.config.cloze.shortlist > self.corpus.labels:
-            raise ConfigError(
-                f"cloze.shortlist = {self.config.cloze.shortlist}: there are only {self.corpus.labels} labels"
-            )
         return accumulation_steps(self.config, self.world_size)
 
     @property
@@ -111,12 +106,17 @@ class Workload:
         return self.label_width * (2 if self.config.cloze.label_tokens == 3 else 1)
 
     @property
+    def shortlist(self) -> int:
+        """Labels of a record that the scan proposes."""
+        return min(self.config.cloze.shortlist, self.corpus.labels)
+
+    @property
     def slots(self) -> int:
         """K: of a record; 0 where labels have none."""
         cloze = self.config.cloze
         if not cloze.has_slots:
             return 0
-        return cloze.shortlist + _ASKED * cloze.inject if self.scans else self.corpus.labels
+        return self.shortlist + _ASKED * cloze.inject if self.scans else self.corpus.labels
 
     @property
     def revealed(self) -> int:

@@ -1,5 +1,8 @@
-"""Prediction: from texts to the names of their most likely labels."""
+"""Prediction: from texts to the names of their most likely labels, and files of them."""
 
+import csv
+import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,10 +16,18 @@ import torch
 from sharding import Record, RecordBatch, publish
 
 from ..distributed import Ranks
+from ..errors import ConfigError
 from ..evaluation import Answering
 from .loading import TrainedModel
 
-SCHEMA = pa.schema([("id", pa.string()), ("labels", pa.list_(pa.string())), ("scores", pa.list_(pa.float32()))])
+_FLOATS = pa.list_(pa.float32())
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("labels", pa.list_(pa.string())), ("scores", _FLOATS), ("probabilities", _FLOATS)]
+)
+FORMATS = (".parquet", ".csv", ".jsonl")
+_SEPARATOR = "|"
+_ROWS = 4096
+_STEEPEST = 700.0  # beyond, exp overflows
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,11 @@ class Prediction:
     id: str
     labels: tuple[str, ...]
     scores: tuple[float, ...]
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """The model's probability of each label."""
+        return tuple(1 / (1 + math.exp(-min(max(score, -_STEEPEST), _STEEPEST))) for score in self.scores)
 
 
 def predict(
@@ -57,15 +73,53 @@ def predict(
         yield from _predict_part(model, ranker or model.ranker, part, top)
 
 
-def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int = 4096) -> int:
-    """Write a Parquet file (id, labels, scores), complete or not at all; returns the number of records."""
-    source, count = iter(predictions), 0
-    with publish(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
-        while part := list(islice(source, rows)):
-            columns = [[item.id for item in part], [item.labels for item in part], [item.scores for item in part]]
+def check_format(path: Path) -> None:
+    """Raise a ConfigError unless predictions can be written to a file of this name."""
+    if path.suffix and path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--output {path}: must end in {', '.join(FORMATS)}, which say how it is written")
+
+
+def write_predictions(predictions: Iterable[Prediction], path: Path) -> int:
+    """Write a file of id, labels, scores and probabilities, whole or not at all; returns the number of records.
+
+    The suffix says how: .parquet, or none, with lists; .jsonl, an object a record; .csv, with | between the labels, and
+    between the scores, of a field.
+    """
+    write = {".csv": _write_csv, ".jsonl": _write_json_lines}.get(path.suffix.lower(), _write_parquet)
+    with publish(path) as temporary:
+        return write(iter(predictions), temporary)
+
+
+def _write_parquet(predictions: Iterator[Prediction], path: Path) -> int:
+    count = 0
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        while part := list(islice(predictions, _ROWS)):
+            columns = [[getattr(item, name) for item in part] for name in SCHEMA.names]
             arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
             count += len(part)
+    return count
+
+
+def _write_json_lines(predictions: Iterator[Prediction], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for item in predictions:
+            fields = {name: getattr(item, name) for name in SCHEMA.names}
+            file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _write_csv(predictions: Iterator[Prediction], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SCHEMA.names)
+        for item in predictions:
+            numbers = ([f"{value:.6g}" for value in values] for values in (item.scores, item.probabilities))
+            writer.writerow([item.id, *(_SEPARATOR.join(values) for values in (item.labels, *numbers))])
+            count += 1
     return count
 
 

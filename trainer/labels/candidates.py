@@ -1,5 +1,6 @@
 """Candidates of a batch: retrieved by a scan, or all labels, each with a slot, and the plan of their order."""
 
+import warnings
 from typing import Protocol, Self
 
 import numpy as np
@@ -108,13 +109,15 @@ def build_candidates(
         positive_weights_L: Weight of a positive of each label in scan and cloze; None: 1.
 
     Raises:
-        ConfigError: There are too few labels, or too many to have slots.
+        ConfigError: There are too many labels to have slots.
     """
-    if config.cloze.shortlist > num_labels:
-        raise ConfigError(f"cloze.shortlist = {config.cloze.shortlist}: the data set has only {num_labels} labels")
+    shortlist = min(config.cloze.shortlist, num_labels)
+    if shortlist < config.cloze.shortlist and ranks.is_first:
+        asked = config.cloze.shortlist
+        warnings.warn(f"cloze.shortlist = {asked}: there are only {num_labels} labels, and all are on it", stacklevel=2)
     if config.cloze.scans:
         sampling = Sampling(config.labels.negative_share, config.run.seed)
-        shape = (num_labels, config.cloze.shortlist, config.labels.chunk)
+        shape = (num_labels, shortlist, config.labels.chunk)
         return LabelRetriever(
             table, *shape, ranks, sampling, positive_weights_L, config.cloze.has_slots, config.cloze.reads_context
         )
@@ -124,7 +127,7 @@ def build_candidates(
             f"every rank; at most {MOST_LABELS}: use 'shortlist'"
         )
     plan = plan or ChunkPlan.by_id(num_labels, config.cloze.chunk)
-    return AllSlots(table, plan, config.cloze.shortlist, ranks, positive_weights_L)
+    return AllSlots(table, plan, shortlist, ranks, positive_weights_L)
 
 
 def new_table(config: Config, counts_L: np.ndarray, records: int, encoder_width: int, rows: RowRange) -> LabelTable:

@@ -38,7 +38,7 @@ class Change:
     records: int
 
 
-def add_records(folder: Path, model: QueryModel, records: Iterable[tuple[str, Record]]) -> Change:
+def add_records(folder: Path, model: QueryModel, records: Iterable[tuple[object, Record]]) -> Change:
     """Add records at the end of an index, with keys by the same model; one with a known id takes the old one's place.
 
     The mean of the queries and the weights of words stay those of the build: old keys need not be made again. A word
@@ -110,7 +110,7 @@ def _rewrite(files: IndexFolder, meta: IndexMeta, gone: NDArray[np.int64], new: 
     files.commit(meta.model_copy(update={"generation": generation, "blocks": tuple(blocks)}))
 
 
-def _checked(records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
+def _checked(records: Iterable[tuple[object, Record]]) -> list[tuple[object, Record]]:
     """Take all; DataError for an id that comes twice."""
     taken = list(records)
     often = Counter(record.id for _, record in taken)
@@ -121,7 +121,7 @@ def _checked(records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
 
 
 def _content(
-    files: IndexFolder, meta: IndexMeta, model: QueryModel, records: Sequence[tuple[str, Record]]
+    files: IndexFolder, meta: IndexMeta, model: QueryModel, records: Sequence[tuple[object, Record]]
 ) -> BlockContent:
     """Make keys of new records."""
     ids, texts = [record.id for _, record in records], [record.text for _, record in records]
@@ -133,7 +133,7 @@ def _content(
     return keyed(rows, queries_NE, count_terms(texts, meta.settings.features), files.statistics(meta), meta)
 
 
-def _label_ids(where: str, record: Record, model: QueryModel) -> list[int]:
+def _label_ids(where: object, record: Record, model: QueryModel) -> list[int]:
     try:
         return sorted({model.vocabulary.id_of(name) for name in record.labels})
     except UnknownLabelError as error:

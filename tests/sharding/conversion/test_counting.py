@@ -15,7 +15,13 @@ counted = st.lists(st.dictionaries(st.text("abc", min_size=1, max_size=2), st.in
 @given(counted, st.integers(0, 5))
 def test_counts_are_those_of_one_counter_however_often_they_are_folded(parts: list[dict[str, int]], worth: int) -> None:
     tables = [
-        pa.table({"name": pa.array(part.keys(), pa.string()), "count": pa.array(part.values(), pa.int64())})
+        pa.table(
+            {
+                "name": pa.array(part.keys(), pa.string()),
+                "count": pa.array(part.values(), pa.int64()),
+                "aside": pa.array([0] * len(part), pa.int64()),
+            }
+        )
         for part in parts
     ]
     with pytest.MonkeyPatch.context() as patch:

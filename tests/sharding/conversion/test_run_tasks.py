@@ -191,8 +191,9 @@ def test_a_folder_that_cannot_be_made_is_named(corpus: Path, tokenizer_folder: P
 
 
 def test_a_source_in_one_piece_has_the_memory_of_all_workers(tokenizer_folder: Path, tmp_path: Path) -> None:
-    record = json.dumps({"id": "1", "split": "train", "text": "a" * 200, "labels": ["b"]}) + "\n"
-    (tmp_path / "corpus.jsonl").write_text(record * 9000)
+    record = {"split": "train", "text": "a" * 200, "labels": ["b"]}
+    lines = (json.dumps({"id": f"{number:04}", **record}) + "\n" for number in range(9000))
+    (tmp_path / "corpus.jsonl").write_text("".join(lines))
     runs: list[int] = []
 
     def count(done: int, _total: int, what: str) -> None:

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from sharding import BadRecordError, Record
 from sharding.sources import SourceSettings
-from sharding.sources.fields import record_of
+from sharding.sources.fields import FieldReader
+from sharding.sources.label_values import LabelForm
 
 ROW = {"id": "1", "text": "a", "labels": ["x"]}
 
 
 def record(**fields: Any) -> Record:
-    return record_of(ROW | fields, SourceSettings(), "rows:0", "dev")
+    return FieldReader(SourceSettings()).record(ROW | fields, "rows:0", "dev")
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,12 @@ def test_labels_may_be_lists_numbers_or_strings(labels: Any, names: tuple[str, .
 
 @given(st.lists(st.text("xy|,", min_size=1)))
 def test_labels_survive_being_put_in_one_string(labels: list[str]) -> None:
-    settings = SourceSettings(label_separator=";")
-    assert record_of(ROW | {"labels": ";".join(labels)}, settings, "", None).labels == tuple(labels)
+    reader = FieldReader(SourceSettings(), LabelForm(separator=";"))
+    assert reader.record(ROW | {"labels": ";".join(labels)}, "", None).labels == tuple(labels)
 
 
 def test_a_row_without_an_id_gets_one_and_a_number_is_one() -> None:
-    assert record_of({"text": "a", "labels": []}, SourceSettings(), "rows:0", None).id == "rows:0"
+    assert FieldReader(SourceSettings()).record({"text": "a", "labels": []}, "rows:0", None).id == "rows:0"
     assert record(id=17).id == "17"
 
 
@@ -64,7 +65,7 @@ def test_a_row_names_its_split_or_has_that_of_its_file(own: str | None, split: s
         ({"labels": ["x", None]}, "'labels' is .*: must be a list"),
         ({"labels": '["x"'}, "'labels' is .*: must be a list"),
         ({"labels": "[" * 100_000}, "'labels' is .*: must be a list"),
-        ({"split": "val"}, "'split' is \"val\": must be one of train, dev, test"),
+        ({"split": "both"}, "'split' is \"both\": must be one of train, dev, test, or a usual word for one"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(fields: dict[str, Any], message: str) -> None:

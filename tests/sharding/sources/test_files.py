@@ -1,10 +1,11 @@
 """What names of files tell."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 
-from sharding.sources.files import split_named, stem_of
+from sharding import DataError
+from sharding.sources.files import files_with, split_named, stem_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,31 @@ def test_a_name_that_begins_or_ends_with_a_split_names_it(words: str, split: str
 )
 def test_a_stem_lacks_the_suffixes_of_format_and_compression(name: str, stem: str) -> None:
     assert stem_of(PurePath(name)) == stem
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["a.csv", "old/b.csv"], ["a.csv"]),
+        (["train/a.csv", "test/a.csv"], ["test/a.csv", "train/a.csv"]),
+        (["split=train/p.csv", "split=test/p.csv"], ["split=test/p.csv", "split=train/p.csv"]),
+        (["data/train.csv", "data/test.csv", "README.md"], ["data/test.csv", "data/train.csv"]),
+        (["data/.cache/a.csv", "data/b.csv"], ["data/b.csv"]),
+    ],
+)
+def test_folders_are_looked_into_where_a_folder_holds_no_file_itself(
+    tmp_path: Path, names: list[str], found: list[str]
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files = files_with((".csv",), [tmp_path], chosen=False)
+    assert [path.relative_to(tmp_path).as_posix() for path in files] == found
+
+
+def test_folders_that_look_like_several_data_sets_are_refused_by_name(tmp_path: Path) -> None:
+    for name in ("raw", "clean"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.csv").touch()
+    with pytest.raises(DataError, match=r"look like several data sets, clean/, raw/: name the one that is meant"):
+        files_with((".csv",), [tmp_path], chosen=False)

@@ -14,7 +14,7 @@ from tests.sharding.sources.reading import read_all, records
 LABELS = [{"uid": "B1", "title": "red"}, {"uid": "B2", "title": ""}, {"uid": "B3", "title": "blue", "content": "c"}]
 TRAIN = [
     {"uid": "A1", "title": "a", "content": "long text", "target_ind": [0, 2], "target_rel": [1.0, 1.0]},
-    {"uid": "A2", "title": "b", "content": "", "target_ind": []},
+    {"uid": "A2", "title": "b", "content": None, "target_ind": []},
 ]
 TEST = [{"uid": "A3", "title": "c", "target_ind": [1]}]
 
@@ -98,3 +98,11 @@ def test_a_filter_of_records_without_ids_is_a_data_error(tmp_path: Path) -> None
         DataError, match=r"trn\.json\.gz: 'uid' is missing: .*: the file of label filters counts on every"
     ):
         list(open_source([tmp_path], SourceSettings()).filter_pairs())
+
+
+def test_sparse_files_of_the_same_data_set_may_lie_beside(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "trn_X_Y.txt").write_text("2 3\n0:1\n\n")
+    (tmp_path / "trn_X_Xf.txt").write_text("2 1\n0:1\n0:1\n")
+    (tmp_path / "train.txt").write_text("2 1 3\n0 0:1\n1 0:1\n")
+    assert len(records(tmp_path)) == 3

@@ -1,5 +1,6 @@
 """Records of Parquet files."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,3 +74,49 @@ def test_a_file_that_is_cut_short_is_a_data_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"a\.parquet: cannot be read"):
         records(tmp_path)
+
+
+NAMES = ["roof", "damp"]
+README = """---
+license: mit
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: labels
+    sequence:
+      class_label:
+        names:
+          '0': roof
+          '1': damp
+---
+# A data set
+"""
+
+
+@pytest.mark.parametrize("told_by", ["schema", "README.md", "dataset_infos.json"])
+def test_numbers_of_classes_get_their_names_from_what_the_hub_knows(tmp_path: Path, told_by: str) -> None:
+    features = {"labels": {"feature": {"names": NAMES, "_type": "ClassLabel"}, "_type": "Sequence"}}
+    table = pa.table({"text": ["a", "b"], "labels": [[0, 1], [1]]})
+    if told_by == "schema":
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    (tmp_path / "data").mkdir()
+    parquet.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet")
+    if told_by == "README.md":
+        (tmp_path / "README.md").write_text(README)
+    if told_by == "dataset_infos.json":
+        (tmp_path / "data" / told_by).write_text(json.dumps({"default": {"features": features}}))
+    found = [record.labels for record in records(tmp_path) if isinstance(record, Record)]
+    assert found == [("roof", "damp"), ("damp",)]
+
+
+def test_columns_of_0_and_1_and_fields_of_objects_are_read(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"text": ["a", "b"], "roof": [1, 0], "damp": [1, 1]}), tmp_path / "a.parquet")
+    assert [record.labels for record in records(tmp_path) if isinstance(record, Record)] == [
+        ("roof", "damp"),
+        ("damp",),
+    ]
+    rows = [{"topics": [{"name": "x", "score": 0.5}]}, {"topics": []}]
+    parquet.write_table(pa.table({"text": ["a", "b"], "meta": rows}), tmp_path / "a.parquet")
+    found = records(tmp_path, SourceSettings(labels_field="meta.topics"))
+    assert [record.labels for record in found if isinstance(record, Record)] == [("x",), ()]

@@ -60,3 +60,14 @@ def test_each_text_has_its_line_of_labels(tmp_path: Path, labels: str, message: 
 def test_texts_without_labels_are_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train_labels\.txt: cannot be read: No such file"):
         records(write(tmp_path, {"train_raw_texts.txt": "a\n"}))
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";", "\t"])
+def test_labels_may_have_other_things_than_blanks_between(tmp_path: Path, separator: str) -> None:
+    labels = f"red{separator}blue\ngreen\n" if separator != "\t" else "dark red\tblue\ngreen\n"
+    (tmp_path / "train_texts.txt").write_bytes(b"\xef\xbb\xbfa\nb\n")
+    (tmp_path / "train_labels.txt").write_text(labels)
+    found = [record for record in records(tmp_path) if isinstance(record, Record)]
+    assert [record.text for record in found] == ["a", "b"]
+    assert [record.labels[-1] for record in found] == ["blue", "green"]
+    assert len(found[0].labels) == 2

@@ -88,3 +88,28 @@ def test_a_header_says_three_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "train.txt", "3 4\n0 0:1\n")
     with pytest.raises(DataError, match=r"train\.txt:1: is b'3 4': must be the numbers of records, features, labels"):
         records(path, SourceSettings(kind="sparse"))
+
+
+def test_features_that_may_be_counted_from_1_are_refused_until_that_is_said(tmp_path: Path) -> None:
+    names = write(tmp_path / "names", "cat\ndog\nsea\n")
+    path = write(tmp_path / "train.txt", "1 3 9\n5 1:1 2:0.5\n")
+    with pytest.raises(
+        DataError, match=r"no record has feature 0, so features may be counted from 1: say --feature-base 1"
+    ):
+        records(path, SourceSettings(feature_names=names))
+    for base, text in ((0, "dog sea"), (1, "cat dog")):
+        settings = SourceSettings(feature_names=names, feature_base=base)
+        assert records(path, settings) == [Record("train:6", text, ("5",), "train")]
+
+
+@pytest.mark.parametrize("name", ["train.svm", "train.libsvm", "train.txt"])
+def test_lines_without_a_header_are_svmlight(tmp_path: Path, name: str) -> None:
+    names = write(tmp_path / "names", "cat\ndog\nsea\n")
+    path = write(tmp_path / name, "5,3 0:1 2:0.5 # a note\n6 1:1\n 0:1\n")
+    found = [(r.text, r.labels) for r in records(path, SourceSettings(feature_names=names)) if isinstance(r, Record)]
+    assert found == [("cat sea", ("5", "3")), ("dog", ("6",)), ("cat", ())]
+
+
+def test_a_blank_behind_the_comma_of_a_label_makes_no_record(tmp_path: Path, settings: SourceSettings) -> None:
+    path = write(tmp_path / "train.txt", "2 4 9\n0 0:1\n5, 3 0:1\n")
+    assert records(path, settings)[1] == "begins with '5, 3 0:1': no blank may stand behind the comma of a label"

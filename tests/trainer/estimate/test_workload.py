@@ -127,6 +127,6 @@ def test_ranks_that_cannot_share_a_batch_are_refused() -> None:
         a_plan(train={"global_batch": 1022})
 
 
-def test_more_places_in_a_shortlist_than_labels_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^cloze\.shortlist = 32: there are only 20 labels$"):
-        Plan.of(run_config(), SHAPE, replace(CORPUS, labels=20), a_plan().cluster)
+def test_a_shortlist_has_no_more_places_than_there_are_labels() -> None:
+    assert a_plan().work.shortlist == 32
+    assert Plan.of(run_config(), SHAPE, replace(CORPUS, labels=20), a_plan().cluster).work.shortlist == 20

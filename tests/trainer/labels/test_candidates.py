@@ -75,11 +75,10 @@ def unasked(*_: object) -> None:
 
 
 @pytest.mark.parametrize("slots", ["shortlist", "all"])
-def test_a_shortlist_longer_than_the_labels_is_refused(slots: str) -> None:
+def test_a_shortlist_longer_than_the_labels_holds_all_and_says_so(slots: str) -> None:
     assert build_candidates(config(slots=slots, shortlist=48), NO_ROWS, 48, ONE_RANK).shortlist == 48
-    with pytest.raises(ConfigError) as caught:
-        build_candidates(config(slots=slots, shortlist=49), NO_ROWS, 48, ONE_RANK)
-    assert str(caught.value) == "cloze.shortlist = 49: the data set has only 48 labels"
+    with pytest.warns(UserWarning, match=r"^cloze\.shortlist = 49: there are only 48 labels, and all are on it$"):
+        assert build_candidates(config(slots=slots, shortlist=49), NO_ROWS, 48, ONE_RANK).shortlist == 48
 
 
 def test_slots_for_too_many_labels_are_refused() -> None:

@@ -128,8 +128,10 @@ def test_files_must_be_named_and_lie_in_the_folder(tmp_path: Path, files: Any, m
 
 def test_a_split_must_lie_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "dataset_dict.json").write_text('{"splits": ["../train"]}')
-    with pytest.raises(DataError, match=r"file name '\.\./train': must be relative to .* and stay inside it"):
+    with pytest.raises(DataError, match=r"its split '\.\./train' is none of train"):
         records(tmp_path)
+    with pytest.raises(DataError, match=r"file name '\.\./train': must be relative to .* and stay inside it"):
+        records(tmp_path, SourceSettings(split="train"))
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk" * 99, None])

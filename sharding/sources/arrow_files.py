@@ -1,65 +1,90 @@
-"""Read folders saved by Hugging Face datasets (`save_to_disk`), without that library."""
+"""Read Arrow and Feather files, as they stand or in folders that Hugging Face datasets wrote, without that library."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ..errors import BadRecordError, DataError
-from ..records import Record, fault
+from ..errors import DataError
 from ..storage import inside
-from .columns import arrow_file, chosen_columns, records_of
-from .fields import record_of
-from .files import split_named
-from .source import Piece, Source, SourceSettings
+from .columns import arrow_file, chosen_columns, rows_of, with_classes
+from .fields import FieldReader, check_columns
+from .files import files_with, split_named, split_word
+from .label_values import LabelForm
+from .sniffing import Sample
+from .source import Piece, SourceSettings
+from .tabular import Row, Tabular
 
 _DICT_FILE = "dataset_dict.json"
 _STATE_FILE = "state.json"
 _INFO_FILE = "dataset_info.json"
+_FILE_MAGIC, _FEATHER_MAGIC = b"ARROW1", b"FEA1"
 
 
 @dataclass(frozen=True)
-class HfFolder(Source):
-    """Arrow streams of one or more saved data sets; positions are row numbers, and files are cut between batches.
+class ArrowFiles(Tabular):
+    """Record batches; positions are row numbers, and files are cut between batches.
 
-    splits: of each file.
+    splits: of each file, where a saved data set says them.
     """
 
-    splits: tuple[str | None, ...]
+    splits: tuple[str | None, ...] = ()
 
     def pieces(self, target_bytes: int) -> list[Piece]:
         return [piece for file, path in enumerate(self.files) for piece in _cut(file, path, target_bytes)]
 
-    def read(self, piece: Piece) -> Iterator[tuple[int, Record | BadRecordError]]:
+    def rows(self, piece: Piece) -> Iterator[Row]:
         path = self.files[piece.file]
-        classes = _class_names(path.parent / _INFO_FILE, self.settings.labels_field)
-        make = partial(_record_of_classes, classes) if classes else record_of
         with arrow_file(path):
             for row, batch in _batches(path):
                 if piece.start <= row < piece.stop:
-                    rows = batch.select(chosen_columns(self, piece.file, batch.schema))
+                    chosen = batch.select(chosen_columns(self.name(piece.file), batch.schema, self.settings))
                     # Offsets in a damaged file may point anywhere.
-                    rows.validate(full=True)
-                    yield from records_of(self, piece.file, row, rows.to_pydict(), make)
+                    chosen.validate(full=True)
+                    yield from rows_of(row, chosen.to_pydict())
 
     def companions(self) -> tuple[Path, ...]:
         return (*super().companions(), *{path.with_name(_INFO_FILE): None for path in self.files})
 
     def split_of(self, file: int) -> str | None:
+        if not self.splits:
+            return super().split_of(file)
         return self.settings.split or self.splits[file]
 
+    def check_fields(self, sample: Sample) -> None:
+        with arrow_file(self.files[0]):
+            for _, batch in _batches(self.files[0]):
+                check_columns(self.name(0), batch.schema.names, self.settings)
+        super().check_fields(sample)
 
-def find_hf_folder(paths: Sequence[Path], settings: SourceSettings) -> HfFolder | None:
+    def known_form(self) -> LabelForm:
+        with arrow_file(self.files[0]):
+            for _, batch in _batches(self.files[0]):
+                return with_classes(self.reader.form, self.files, batch.schema, self.settings)
+        return self.reader.form
+
+    def understood(self) -> dict[str, Any]:
+        with arrow_file(self.files[0]):
+            names = next((batch.schema.names for _, batch in _batches(self.files[0])), [])
+        return {**super().understood(), "columns": names}
+
+
+def find_hf_folder(paths: Sequence[Path], settings: SourceSettings) -> ArrowFiles | None:
     """Find folders that `save_to_disk` wrote, of one data set or of several by split."""
     if not paths or not all((path / _DICT_FILE).is_file() or (path / _STATE_FILE).is_file() for path in paths):
         return None
     splits = dict(pair for path in paths for pair in _files(path, any_split=settings.split is not None))
     files = tuple(sorted(splits))
-    return HfFolder(files, settings, tuple(splits[file] for file in files))
+    return ArrowFiles(files, settings, FieldReader(settings), tuple(splits[file] for file in files))
+
+
+def find_arrow(paths: Sequence[Path], settings: SourceSettings) -> ArrowFiles | None:
+    """Find .arrow and .feather files."""
+    files = files_with((".arrow", ".feather", ".ipc"), paths, chosen=settings.kind is not None)
+    return ArrowFiles(files, settings, FieldReader(settings)) if files else None
 
 
 def _files(folder: Path, *, any_split: bool) -> Iterator[tuple[Path, str | None]]:
@@ -67,15 +92,16 @@ def _files(folder: Path, *, any_split: bool) -> Iterator[tuple[Path, str | None]
         state = _read_object(folder / _STATE_FILE)
         yield from _data_files(folder, state, split_named(str(state.get("_split"))))
         return
-    for name in _strings(folder / _DICT_FILE, _read_object(folder / _DICT_FILE).get("splits"), "splits"):
-        split = split_named(name)
-        if split is None and not any_split:
+    names = _strings(folder / _DICT_FILE, _read_object(folder / _DICT_FILE).get("splits"), "splits")
+    for name in names:
+        if split_word(name) is None and not any_split:
             raise DataError(
                 f"{folder}: its split {name!r} is none of train, validation, test: "
                 "name the folder of one that is meant, or say what they are with --split"
             )
+    for name in names:
         part = inside(folder, name)
-        yield from _data_files(part, _read_object(part / _STATE_FILE), split)
+        yield from _data_files(part, _read_object(part / _STATE_FILE), split_word(name))
 
 
 def _data_files(folder: Path, state: dict[str, Any], split: str | None) -> Iterator[tuple[Path, str | None]]:
@@ -103,30 +129,6 @@ def _read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _class_names(path: Path, column: str) -> list[str] | None:
-    """Find the names of the classes that a column, or each of its lists, counts; None where it holds no classes."""
-    feature = (_read_object(path).get("features") or {}).get(column)
-    while isinstance(feature, dict | list):
-        feature = feature[0] if isinstance(feature, list) and feature else feature
-        if not isinstance(feature, dict):
-            return None
-        if feature.get("_type") == "ClassLabel":
-            return _strings(path, feature.get("names"), "names")
-        feature = feature.get("feature")
-    return None
-
-
-def _record_of_classes(
-    classes: list[str], fields: Mapping[str, Any], settings: SourceSettings, default_id: str, split: str | None
-) -> Record:
-    value = fields[settings.labels_field]
-    numbers = value if isinstance(value, list) else [value]
-    if not all(isinstance(number, int) and 0 <= number < len(classes) for number in numbers):
-        raise fault(fields, settings.labels_field, f"numbers of classes, from 0 to {len(classes) - 1}")
-    named = {**fields, settings.labels_field: [classes[number] for number in numbers]}
-    return record_of(named, settings, default_id, split)
-
-
 def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:
     start = stop = size = 0
     with arrow_file(path):
@@ -143,8 +145,24 @@ def _cut(file: int, path: Path, target_bytes: int) -> Iterator[Piece]:
 def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield (first row, batch), mapped: a batch that is passed over costs nothing."""
     row = 0
-    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
-        for batch in stream:
-            if batch.num_rows:
-                yield row, batch
-                row += batch.num_rows
+    for batch in _every_batch(path):
+        if batch.num_rows:
+            yield row, batch
+            row += batch.num_rows
+
+
+def _every_batch(path: Path) -> Iterator[pa.RecordBatch]:
+    with path.open("rb") as file:
+        magic = file.read(len(_FILE_MAGIC))
+    if magic.startswith(_FEATHER_MAGIC):  # the first version, which only this reads
+        from pyarrow.feather import read_table  # noqa: PLC0415
+
+        yield from read_table(path).to_batches()
+        return
+    with pa.memory_map(str(path)) as file:
+        if magic == _FILE_MAGIC:
+            with pa.ipc.open_file(file) as batches:
+                yield from (batches.get_batch(number) for number in range(batches.num_record_batches))
+        else:
+            with pa.ipc.open_stream(file) as stream:
+                yield from stream
