@@ -1,9 +1,9 @@
 """Initialize a new run: label rows at random, from texts, or from another run, and the query that must find them."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import nn
 
@@ -62,8 +62,8 @@ def init_texts(config: Config, vocabulary: Vocabulary) -> pa.StringArray:
         case "text":
             return vocabulary.texts
         case "name":
-            words = pc.replace_substring_regex(vocabulary.names, r"[_:./-]+", " ")
-            return pc.coalesce(vocabulary.texts, words)
+            words = [re.sub(r"[_:./-]+", " ", name) for name in vocabulary.names.to_pylist()]
+            return pa.array([text or word for text, word in zip(vocabulary.texts.to_pylist(), words, strict=True)])
 
 
 def read_texts(config: Config, encoder: TextEncoder, tokenizer: TextTokenizer, texts: pa.StringArray) -> LabelTexts:
