@@ -2,23 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sharding import Dataset, StreamState
+from sharding import Dataset, StreamState, sequential
 from tests.pretend_gpu.autocast import end_of_autocast
-from tests.pretend_gpu.device import COUNTS, DEVICE, PretendGpu, held, move
+from tests.pretend_gpu.device import DEVICE, PretendGpu, held, move
 from tests.trainer.components import awake_model
 from trainer.config import Config, accumulation_steps
+from trainer.data import columns
 from trainer.distributed import Ranks
 from trainer.engine.zero import GradientWatch
+from trainer.evaluation import Ranker
 from trainer.labels import Candidates, RowUpdates, slot_plan
 from trainer.model import text_tokens
-from trainer.training.components import build_labels, build_loader, build_optimizer
+from trainer.training.components import build_labels, build_loader, build_optimizer, plain_collator
 from trainer.training.initialize import build_table, initialize
 from trainer.training.step import TrainingStep
 
@@ -106,6 +109,16 @@ class Running:
             TrainingStep(config, engine, labels, updates, lambda _: nullcontext()),
         )
 
+    def answers(self, config: Config) -> dict[str, np.ndarray]:
+        """Rank the labels of dev records, with one label given and answers refined where labels are read: ids."""
+        tokens = text_tokens(self.engine.module.encoder, config, len(self.dataset.vocabulary))
+        collate = plain_collator(config, self.dataset, tokens)
+        ranker = Ranker(self.engine.module, self.labels, collate, self.engine.device, threshold=0.3, max_context=4)
+        ranker = replace(ranker, refine=int(ranker.reads_labels))
+        records = next(sequential(self.dataset.split("dev"), batch=8, columns=columns(config.data)))
+        given = [{number: True} for number in range(8)] if ranker.reads_labels else ()
+        return {name: found.ids_BK for name, found in ranker.rank(records, given).items()}
+
     def numbers(self) -> dict[str, Tensor]:
         """Copy out all parameters and label rows."""
         dense = {name: held(each).detach().clone() for name, each in self.engine.module.named_parameters()}
@@ -115,26 +128,25 @@ class Running:
 
 @dataclass(frozen=True)
 class Trained:
-    """Losses of some steps, and what the last of them launched and waited for."""
+    """Losses of some steps, and the answers before them."""
 
     running: Running
+    answers: dict[str, np.ndarray]
     losses: list[float]
-    kernels: int
-    waits: int
 
 
 def train(config: Config, ranks: Ranks, *, on_gpu: bool, steps: int = 2) -> Trained:
-    """Train some steps; a mixture of devices raises."""
+    """Answer, then train some steps; a mixture of devices raises."""
     running = Running.build(config, ranks, on_gpu=on_gpu)
     losses = []
     with device(on_gpu=on_gpu):
+        answers = running.answers(config)
         source = running.loader.steps(StreamState())
         for number in range(1, steps + 1):
             micro_batches = next(source).micro_batches
-            COUNTS.reset()
             losses.append(running.step(number, micro_batches).losses["total"])
         source.close()
-    return Trained(running, losses, *COUNTS.totals)
+    return Trained(running, answers, losses)
 
 
 @contextmanager

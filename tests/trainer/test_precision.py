@@ -1,5 +1,7 @@
-"""What `train.precision = "auto"` comes to."""
+"""What `train.precision = "auto"` comes to, and what deterministic kernels are told."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +13,7 @@ from tests.trainer.components import tiny_config
 from trainer import precision
 from trainer.config import Config, deepspeed_config
 from trainer.distributed import ONE_RANK, Ranks
-from trainer.precision import multiplies_bf16, with_precision
+from trainer.precision import multiplies_bf16, use_deterministic_kernels, with_precision
 
 CPU = torch.device("cpu")
 
@@ -90,3 +92,24 @@ def resolve(ranks: Ranks, able: tuple[bool, ...]) -> str:
 @pytest.mark.parametrize(("able", "resolved"), [((True, False), "fp32"), ((True, True), "bf16")])
 def test_all_ranks_agree_on_what_the_least_of_their_devices_can_do(able: tuple[bool, ...], resolved: str) -> None:
     assert run_ranks(resolve, 2, able) == [resolved] * 2
+
+
+@pytest.fixture
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.backends.cuda.enable_mem_efficient_sdp(enabled=True)
+    torch.backends.cuda.enable_cudnn_sdp(enabled=True)
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_deterministic_kernels_are_asked_of_torch_and_cublas_and_attention() -> None:
+    use_deterministic_kernels()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()  # it takes no mask, and its backward can be deterministic

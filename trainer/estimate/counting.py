@@ -15,6 +15,8 @@ _NEW_ROWS = 65_536  # rows that are made at a time, see `labels/table.py`
 _NEW_ROW_BYTES = 24  # for each of their numbers: two arrays of float64, and the ones before
 _LIVE = 1_000_000_000  # numbers that ZeRO-3 leaves gathered: DeepSpeed's default
 _BEST = 32  # bytes for each place of a shortlist: what is best, what waits, in fp32 and int64
+_GPU_BEST = 17 * 12 + _BEST  # on a GPU the best of 16 chunks wait, see `labels/top_k.py`
+_GPU_BLOCK = 65_536  # rows that are moved at a time on a GPU, see `labels/updates.py`
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Counting:
         """Count a chunk of the scan: logits and what is made of them, row gradients and what moves rows by them.
 
         fp32 rows are read where they lie; others are copied, and the last chunk's copy lives until the next is there.
+        On a GPU the rows of several chunks are moved at once.
         """
         if not self.work.scans:
             return 0
@@ -101,9 +104,13 @@ class Counting:
         moving = {"sgd": 0, "rowwise_adagrad": 1, "adam": 2}[labels.optimizer]
         moving = 6 if labels.precision == "bf16" else moving + (2 if is_copied else 0)
         reading = 2.35 * logits + (2 * rows if is_copied else 0)  # softplus, and a mark for what is among the best
+        moved = rows
+        if self.on_gpu and not self.work.buffers_gradients and (labels.optimizer != "sgd" or is_copied or labels.clip):
+            moved = min(max(_GPU_BLOCK, chunk), self.work.rows) * width
         merged = self.work.world_size * self.work.records * self.work.shortlist
-        best = _BEST * (queries * self.work.shortlist + merged)
-        return round(_FULL * (max(reading, logits + moving * rows) + 3 * queries * width)) + best
+        places = queries * self.work.shortlist
+        best = _BEST * (places + merged) + ((_GPU_BEST - _BEST) * places if self.on_gpu else 0)
+        return round(_FULL * (max(reading, logits + moving * moved) + 3 * queries * width)) + best
 
     def _accumulated(self) -> dict[str, int]:
         """Count gradients of earlier micro-steps, which ZeRO 0 and 1 keep whole."""

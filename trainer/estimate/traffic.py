@@ -55,14 +55,16 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
     if work.scans:
         records *= 1 + work.config.cloze.denied  # some are scanned for twice
         width, most = work.label_width, work.shortlist
-        pairs = 2 * _ID * records * work.corpus.positives * (1 + bool(work.config.cloze.inject))
-        yield Sent("queries", "scan", others * records * (width * _FULL + _FULL), 3)
-        yield Sent("pairs of records and labels", "scan", others * pairs, 6)
-        yield Sent("shortlists", "scan", others * records * most * (_FULL + _ID), 2, to_all=True)
-        yield Sent("query gradients", "scan", others * records * width * _FULL, 1, to_all=True)
+        hidden = work.revealed * (1 + work.config.cloze.reads_context)  # empty places travel, too
+        pairs = records * (work.corpus.positives * (1 + bool(work.config.cloze.inject)) + hidden)
+        yield Sent("queries", "scan", others * records * (width * _FULL + _FULL), 1)
+        yield Sent("pairs of records and labels", "scan", others * pairs * 2 * _FULL, 2)
+        yield Sent("shortlists", "scan", others * records * most * 2 * _FULL, 1, to_all=True)
+        yield Sent("query gradients", "scan", others * records * width * _FULL, 0, to_all=True)  # with the shortlists
     wanted = _wanted(work) * others / ranks
     rows = wanted * (work.row_width + 2) * _FULL
-    lookups = 1 + work.config.cloze.reads_context  # rows of what is revealed travel before those of the shortlist
+    # Rows of what is revealed travel before those of the shortlist.
+    lookups = work.config.cloze.has_slots + work.config.cloze.reads_context
     yield Sent("row ids", "scan", wanted * _ID, 2 * lookups, to_all=True)
     yield Sent("rows", "scan", rows, lookups, to_all=True)
     yield Sent("row gradients", "backward", rows, lookups, to_all=True)
@@ -75,7 +77,7 @@ def _micro_step(work: Workload) -> Iterator[Sent]:
 
 def _step(work: Workload) -> Iterator[Sent]:
     stage = work.config.train.zero_stage
-    yield Sent("counts and checks", "optimizer", 3 * 6 * _ID * _BACK_AND_FORTH, 3)
+    yield Sent("counts and checks", "optimizer", (4 + 8) * _ID * _BACK_AND_FORTH, 2)
     if stage < 2:
         yield from _gradients(work)
     if stage in {1, 2}:

@@ -26,20 +26,14 @@ _ROUNDS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111E
 
 
 def round_to_bf16(values_NE: Tensor, ids_N: Tensor, *key: int) -> Tensor:
-    """Round fp32 [N, E] to bf16, keyed by (key, label id, column): the world size does not matter.
+    """Round fp32 [N, E] to what bf16 can hold, keyed by (key, label id, column): the world size does not matter.
 
-    A value that bf16 can hold stays what it is.
+    A value that bf16 can hold stays what it is. The numbers are still fp32: a copy into bf16 rows then takes one pass.
     """
     bits_NE = _random_bits(ids_N, values_NE, key)
     bits_NE.bitwise_right_shift_(32 - _LOW_BITS).bitwise_and_((1 << _LOW_BITS) - 1)
     raised_NE = bits_NE.add_(values_NE.contiguous().view(torch.int32))
-    return _high_halves(raised_NE)
-
-
-def _high_halves(bits_NE: Tensor) -> Tensor:
-    """View the upper 16 bits of fp32 numbers as bf16 ones: [N, E], of which a copy is to be made."""
-    place = 1 if sys.byteorder == "little" else 0
-    return bits_NE.view(torch.bfloat16)[:, place::2]
+    return raised_NE.bitwise_and_(-1 << _LOW_BITS).view(torch.float32)
 
 
 def _random_bits(ids_N: Tensor, like_NE: Tensor, key: tuple[int, ...]) -> Tensor:

@@ -107,8 +107,8 @@ class RowOptimizer(ABC):
 
     def _write(self, kept: Tensor, rows: Rows, values: Tensor, turn: UpdateContext) -> None:
         if kept.dtype is torch.bfloat16:
-            ids_N = self.table.ids(rows)
-            kept[rows] = round_to_bf16(values, ids_N, self.seed, turn.step, turn.stage)
+            rounded = round_to_bf16(values, self.table.ids(rows), self.seed, turn.step, turn.stage)
+            kept[rows] = rounded if isinstance(rows, slice) else rounded.to(kept)
         elif isinstance(rows, Tensor):
             kept[rows] = values
 
