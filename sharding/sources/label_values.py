@@ -25,7 +25,6 @@ _ITEM = re.compile(
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _FASTTEXT = "__label__"
-_LONGEST_SHOWN = 60
 
 LIST_ADVICE = "write labels as a list with commas, as .tolist() gives it, or with a separator"
 
@@ -98,6 +97,8 @@ class LabelForm:
     def _name(self, item: Any) -> str:
         if is_name(item):
             return str(item)
+        if isinstance(item, str):
+            raise ValueError("in UTF-8: say with --encoding what the file is in")  # noqa: TRY004
         if isinstance(item, Mapping):
             key = self.key or _key_of(item)
             if key is not None and is_name(item.get(key)):

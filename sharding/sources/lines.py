@@ -112,7 +112,7 @@ def check_encoding(path: Path, encoding: str) -> None:
 
 
 def _other_encoding(sample: bytes) -> str | None:
-    if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+    if sample.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or sample.count(0) > len(sample) / 4:
         return "utf-16"
     foreign = len(_FOREIGN.findall(sample))
     broken = sample.decode(errors="replace").removesuffix("\ufffd").count("\ufffd")

@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,9 @@ def _find(paths: Sequence[Path], settings: SourceSettings) -> Source:
         found = {kind: source for kind, find in group.items() if (source := find(paths, settings))}
         if len(found) > 1 and group is _LAYOUTS:  # the first has the texts; what others would read lies beside them
             found = dict([next(iter(found.items()))])
+        if found and group is _MARKED:
+            read = {file for source in found.values() for file in source.files}
+            found |= {kind: source for kind, source in _beside(paths, settings).items() if not read & {*source.files}}
         if len(found) > 1:
             raise DataError(
                 f"{named}: is of several kinds, {', '.join(found)}: choose one with --kind, or name the files"
@@ -123,6 +127,16 @@ def _find(paths: Sequence[Path], settings: SourceSettings) -> Source:
                 "--kind annif-fulltext, whose records have the whole file as their text"
             )
     raise _nothing(paths, named, list(KINDS))
+
+
+def _beside(paths: Sequence[Path], settings: SourceSettings) -> dict[str, Source]:
+    """Find other formats in folders, as far as they can be read."""
+    found: dict[str, Source] = {}
+    for kind, find in _FORMATS.items():
+        with suppress(DataError):
+            if source := find(paths, settings):
+                found[kind] = source
+    return found
 
 
 def _nothing(paths: Sequence[Path], named: str, kinds: Sequence[str]) -> DataError:

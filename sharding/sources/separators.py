@@ -56,6 +56,19 @@ def check_separator(name: str, key: str, values: Sequence[str], asked: str) -> N
             )
 
 
+def check_lone_items(name: str, key: str, lists: Sequence[Sequence[object]]) -> None:
+    """Raise a DataError where lists hold one string each, and that string clearly holds several labels."""
+    items = [item for value in lists for item in value if isinstance(item, str)]
+    if not items or any(len(value) > 1 for value in lists):
+        return
+    for candidate in (SEPARATOR, ";", ","):
+        if _evidence(candidate, items) == "yes":
+            raise DataError(
+                f"{name}: '{key}' holds lists of one string each, such as {_example(candidate, items)}: make a list of "
+                "labels of it, or leave the list away"
+            )
+
+
 def _evidence(separator: str, values: Sequence[str]) -> str:
     """Judge whether a separator stands between labels: "yes", "perhaps" or "no".
 

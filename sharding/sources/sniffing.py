@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import DataError
 from .fields import nested
 from .label_values import MISSING, LabelForm, angled, is_bracketed, listed
-from .separators import CANDIDATES, check_separator, separator_of
+from .separators import CANDIDATES, check_lone_items, check_separator, separator_of
 from .source import SourceSettings
 
 _SCORED = re.compile(r".+:\s*(?:0?\.\d+|1\.0+|0\.0+|0|1)$", re.DOTALL)
@@ -102,7 +102,9 @@ def _settle_field(sample: Sample, key: str, settings: SourceSettings, form: Labe
     _check_vectors(sample.name, key, values)
     strings = [value for value in values if isinstance(value, str) and value.strip()]
     if not strings or len(strings) * 2 < len(values):
-        _check_items(sample.name, key, [item for value in values if isinstance(value, list) for item in value])
+        lists = [value for value in values if isinstance(value, list)]
+        _check_items(sample.name, key, [item for value in lists for item in value])
+        check_lone_items(sample.name, key, lists)
         return form
     form = _settle_strings(sample.name, key, strings, settings, form)
     _check_items(sample.name, key, _items(strings, form))

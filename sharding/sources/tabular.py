@@ -10,6 +10,7 @@ from typing import Any, Self
 from ..errors import BadRecordError, DataError
 from ..records import Record
 from .fields import FieldReader
+from .files import file_size
 from .label_values import LabelForm
 from .sniffing import Sample, marked_columns, settle, with_marked_columns
 from .source import Piece, Source, attempt
@@ -66,13 +67,11 @@ class Tabular(Source):
         step = max(len(self.files) // _SAMPLED_FILES, 1)
         numbers = range(0, len(self.files), step)
         for number in numbers:
-            whole = [piece for piece in Source.pieces(self, 1) if piece.file == number]
-            with closing(self._begin(whole[0])) as rows:
+            whole = Piece(number, 0, file_size(self.files[number]))
+            reading: Any = self.rows(whole)
+            with closing(reading) as rows:
                 some = (row for _, row in islice(rows, _SAMPLED_ROWS // len(numbers) + 1))
                 yield from (row for row in some if not isinstance(row, BadRecordError))
-
-    def _begin(self, piece: Piece) -> Any:
-        return self.rows(piece)
 
     def check_fields(self, sample: Sample) -> None:
         """Raise a DataError, with the fields that there are, where no row of the sample has one that was named."""

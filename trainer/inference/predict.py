@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +27,6 @@ SCHEMA = pa.schema(
 )
 FORMATS = (".parquet", ".csv", ".jsonl")
 _SEPARATOR = "|"
-_ROWS = 4096
 _STEEPEST = 700.0  # beyond, exp overflows
 
 
@@ -79,21 +79,27 @@ def check_format(path: Path) -> None:
         raise ConfigError(f"--output {path}: must end in {', '.join(FORMATS)}, which say how it is written")
 
 
-def write_predictions(predictions: Iterable[Prediction], path: Path) -> int:
+def write_predictions(predictions: Iterable[Prediction], path: Path, rows: int = 4096) -> int:
     """Write a file of id, labels, scores and probabilities, whole or not at all; returns the number of records.
 
     The suffix says how: .parquet, or none, with lists; .jsonl, an object a record; .csv, with | between the labels, and
     between the scores, of a field.
+
+    Args:
+        predictions: What is written, read once.
+        path: The file.
+        rows: Records of a row group of Parquet.
     """
-    write = {".csv": _write_csv, ".jsonl": _write_json_lines}.get(path.suffix.lower(), _write_parquet)
+    parquet = partial(_write_parquet, rows=rows)
+    write = {".csv": _write_csv, ".jsonl": _write_json_lines}.get(path.suffix.lower(), parquet)
     with publish(path) as temporary:
         return write(iter(predictions), temporary)
 
 
-def _write_parquet(predictions: Iterator[Prediction], path: Path) -> int:
+def _write_parquet(predictions: Iterator[Prediction], path: Path, *, rows: int) -> int:
     count = 0
     with pq.ParquetWriter(path, SCHEMA) as writer:
-        while part := list(islice(predictions, _ROWS)):
+        while part := list(islice(predictions, rows)):
             columns = [[getattr(item, name) for item in part] for name in SCHEMA.names]
             arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))

@@ -230,3 +230,13 @@ def test_a_run_of_an_earlier_version_reads_no_context_and_answers_as_it_did(
 def test_without_one_clear_source_nothing_is_done(lmmtc: Lmmtc, tmp_path: Path, options: tuple[str, ...]) -> None:
     said = lmmtc("predict", tmp_path, *options)
     assert (said.code, said.err) == (78, USAGE)
+
+
+def test_a_table_is_answered_as_a_table(lmmtc: Lmmtc, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "questions.csv").write_text("Title,Body\ntopic 3,topic 4\n,topic 7\ntopic 9,\n")
+    words = ("--input", tmp_path / "questions.csv", "--text-field", "title", "--text-field", "body", "--top", 2)
+    assert lmmtc("predict", trained, *words, "--output", tmp_path / "answers.csv").code == 0
+    header, *rows = (tmp_path / "answers.csv").read_text().splitlines()
+    assert header == "id,labels,scores,probabilities"
+    assert [row.partition(",")[0] for row in rows] == ["questions:0", "questions:1", "questions:2"]
+    assert all(len(field.split("|")) == 2 for row in rows for field in row.split(",")[1:])

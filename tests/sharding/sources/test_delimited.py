@@ -163,6 +163,10 @@ def test_another_encoding_is_refused_by_name_and_read_where_it_is_said(
         "Wasser l\u00e4uft \u00fcber",
         "B\u00e4r",
     ]
+    if encoding == "utf-16":
+        (tmp_path / name).write_bytes(content[name].encode("utf-16-le"))
+        with pytest.raises(DataError, match="--encoding utf-16"):
+            records(tmp_path, SourceSettings(kind=kind))
     with pytest.raises(DataError, match=r"--encoding = klingon: is none that there is"):
         records(tmp_path, SourceSettings(encoding="klingon"))
 

@@ -50,6 +50,13 @@ def test_a_folder_with_two_kinds_asks_for_one(tmp_path: Path) -> None:
     assert records(tmp_path, SourceSettings(kind="csv")) == [Record("b:0", "b", ())]
 
 
+def test_a_folder_with_two_kinds_of_which_one_is_told_from_its_lines_asks_for_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("__label__x a tap\n")
+    (tmp_path / "b.csv").write_text("text,labels\nb,x\n")
+    with pytest.raises(DataError, match=r"is of several kinds, fasttext, csv: choose one with --kind"):
+        open_source([tmp_path], SourceSettings())
+
+
 def test_a_kind_that_is_named_needs_no_suffix(tmp_path: Path) -> None:
     (tmp_path / "corpus.dat").write_text(LINE)
     assert records(tmp_path / "corpus.dat", SourceSettings(kind="jsonl")) == [Record("1", "a", ())]

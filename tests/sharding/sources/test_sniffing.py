@@ -1,5 +1,6 @@
 """What a sample of values shows: labels are read rightly, or refused with what to say."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,13 @@ def test_a_separator_that_no_value_has_is_refused_where_values_show_another(tmp_
         open_source([path], SourceSettings(label_separator=";"))
 
 
+def test_lists_of_one_string_that_holds_several_labels_are_refused(tmp_path: Path) -> None:
+    rows = ({"text": str(number), "labels": [", ".join(labels)]} for number, labels in enumerate(LABELS))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match="holds lists of one string each, such as 'plumbing, kitchen': make a list"):
+        open_source([tmp_path / "a.jsonl"], SourceSettings())
+
+
 def test_names_of_classes_may_have_commas_and_blanks(tmp_path: Path) -> None:
     names = ["Arts, Crafts", "Toys, Games", "world news"]
     assert labels_of(table(tmp_path, [*names, *names])) == [[name] for name in [*names, *names]]
@@ -159,8 +167,6 @@ def test_several_columns_of_texts_and_of_labels_are_put_together(tmp_path: Path)
     ],
 )
 def test_labels_may_be_objects_maps_or_one_name(tmp_path: Path, labels: object, key: str | None, found: object) -> None:
-    import json
-
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a", "deep": {"labels": labels}}))
     settings = SourceSettings(labels_field="deep.labels", label_key=key)
     assert labels_of(tmp_path, settings) == [found]
