@@ -120,7 +120,7 @@ class SparseKeys:
         for records in self.range.chunks(chunk):
             keys_CV = self._rows(records.within(self.range))
             cosines_QC = np.concatenate([np.empty((0, len(records)), np.float32), *(b.times(keys_CV) for b in blocks)])
-            best.take(torch.from_numpy(cosines_QC), records, meeting.excluded)
+            best.take(torch.from_numpy(cosines_QC), records, meeting.excluded.within(records))
         return best.result()
 
     def _gathered(self, own_BV: Matrix, meeting: Meeting) -> Matrix:
