@@ -14,6 +14,7 @@ from sharding.conversion import shuffling
 from sharding.conversion.encoding import KEY
 from sharding.conversion.job import Job
 from sharding.conversion.shuffling import END, cut_points
+from sharding.sources.fields import FieldReader
 from sharding.sources.jsonl import JsonLines
 
 keys = st.lists(st.lists(st.integers(0, END - 1), max_size=30).map(sorted), min_size=1, max_size=5)
@@ -51,6 +52,7 @@ def test_texts_that_no_shard_can_hold_are_refused_with_the_option_that_helps(
     )
     run = pa.record_batch({"text": texts, KEY: pa.array([7], pa.uint64())})
     monkeypatch.setattr(shuffling, "_runs", lambda *_: iter([run, run]))
-    job = Job(JsonLines((), SourceSettings()), tmp_path, tmp_path, ("arrow",), "raise", False, 512, 0, 1)
+    settings = SourceSettings()
+    job = Job(JsonLines((), settings, FieldReader(settings)), tmp_path, tmp_path, ("arrow",), "raise", False, 512, 0, 1)
     with pytest.raises(DataError, match=r"shard train/00003: its 2 records have more than 2 GiB .*: .* --shard-rows"):
         shuffling.write_one(job, "train", 3, 0, END)
