@@ -22,6 +22,17 @@ def serve(
             help="A further name by which clients call a server on 127.0.0.1, as behind a proxy; may be repeated."
         ),
     ] = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines with id and text: what people label on the page, one after the other."),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines to which the page's answers are appended, for `lmmtc data shard`; default with --queue: "
+            "QUEUE.answers.jsonl beside it."
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Take new checkpoints of the run as they come, without a restart.")
     ] = False,
@@ -66,6 +77,8 @@ def serve(
             how=How(refine, prior_weight, untuned),
             limits=Limits(body_bytes=int(body_mib * 2**20)),
             batching=Batching(batch, waiting, wait_ms / 1000),
+            queue=queue,
+            answers=answers,
             follow_seconds=5 if follow else None,
             log=not quiet,
         )

@@ -14,7 +14,7 @@ from .problems import Problem, of_a_fault
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing secret, and what a probe, a scraper or a browser asks before anybody could have typed a token.
-OPEN = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
+OPEN = ("/", "/done", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
 OPEN_FOLDER = "/page/"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -13,24 +13,28 @@ from starlette.staticfiles import StaticFiles
 
 from .access import Access
 from .annif import Annif
-from .api import Api, Service
+from .api import Api
+from .assist import Assist
 from .openapi import document
 from .problems import handlers
+from .why import WhyApi
 
 PAGE = Path(__file__).parent / "page"
+PAGES = {"/": "index.html", "/done": "done.html", "/docs": "docs.html"}
 
 
 def application(
-    service: Service, token: str | None = None, names: Collection[str] | None = None, *, log: bool = False
+    assist: Assist, token: str | None = None, names: Collection[str] | None = None, *, log: bool = False
 ) -> Starlette:
     """Put addresses and access together; while it runs, so does the service's thread.
 
     Args:
-        service: What the addresses share.
+        assist: What the addresses share, and the work of those who label.
         token: See `Access`.
         names: See `Access`.
         log: See `Access`.
     """
+    service = assist.service
 
     @asynccontextmanager
     async def running(_app: Starlette) -> AsyncIterator[None]:
@@ -39,14 +43,15 @@ def application(
         service.is_ready = False
         service.batcher.close()
 
-    routes = [*_own(Api(service)), *_of_annif(Annif(service)), *_pages()]
+    routes = [*_own(Api(service), WhyApi(service)), *_of_annif(Annif(service)), *_pages(assist)]
     access = Middleware(Access, token=token, names=names, log=log)
     return Starlette(routes=routes, middleware=[access], exception_handlers=handlers(), lifespan=running)
 
 
-def _own(api: Api) -> list[BaseRoute]:
+def _own(api: Api, why: WhyApi) -> list[BaseRoute]:
     return [
         Route("/v1/predict", api.predict, methods=["POST"]),
+        Route("/v1/why", why.why, methods=["POST"]),
         Route("/v1/labels", api.labels),
         Route("/v1/model", api.model),
         Route("/healthz", api.healthz),
@@ -67,13 +72,17 @@ def _of_annif(annif: Annif) -> list[BaseRoute]:
     ]
 
 
-def _pages() -> list[BaseRoute]:
+def _pages(assist: Assist) -> list[BaseRoute]:
     async def openapi(_request: Request) -> Response:
         return JSONResponse(document())
 
     return [
         Route("/openapi.json", openapi),
-        *(Route(address, _file(PAGE / name)) for address, name in {"/": "index.html", "/docs": "docs.html"}.items()),
+        *(Route(address, _file(PAGE / name)) for address, name in PAGES.items()),
+        Route("/assist/about", assist.about),
+        Route("/assist/next", assist.next),
+        Route("/assist/answers", assist.save, methods=["POST"]),
+        Route("/assist/report", assist.report),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
 

@@ -4,9 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from .assist import SaveRequest
 from .metrics import package_version
 from .problems import KINDS
 from .questions import PredictRequest
+from .why import WhyRequest
 
 _STRING, _NUMBER, _WHOLE, _BOOLEAN = ({"type": kind} for kind in ("string", "number", "integer", "boolean"))
 _TEXT = {"type": ["string", "null"], "description": "What the label means, where the run knows."}
@@ -87,11 +89,52 @@ def _paths() -> list[tuple[str, str, dict[str, Any]]]:
                 "gives": _object(labels=_list(_LABEL)),
             },
         ),
+        (
+            "/v1/why",
+            "post",
+            {
+                "summary": "Weigh the words and the given labels that a label's score rests on.",
+                "body": schema_of(WhyRequest),
+                "gives": _object(
+                    words=_list(_object(word=_STRING, weight=_NUMBER)),
+                    labels=_list(_object(label=_STRING, weight=_NUMBER)),
+                ),
+            },
+        ),
+        *_assist(),
         ("/v1/model", "get", {"summary": "Describe the model, and the limits of a request.", "gives": _MODEL}),
         *_annif(project, limits),
         ("/healthz", "get", {"summary": "Whether the process lives.", "kind": "text/plain"}),
         ("/readyz", "get", {"summary": "Whether questions are answered.", "kind": "text/plain"}),
         ("/metrics", "get", {"summary": "Metrics for Prometheus.", "kind": "text/plain"}),
+    ]
+
+
+def _assist() -> list[tuple[str, str, dict[str, Any]]]:
+    person = [_in_query("person", _STRING), _in_query("after", _STRING)]
+    record = {**_object(id=_STRING, text=_STRING, labels=_list(_STRING)), "type": ["object", "null"]}
+    done = {"summary": "The page: what was done.", "gives": _object(people=_list(_object()), recent=_list(_object()))}
+    return [
+        (
+            "/assist/about",
+            "get",
+            {"summary": "The page: texts in the queue, if any.", "gives": _object(queue=_WHOLE, saves=_BOOLEAN)},
+        ),
+        (
+            "/assist/next",
+            "get",
+            {
+                "summary": "The page: a person's next text.",
+                "parameters": person,
+                "gives": _object(total=_WHOLE, done=_WHOLE, record=record),
+            },
+        ),
+        (
+            "/assist/answers",
+            "post",
+            {"summary": "The page: save an answer.", "body": schema_of(SaveRequest), "gives": _object(id=_STRING)},
+        ),
+        ("/assist/report", "get", done),
     ]
 
 

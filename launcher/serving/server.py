@@ -18,12 +18,14 @@ from ..terminal.stderr import complain
 from .access import LOOPBACK
 from .api import Service
 from .application import application
+from .assist import Assist
 from .batching import Batcher, Batching
 from .following import Follower
 from .label_search import LabelSearch
 from .metrics import ServingMetrics, package_version
 from .questions import Limits
 from .served import Current, How, ServedModel
+from .work import Answers, Queue
 
 TOKEN = "LMMTC_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 _DRAIN_SECONDS = 30
@@ -42,6 +44,8 @@ class ServeSettings:
         how: How the model answers.
         limits: Of a request.
         batching: How batches are made.
+        queue: File of texts that people label; None: they paste them.
+        answers: File to which their answers are appended; None: one beside the queue, or none.
         follow_seconds: How often a newer checkpoint is looked for; None: never.
         log: Whether a line is written for each request.
     """
@@ -54,6 +58,8 @@ class ServeSettings:
     how: How = field(default_factory=How)
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)
+    queue: Path | None = None
+    answers: Path | None = None
     follow_seconds: float | None = None
     log: bool = True
 
@@ -99,7 +105,8 @@ def serve(settings: ServeSettings) -> None:
     """
     with _listening(settings) as listener:
         service = build(settings)
-        app = application(service, settings.token, settings.names, log=settings.log)
+        assist = Assist(service, *_work(settings))
+        app = application(assist, settings.token, settings.names, log=settings.log)
         follower = None
         if settings.follow_seconds is not None:
             follower = Follower(service.current, settings.how, service.metrics, settings.follow_seconds)
@@ -108,7 +115,17 @@ def serve(settings: ServeSettings) -> None:
         _Server(app, service).run([listener])
         if follower:
             follower.stop()
+        if assist.answers:
+            assist.answers.close()
     complain("ended: all that was asked has been answered")
+
+
+def _work(settings: ServeSettings) -> tuple[Queue | None, Answers | None]:
+    """Open the queue, and the file of answers: beside the queue where no other is named."""
+    queue, answers = settings.queue, settings.answers
+    if queue and not answers:
+        answers = queue.with_name(f"{queue.stem}.answers.jsonl")
+    return queue and Queue.open(queue), answers and Answers(answers)
 
 
 class _Server(uvicorn.Server):

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from launcher.ports import free_port
 from launcher.serving.api import Service
 from launcher.serving.application import application
+from launcher.serving.assist import Assist
 from launcher.serving.questions import Limits
 from launcher.serving.server import ServeSettings, build
 from tests.programs import PROGRAMS, ROOT, end_of, started
@@ -41,7 +42,7 @@ def service(run: Path) -> Service:
 @pytest.fixture
 def client(service: Service) -> Iterator[TestClient]:
     """Serve with limits that are easily reached."""
-    with TestClient(application(fresh(service)), raise_server_exceptions=False) as client:
+    with TestClient(application(Assist(fresh(service))), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -80,10 +81,12 @@ class Address(str):
 
 
 @contextmanager
-def serving(run: Path, *options: object) -> Iterator[tuple[Address, Popen[str]]]:
+def serving(
+    run: Path, *options: object, port: int | None = None, token: str | None = None
+) -> Iterator[tuple[Address, Popen[str]]]:
     """Start `lmmtc serve` as a user does, and wait until it is ready."""
-    port = free_port()
-    with started(PROGRAMS / "lmmtc", "serve", run, "--port", port, *options, env={"PYTHONPATH": ROOT}) as program:
+    port, surroundings = port or free_port(), {"PYTHONPATH": ROOT} | ({"LMMTC_SERVE_TOKEN": token} if token else {})
+    with started(PROGRAMS / "lmmtc", "serve", run, "--port", port, *options, env=surroundings) as program:
         address = Address(f"http://127.0.0.1:{port}")
         for _ in range(300):
             with suppress(requests.RequestException):

@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from launcher.serving.access import LOOPBACK, OPEN
 from launcher.serving.api import Service
 from launcher.serving.application import application
+from launcher.serving.assist import Assist
 from tests.launcher.serving.conftest import fresh, problem
 
 TOKEN = "geheim-ü"  # noqa: S105
@@ -13,7 +14,7 @@ TOKEN = "geheim-ü"  # noqa: S105
 
 @pytest.fixture
 def guarded(service: Service) -> TestClient:
-    return TestClient(application(fresh(service), token=TOKEN))
+    return TestClient(application(Assist(fresh(service)), token=TOKEN))
 
 
 @pytest.mark.parametrize("said", [None, "Bearer", "Bearer geheim", "Basic geheim-ü", "Bearer geheim-ü-and-more"])
@@ -41,13 +42,13 @@ def test_no_path_leads_past_the_token(guarded: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000"])
 def test_a_server_of_this_machine_is_asked_by_its_own_names(service: Service, name: str) -> None:
-    client = TestClient(application(fresh(service), names=LOOPBACK))
+    client = TestClient(application(Assist(fresh(service)), names=LOOPBACK))
     assert client.get("/v1/model", headers={"Host": name}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example:8000", "", "localhost:x"])
 def test_a_foreign_name_that_leads_to_this_machine_is_refused(service: Service, name: str) -> None:
-    client = TestClient(application(fresh(service), names=LOOPBACK))
+    client = TestClient(application(Assist(fresh(service)), names=LOOPBACK))
     assert problem(client.get("/v1/model", headers={"Host": name}))[:2] == (403, "wrong-host")
 
 
@@ -60,7 +61,7 @@ def test_a_browser_is_told_to_load_nothing_from_elsewhere(client: TestClient, pa
 
 
 def test_a_path_cannot_write_a_line_of_log(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    client = TestClient(application(fresh(service), log=True))
+    client = TestClient(application(Assist(fresh(service)), log=True))
     client.get("/v1/labels%0AGET /forged", params={"q": "a secret"})
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("GET /v1/labels\\nGET /forged 404 ")

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from launcher.serving.api import Service
 from launcher.serving.application import application
+from launcher.serving.assist import Assist
 from launcher.serving.openapi import document
 from tests.launcher.conftest import Lmmtc
 from tests.launcher.serving.conftest import SMALL, fresh, problem
@@ -132,7 +133,7 @@ def test_an_address_that_is_not_there_and_a_wrong_method_are_problems(client: Te
 def test_an_error_of_the_server_is_a_problem_and_its_log_has_no_text(
     service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with TestClient(application(fresh(service), log=True), raise_server_exceptions=False) as client:
+    with TestClient(application(Assist(fresh(service)), log=True), raise_server_exceptions=False) as client:
         with monkeypatch.context() as broken:
             broken.setattr(type(service.current.model), "answer", _fail)
             assert problem(ask(client, texts=["a secret"]))[:2] == (500, "failed")
@@ -167,7 +168,7 @@ def test_labels_are_found_by_the_beginnings_of_words(client: TestClient) -> None
 
 def test_probes_say_that_it_lives_and_whether_it_is_ready(service: Service) -> None:
     served = fresh(service)
-    with TestClient(application(served)) as client:
+    with TestClient(application(Assist(served))) as client:
         assert (client.get("/healthz").text, client.get("/readyz").text) == ("ok\n", "ready\n")
         served.is_ready = False
         assert client.get("/healthz").status_code == 200
@@ -177,9 +178,9 @@ def test_probes_say_that_it_lives_and_whether_it_is_ready(service: Service) -> N
 def test_every_documented_address_is_there_and_every_one_that_is_there_is_documented(service: Service) -> None:
     routes = {
         (route.path, method.lower())  # pyright: ignore[reportAttributeAccessIssue] - of a Route
-        for route in application(fresh(service)).routes
+        for route in application(Assist(fresh(service))).routes
         for method in getattr(route, "methods", None) or ()
         if method != "HEAD"
     }
-    pages = {("/", "get"), ("/docs", "get"), ("/openapi.json", "get"), ("/v1/", "get")}
+    pages = {("/", "get"), ("/done", "get"), ("/docs", "get"), ("/openapi.json", "get"), ("/v1/", "get")}
     assert routes - pages == {(path, method) for path, item in document()["paths"].items() for method in item}
