@@ -43,6 +43,9 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=1, help="Texts that may wait; further requests are told to come back.")
     ] = 512,
+    cache_mib: Annotated[
+        float, typer.Option(min=0, help="Memory in MiB for what is kept of texts, for the next question about each.")
+    ] = 256,
     body_mib: Annotated[float, typer.Option(min=0.001, help="Size of a request in MiB, at most.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write no line for each request.")] = False,
     refine: Refine = None,
@@ -74,7 +77,7 @@ def serve(
             port=port,
             allowed_hosts=tuple(allow_host or ()),
             token=token and token.strip(),
-            how=How(refine, prior_weight, untuned),
+            how=How(refine, prior_weight, untuned, int(cache_mib * 2**20)),
             limits=Limits(body_bytes=int(body_mib * 2**20)),
             batching=Batching(batch, waiting, wait_ms / 1000),
             queue=queue,

@@ -7,6 +7,7 @@ from pathlib import Path
 from trainer.evaluation import Answering, Ranker
 from trainer.inference import DEEP, FusedRanker, TrainedModel, answering
 from trainer.inference.predict import Prediction, predict
+from trainer.model import KeptTexts
 from trainer.run.folder import RunFolder
 
 from .problems import Problem
@@ -15,11 +16,21 @@ from .questions import Question, shown
 
 @dataclass(frozen=True)
 class How:
-    """How a run answers: what `lmmtc predict` is told by options of the same names."""
+    """How a run answers: what `lmmtc predict` is told by options of the same names, and what is kept of texts.
+
+    Attributes:
+        refine: See `answering`.
+        prior_weight: See `TrainedModel.weighing_prior`.
+        untuned: Whether what `lmmtc tune` has chosen is left out.
+        cache_bytes: Size of what is kept of texts; 0: nothing.
+        looked_up: See `KeptTexts`.
+    """
 
     refine: int | None = None
     prior_weight: float = 1.0
     untuned: bool = False
+    cache_bytes: int = 256 << 20
+    looked_up: Callable[[bool], None] = lambda _found: None
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class ServedModel:
         """Load the newest checkpoint; raises as `TrainedModel.load` and `answering` do."""
         folder = RunFolder(run)
         model = TrainedModel.load(run, depth=DEEP).weighing_prior(how.prior_weight)
+        if how.cache_bytes:
+            model.ranker.model.encoder.kept = KeptTexts(how.cache_bytes, how.looked_up)
         return cls(folder, model, answering(model, folder, refine=how.refine, tuned=not how.untuned))
 
     def answer(self, questions: Sequence[Question]) -> list[Prediction]:

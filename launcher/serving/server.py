@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .work import Answers, Queue
 
 TOKEN = "LMMTC_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 _DRAIN_SECONDS = 30
+_FOUND = {True: "hit", False: "miss"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def build(settings: ServeSettings) -> Service:
             f"--waiting {settings.batching.waiting}: must be at least {settings.limits.texts}, the texts of one request"
         )
     metrics = ServingMetrics()
-    current = Current(ServedModel.load(settings.run, settings.how))
+    current = Current(ServedModel.load(settings.run, counted(settings.how, metrics)))
     model = current.model.model
     metrics.gauge("serve_info", run_id=settings.run.resolve().name, version=package_version()).set(1)
     metrics.gauge("serve_step").set(model.step)
@@ -95,6 +96,12 @@ def build(settings: ServeSettings) -> Service:
         metrics=metrics,
         limits=settings.limits,
     )
+
+
+def counted(how: How, metrics: ServingMetrics) -> How:
+    """Let the metrics know which texts were kept."""
+    lookups = {found: metrics.counter("serve_cache_lookups_total", outcome=name) for found, name in _FOUND.items()}
+    return replace(how, looked_up=lambda found: lookups[found].inc())
 
 
 def serve(settings: ServeSettings) -> None:
@@ -109,7 +116,9 @@ def serve(settings: ServeSettings) -> None:
         app = application(assist, settings.token, settings.names, log=settings.log)
         follower = None
         if settings.follow_seconds is not None:
-            follower = Follower(service.current, settings.how, service.metrics, settings.follow_seconds)
+            follower = Follower(
+                service.current, counted(settings.how, service.metrics), service.metrics, settings.follow_seconds
+            )
             follower.start()
         _announce(settings, service, listener.getsockname()[1])
         _Server(app, service).run([listener])

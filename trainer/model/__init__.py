@@ -11,6 +11,7 @@ from .form import build_form as build_form
 from .form import text_tokens as text_tokens
 from .heads import pool as pool
 from .joint import JointModel as JointModel
+from .kept_texts import KeptTexts as KeptTexts
 from .label_mask import Clock as Clock
 from .label_mask import LabelMaskModel as LabelMaskModel
 from .label_mask import Text as Text

@@ -207,7 +207,7 @@ SERVING = (
     Metric(
         "serve_cache_lookups_total",
         "counter",
-        "Texts that were looked for among those whose encoder states are kept; none where a run cannot keep any.",
+        "Texts read alone, by whether what the encoder makes of them was kept.",
         labels=("outcome",),
         values=("hit", "miss"),
     ),
