@@ -13,6 +13,8 @@ from trainer.run.folder import RunFolder
 from .problems import Problem
 from .questions import Question, shown
 
+_ON_CPU = 8
+
 
 @dataclass(frozen=True)
 class How:
@@ -61,8 +63,9 @@ class ServedModel:
         answers: dict[int, Prediction] = {}
         for depth in {self._depth(each) for each in questions}:
             chosen = [place for place, each in enumerate(questions) if self._depth(each) == depth]
+            chosen.sort(key=lambda place: len(questions[place].record.text))  # padded to those of like length alone
             records = [questions[place].record for place in chosen]
-            found = predict(self.model, records, depth, len(records), self._ranking(depth))
+            found = predict(self.model, records, depth, self._at_once or len(records), self._ranking(depth))
             answers |= dict(zip(chosen, found, strict=True))
         return [answers[place] for place in range(len(questions))]
 
@@ -94,6 +97,11 @@ class ServedModel:
         return self.model.ranker.reads_labels and (
             self.model.ranker.reads_no or not self.model.ranker.model.reads_context
         )
+
+    @property
+    def _at_once(self) -> int | None:
+        """Texts of a pass: a core gains nothing from more, and loses what the shorter ones are padded by."""
+        return _ON_CPU if self.model.ranker.device.type == "cpu" else None
 
     def _depth(self, question: Question) -> int:
         """Rank as deep as `lmmtc predict --top` would; up to DEEP, the depth changes no answer."""
