@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -88,13 +88,19 @@ def serving(
     port, surroundings = port or free_port(), {"PYTHONPATH": ROOT} | ({"LMMTC_SERVE_TOKEN": token} if token else {})
     with started(PROGRAMS / "lmmtc", "serve", run, "--port", port, *options, env=surroundings) as program:
         address = Address(f"http://127.0.0.1:{port}")
-        for _ in range(300):
-            with suppress(requests.RequestException):
-                if requests.get(f"{address}/readyz", timeout=2).ok:
-                    break
+        ends = monotonic() + 250  # a machine that does much else imports torch in a minute
+        while not is_ready(address):
             assert program.poll() is None, end_of(program)
+            assert monotonic() < ends, "the server is not ready"
             sleep(0.2)
         yield address, program
+
+
+def is_ready(address: str) -> bool:
+    """Ask a server that may not be there yet."""
+    with suppress(requests.RequestException):
+        return requests.get(f"{address}/readyz", timeout=5).ok
+    return False
 
 
 @pytest.fixture(scope="session")
