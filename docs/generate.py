@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from launcher.cli.app import app
 from trainer.config import Config
-from trainer.telemetry import CATALOGUE, PHASES, Metric
+from trainer.telemetry import CATALOGUE, PHASES, SERVING, Metric
 
 DOCS = Path(__file__).parent
 CLI_HEAD = """# Commands
@@ -63,6 +63,14 @@ the time between the moments in which the GPU came to its beginning and to its e
 | metric | kind | labels | ranks | meaning |
 | --- | --- | --- | --- | --- |
 """
+SERVING_HEAD = """
+## Metrics of a server
+
+`lmmtc serve` exports these at `/metrics` of its own address, without a token: [serving](serving.md).
+
+| metric | kind | labels | meaning |
+| --- | --- | --- | --- |
+"""
 
 
 def cli() -> str:
@@ -81,7 +89,8 @@ def configuration() -> str:
 
 def metrics() -> str:
     """Describe every metric."""
-    return METRICS_HEAD.format(phases=", ".join(PHASES)) + "".join(_row(metric) for metric in CATALOGUE)
+    of_ranks, of_servers = ("".join(map(_row, metrics)) for metrics in (CATALOGUE, SERVING))
+    return METRICS_HEAD.format(phases=", ".join(PHASES)) + of_ranks + SERVING_HEAD + of_servers.replace("| all |", "|")
 
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:

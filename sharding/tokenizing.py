@@ -63,6 +63,10 @@ class TextTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids[:max_tokens] for encoding in encodings]
 
+    def spans(self, text: str, max_tokens: int) -> list[tuple[int, int]]:
+        """Say for each id of `encode_batch` from which letter to which it was read."""
+        return self._tokenizer.encode(text, add_special_tokens=False).offsets[:max_tokens]
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Turn ids back into a text as people read it, which need not be the one that they came from."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False)

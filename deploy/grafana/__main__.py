@@ -10,11 +10,13 @@ from .data import data
 from .labels import labels
 from .overview import overview
 from .reading import FOLDER
+from .serving import serving
 
 
 def dashboards() -> dict[str, str]:
     """Say what each file must hold."""
-    boards = {"overview": overview(), "data": data(), "labels": labels(), "checkpoints": checkpoints()}
+    training = {"overview": overview(), "data": data(), "labels": labels(), "checkpoints": checkpoints()}
+    boards = training | {"serving": serving()}
     return {f"{name}.json": _text(board) for name, board in boards.items()}
 
 

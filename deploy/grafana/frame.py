@@ -17,8 +17,11 @@ from .queries import NAMES
 TAG = "lmmtc"
 
 
-def board(name: str, title: str, text: str, rows: Mapping[str, Sequence[Made]]) -> Dashboard:
-    """Lay out rows of panels; `name` makes the uid, by which links and bookmarks find the board."""
+def board(name: str, title: str, text: str, rows: Mapping[str, Sequence[Made]], info: str = "rank_info") -> Dashboard:
+    """Lay out rows of panels; `name` makes the uid, by which links and bookmarks find the board.
+
+    Runs to choose from are those that the metric `info` names.
+    """
     made = (
         dashboard.Dashboard(title)
         .uid(f"{TAG}-{name}")
@@ -30,7 +33,7 @@ def board(name: str, title: str, text: str, rows: Mapping[str, Sequence[Made]]) 
         .time("now-1h", "now")
         .refresh("30s")
         .readonly()
-        .variables([_source(), _choice("job", "Job", ""), _choice("run_id", "Run", '{job=~"$job"}')])
+        .variables([_source(), _choice("job", "Job", "", info), _choice("run_id", "Run", '{job=~"$job"}', info)])
     )
     for row, panels in rows.items():
         made.with_row(dashboard.Row(row))
@@ -46,12 +49,12 @@ def _source() -> dashboard.DatasourceVariable:
     return dashboard.DatasourceVariable("datasource").label("Source").type("prometheus")
 
 
-def _choice(label: str, title: str, matchers: str) -> dashboard.QueryVariable:
+def _choice(label: str, title: str, matchers: str, info: str) -> dashboard.QueryVariable:
     return (
         dashboard.QueryVariable(label)
         .label(title)
         .datasource(SOURCE)
-        .query(f"label_values({NAMES['rank_info']}{matchers}, {label})")
+        .query(f"label_values({NAMES[info]}{matchers}, {label})")
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
         .multi(True)

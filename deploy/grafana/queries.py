@@ -4,11 +4,12 @@ Only `lmmtc_rank_info` bears the name of a run, so every metric is joined with i
 one rank. Whatever a board shows is by (job, namespace, run_id), as in deploy/prometheus/rules.yml.
 """
 
-from trainer.telemetry import CATALOGUE
+from trainer.telemetry import CATALOGUE, SERVING
 
-NAMES = {metric.name: metric.exported_name for metric in CATALOGUE}
+NAMES = {metric.name: metric.exported_name for metric in (*CATALOGUE, *SERVING)}
 
 _RUN = "job, namespace, run_id"
+_SERVED = f'{NAMES["serve_info"]}{{job=~"$job", run_id=~"$run_id"}}'
 _INFO = f'{NAMES["rank_info"]}{{job=~"$job", run_id=~"$run_id"}}'
 
 
@@ -61,6 +62,22 @@ def ranks() -> str:
 def quantile(share: float, name: str) -> str:
     """Estimate a quantile of a histogram over the ranks of a run."""
     return f"histogram_quantile({share}, {summed(rate(name, '_bucket'), 'le')})"
+
+
+def of_servers(aggregate: str, expression: str, *kept: str) -> str:
+    """Aggregate the servers of the chosen runs; further labels may be kept."""
+    joined = f"{expression} * on (job, instance) group_left (run_id) {_SERVED}"
+    return f"{aggregate} by ({', '.join((_RUN, *kept))}) ({joined})"
+
+
+def quantile_of_servers(share: float, name: str) -> str:
+    """Estimate a quantile of a histogram over the servers of a run."""
+    return f"histogram_quantile({share}, {of_servers('sum', rate(name, '_bucket'), 'le')})"
+
+
+def servers() -> str:
+    """Select the servers of the chosen runs themselves."""
+    return _SERVED
 
 
 def _by_run(aggregate: str, expression: str, kept: tuple[str, ...]) -> str:

@@ -1,9 +1,11 @@
-"""Prints what a pyproject.toml depends on, one a line: `python dependencies.py pyproject.toml`, for pip's -r."""
+"""Prints what a pyproject.toml depends on, one a line: `python dependencies.py pyproject.toml [EXTRA]`; for pip -r."""
 
 import sys
 import tomllib
 from pathlib import Path
 
 if __name__ == "__main__":
-    project = tomllib.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["project"]
-    print(*project["dependencies"], sep="\n")
+    path, *extras = sys.argv[1:]
+    project = tomllib.loads(Path(path).read_text(encoding="utf-8"))["project"]
+    lists = [project["optional-dependencies"][extra] for extra in extras] or [project["dependencies"]]
+    print(*(line for lines in lists for line in lines), sep="\n")

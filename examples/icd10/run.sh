@@ -36,3 +36,5 @@ lmmtc predict runs/icd10 \
   --text "bitten by a venomous snake while hiking" \
   --text "damage to the kidneys"
 lmmtc predict runs/icd10 --text "damage to the kidneys" --given "E11=yes"  # type 2 diabetes
+
+step "Now label with it: lmmtc serve runs/icd10, and open http://127.0.0.1:8000/"

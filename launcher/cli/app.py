@@ -18,6 +18,7 @@ from .merge import merge
 from .options import EachOnce
 from .plan import plan
 from .predict import predict
+from .serve import serve
 from .setup import setup
 from .shard import shard
 from .simulate import simulate
@@ -58,7 +59,7 @@ _FORWARDS: dict[str, Any] = {"ignore_unknown_options": True}  # what train does 
 app.command(rich_help_panel="Train", context_settings=_FORWARDS)(train)
 app.command("launch", hidden=True, context_settings=_FORWARDS)(train)  # as it was called before
 for _panel, _commands in {
-    "Use": (tune, evaluate, predict, index, export, extend),
+    "Use": (tune, evaluate, predict, serve, index, export, extend),
     "Operate": (plan, doctor, setup),
 }.items():
     for _command in _commands:

@@ -7,15 +7,15 @@ import pytest
 
 from tests.deploy.prometheus.rules import all_rules, load
 from tests.programs import ROOT
-from trainer.telemetry import CATALOGUE
+from trainer.telemetry import CATALOGUE, SERVING
 
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 NAME = re.compile(r"(?:\w+:)?\blmmtc_\w+(?::\w+)?\*?")
 UNIT = re.compile(r".+_(bytes|seconds|total|ratio)")
 
-EXPORTED = {metric.exported_name for metric in CATALOGUE}
+EXPORTED = {metric.exported_name for metric in (*CATALOGUE, *SERVING)}
 RECORDED = {rule["record"] for rule in all_rules(load("rules.yml")) if "record" in rule}
-WITHOUT_PREFIX = {metric.name for metric in CATALOGUE if UNIT.fullmatch(metric.name)}
+WITHOUT_PREFIX = {metric.name for metric in (*CATALOGUE, *SERVING) if UNIT.fullmatch(metric.name)}
 
 
 def unknown(text: str) -> list[str]:

@@ -49,7 +49,9 @@ def empty(tmp_path: Path) -> Path:
 def test_it_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     modules = {path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
-    assert {name for name in names if ".dist-info/" not in name} == modules
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "launcher/serving/page").iterdir()}
+    assert page
+    assert {name for name in names if ".dist-info/" not in name} == modules | page
 
 
 def test_it_brings_one_program(wheel: Path) -> None:

@@ -159,13 +159,16 @@ class Ranker:
 
         Never less than a shortlist is proposed: what slots and refinement answer does not depend on the depth.
         """
-        revealed = None
-        if self.model.reads_context:
-            rows_BVX = self.labels.look_up(batch.revealed_BV).rows
-            revealed = Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV)
-        text = self.model.read(batch, revealed)
+        text = self.read(batch)
         depth = None if self.depth is None else max(self.depth, self.labels.shortlist)
         return text, self.labels.rank_labels(batch, text.query_BE, depth)[0]
+
+    def read(self, batch: TextBatch) -> Any:
+        """Read texts with what is revealed."""
+        if not self.model.reads_context:
+            return self.model.read(batch)
+        rows_BVX = self.labels.look_up(batch.revealed_BV).rows
+        return self.model.read(batch, Slots(batch.revealed_BV, rows_BVX, batch.revealed_states_BV))
 
     def _answer(self, batch: TextBatch, shown_BN: Tensor) -> tuple[Tensor, Tensor]:
         """Scan again with further labels shown as YES: ids and scores [B, K]."""

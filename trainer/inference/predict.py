@@ -133,7 +133,7 @@ def _predict_part(model: TrainedModel, ranker: Answering, records: Sequence[Reco
     ranks = model.ranker.labels.ranks
     own = _share(records, ranks)
     given = [{model.vocabulary.id_of(name): true for name, true in record.given} for record in own]
-    *_, answer = ranker.rank(_as_batch(model, own), given).values()
+    *_, answer = ranker.rank(as_batch(model, own), given).values()
     ids_NK, scores_NK = (
         ranks.gather_on_first(torch.from_numpy(part)).numpy() for part in (answer.ids_BK, answer.scores_BK)
     )
@@ -150,7 +150,8 @@ def _share(records: Sequence[Record], ranks: Ranks) -> Sequence[Record]:
     return [*own, *[records[0]] * (size - len(own))]
 
 
-def _as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:
+def as_batch(model: TrainedModel, records: Sequence[Record]) -> RecordBatch:
+    """Make one batch of records, tokenized as the model reads them, with their texts."""
     tokens = model.tokenizer.encode_batch([record.text for record in records], model.config.model.max_tokens)
     columns = {
         "tokens": pa.array(tokens, pa.list_(pa.uint32())),

@@ -10,6 +10,7 @@ from .flops import build_form as build_form
 from .flops import text_tokens as text_tokens
 from .heads import pool as pool
 from .joint import JointModel as JointModel
+from .kept_texts import KeptTexts as KeptTexts
 from .label_mask import Clock as Clock
 from .label_mask import LabelContext as LabelContext
 from .label_mask import LabelMaskModel as LabelMaskModel

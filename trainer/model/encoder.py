@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from ..config import ModelSection
 from ..errors import ConfigError
 from .prefix import ATTENTION, AttentionPass, Prefix
 
+if TYPE_CHECKING:
+    from .kept_texts import KeptTexts
+
 # By transformers' model_type: the families whose prefix attention is tested, value by value.
 TESTED = ("albert", "bert", "distilbert", "electra", "eurobert", "modernbert", "nomic_bert", "roberta", "xlm-roberta")
 
@@ -28,11 +31,16 @@ _PASSING = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, e
 
 
 class TextEncoder(nn.Module):
-    """Reads texts, and label slots that look at the texts."""
+    """Reads texts, and label slots that look at the texts.
+
+    Attributes:
+        kept: What is kept of texts that are read alone, without gradients; None: nothing.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
+        self.kept: KeptTexts | None = None
         self._accepted = inspect.signature(model.forward).parameters
         self._slot_type = 1 if getattr(model.config, "type_vocab_size", 0) >= 2 else 0
         self._first_position = _first_position(model)
@@ -66,6 +74,11 @@ class TextEncoder(nn.Module):
 
     def read(self, ids_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Prefix]:
         """Encode texts; returns hidden states [B, T, D] and the prefix that label slots look at."""
+        if self.kept is not None and not torch.is_grad_enabled():
+            return self.kept.read(ids_BT, mask_BT, self._read)
+        return self._read(ids_BT, mask_BT)
+
+    def _read(self, ids_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Prefix]:
         attention = AttentionPass(mask_BT)
         hidden_BTD = self._run(attention, input_ids=ids_BT, attention_mask=mask_BT.long())
         return hidden_BTD, attention.as_prefix()

@@ -11,7 +11,8 @@ PHASES: tuple[str, ...] = get_args(Phase)
 GoodputKind = Literal["startup", "productive", "stalled", "checkpoint", "evaluation", "down", "lost"]
 GOODPUT_KINDS: tuple[str, ...] = get_args(GoodputKind)
 
-DURATION_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)  # seconds, of every histogram
+DURATION_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)  # seconds, of training
+ANSWER_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds, of a server
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Metric:
         labels: Names of its labels.
         first_rank_only: Whether only the first rank exports it.
         values: The only values that its one label may have; a counter shows each from the start.
+        buckets: Upper bounds of a histogram's buckets, seconds.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     first_rank_only: bool = False
     values: tuple[str, ...] = ()  # the only ones that its one label may have; a counter shows each from the start
+    buckets: tuple[float, ...] = DURATION_BUCKETS
 
     @property
     def exported_name(self) -> str:
@@ -181,3 +184,43 @@ FIRST_RANK = (
 )
 
 CATALOGUE = PER_RANK + FIRST_RANK
+
+SERVING = (
+    Metric(
+        "serve_requests_total",
+        "counter",
+        "Questions to the model by how they ended: answered, refused as they were, too many at once, failed, or the "
+        "client had gone.",
+        labels=("outcome",),
+        values=("answered", "refused", "busy", "failed", "gone"),
+    ),
+    Metric(
+        "serve_request_duration_seconds",
+        "histogram",
+        "Time from a question's arrival to its answer, waiting included.",
+        buckets=ANSWER_BUCKETS,
+    ),
+    Metric("serve_texts_total", "counter", "Texts that the model has answered."),
+    Metric("serve_batches_total", "counter", "Batches in which it did."),
+    Metric("serve_batch_duration_seconds", "histogram", "Time of the model for a batch.", buckets=ANSWER_BUCKETS),
+    Metric("serve_waiting_texts", "gauge", "Texts that wait for the model."),
+    Metric("serve_waiting_limit_texts", "gauge", "Texts that may wait; more are refused."),
+    Metric(
+        "serve_cache_lookups_total",
+        "counter",
+        "Texts read alone, by whether what the encoder makes of them was kept.",
+        labels=("outcome",),
+        values=("hit", "miss"),
+    ),
+    Metric("serve_step", "gauge", "Step of the checkpoint that answers."),
+    Metric("serve_reloads_total", "counter", "New checkpoints that were taken without a restart."),
+    Metric(
+        "serve_reload_failures_total", "counter", "New checkpoints that could not be taken; the one before answers on."
+    ),
+    Metric(
+        "serve_info",
+        "gauge",
+        "Always 1; its labels say which run this server answers with.",
+        labels=("run_id", "version"),
+    ),
+)

@@ -1,10 +1,9 @@
 """The Prometheus exporter of a rank: one registry, one HTTP server thread, started before rendezvous."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 from wsgiref.simple_server import WSGIServer
 
@@ -20,7 +19,7 @@ from prometheus_client import (
 
 from sharding import LmmtcError
 
-from .catalogue import CATALOGUE, DURATION_BUCKETS, GoodputKind, Phase
+from .catalogue import CATALOGUE, SERVING, GoodputKind, Metric, Phase
 from .phases import Goodput, Marks, PhaseClock
 from .run_history import RunHistory
 
@@ -153,12 +152,15 @@ def _listen(port: int, host: str, registry: CollectorRegistry) -> WSGIServer:
 
 Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
-_KNOWN = {metric.name: frozenset(metric.values) for metric in CATALOGUE if metric.values}
+_KNOWN = {metric.name: frozenset(metric.values) for metric in (*CATALOGUE, *SERVING) if metric.values}
 
 
-def register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instruments:
+def register(
+    registry: CollectorRegistry, *, is_first_rank: bool = True, metrics: Iterable[Metric] = CATALOGUE
+) -> Instruments:
     """Make every metric; what only the first rank exports, others keep to themselves."""
     disable_created_metrics()  # a second series per counter that no query of ours reads
+    metrics = tuple(metrics)
 
     def make(kind: str, create: Callable[..., Instrument]) -> dict[str, Instrument]:
         return {
@@ -167,8 +169,9 @@ def register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instruments
                 metric.help,
                 metric.labels,
                 registry=registry if is_first_rank or not metric.first_rank_only else None,
+                **({"buckets": metric.buckets} if kind == "histogram" else {}),
             )
-            for metric in CATALOGUE
+            for metric in metrics
             if metric.kind == kind
         }
 
@@ -176,7 +179,7 @@ def register(registry: CollectorRegistry, *, is_first_rank: bool) -> Instruments
     for name, counter in counters.items():
         for value in _KNOWN.get(name, ()):
             counter.labels(value)
-    return Instruments(counters, make("gauge", Gauge), make("histogram", partial(Histogram, buckets=DURATION_BUCKETS)))
+    return Instruments(counters, make("gauge", Gauge), make("histogram", Histogram))
 
 
 def _series(instrument: Instrument, name: str, labels: Mapping[str, str]) -> Instrument:

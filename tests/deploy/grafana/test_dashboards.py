@@ -11,7 +11,7 @@ from deploy.grafana.panels import names_in
 from deploy.grafana.queries import series
 from deploy.grafana.reading import FOLDER, Question, boards, panels, questions
 from tests.deploy.prometheus.rules import all_rules, load, names
-from trainer.telemetry import CATALOGUE
+from trainer.telemetry import CATALOGUE, SERVING
 
 RULES = all_rules(load("rules.yml"))
 RECORDED = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
@@ -35,7 +35,7 @@ def exported() -> dict[str, str]:
     histogram = ("_bucket", "_sum", "_count")
     return {
         metric.exported_name + suffix: metric.exported_name
-        for metric in CATALOGUE
+        for metric in (*CATALOGUE, *SERVING)
         for suffix in (histogram if metric.kind == "histogram" else ("",))
     }
 
@@ -61,7 +61,7 @@ def test_a_panel_asks_for_what_is_exported_or_recorded(question: Question) -> No
 
 def test_every_metric_of_the_catalogue_is_on_a_board() -> None:
     shown = {metric for question in ASKED for name in names(question.expression) for metric in metrics_behind(name)}
-    assert shown == {metric.exported_name for metric in CATALOGUE}
+    assert shown == {metric.exported_name for metric in (*CATALOGUE, *SERVING)}
 
 
 def test_no_question_can_be_made_about_a_metric_that_is_not_in_the_catalogue() -> None:
@@ -122,8 +122,9 @@ def test_a_board_is_found_by_its_uid_and_its_tag_and_links_to_the_others(board: 
 def test_a_board_lets_source_job_and_run_be_chosen(board: dict[str, Any]) -> None:
     source, job, run = board["templating"]["list"]
     assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
-    assert (job["name"], job["query"]) == ("job", "label_values(lmmtc_rank_info, job)")
-    assert (run["name"], run["query"]) == ("run_id", 'label_values(lmmtc_rank_info{job=~"$job"}, run_id)')
+    info = "lmmtc_serve_info" if board is BOARDS.get("serving") else "lmmtc_rank_info"
+    assert (job["name"], job["query"]) == ("job", f"label_values({info}, job)")
+    assert (run["name"], run["query"]) == ("run_id", f'label_values({info}{{job=~"$job"}}, run_id)')
     for asking in (job, run, *panels(board), *board["annotations"]["list"]):
         assert asking["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 

@@ -17,7 +17,7 @@ def test_hadolint_finds_nothing() -> None:
     assert finish("hadolint", PATH).out == ""
 
 
-@pytest.mark.parametrize("name", ["convert", "train"])
+@pytest.mark.parametrize("name", ["convert", "train", "serve"])
 def test_a_change_of_code_builds_nothing_anew_but_its_wheel_and_the_layer_that_it_is_installed_in(name: str) -> None:
     heavy = [step for step in stages()[f"{name}-packages"] if step.instruction in {"COPY", "RUN"}]
     assert heavy
@@ -27,7 +27,7 @@ def test_a_change_of_code_builds_nothing_anew_but_its_wheel_and_the_layer_that_i
     assert last.endswith("pip install --no-cache-dir --no-deps --no-index /wheel/*.whl")
 
 
-@pytest.mark.parametrize("name", ["convert", "train"])
+@pytest.mark.parametrize("name", ["convert", "train", "serve"])
 def test_an_image_runs_as_the_user_of_the_pods(name: str) -> None:
     (work,) = works(render(TRAINING[0]))
     user = work.pod["securityContext"]["runAsUser"]
@@ -43,7 +43,7 @@ def test_pip_installs_only_what_is_pinned() -> None:
         for command in step.words.split("&&")
         if "pip install" in command
     ]
-    assert len(installs) == 8
+    assert len(installs) == 10
     assert all(re.search(r"--constraint constraints\.txt|--no-deps|\^torch==", command) for command in installs)
 
 

@@ -14,7 +14,7 @@ from tests.programs import ROOT, finish
 Manifest = dict[str, Any]
 
 TRAINING = ("overlays/cpu-smoke", "overlays/one-node", "overlays/multi-node")
-FOLDERS = (*TRAINING, "convert", "base")
+FOLDERS = (*TRAINING, "convert", "base", "overlays/serving")
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.prometheus.rules import FOLDER, all_rules, faster, load, names, windows, write
 from tests.programs import ROOT
-from trainer.telemetry import CATALOGUE
+from trainer.telemetry import CATALOGUE, SERVING
 
 PROMTOOL, AMTOOL = shutil.which("promtool") or "", shutil.which("amtool") or ""
 RULES = all_rules(load("rules.yml"))
@@ -26,7 +26,7 @@ def series_of_the_catalogue() -> set[str]:
     histogram = ("_bucket", "_sum", "_count")
     return {
         metric.exported_name + suffix
-        for metric in CATALOGUE
+        for metric in (*CATALOGUE, *SERVING)
         for suffix in (histogram if metric.kind == "histogram" else ("",))
     }
 

@@ -32,7 +32,7 @@ finally:
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    use = {"index", "tune", "evaluate", "predict", "export", "extend"}
+    use = {"index", "tune", "evaluate", "predict", "serve", "export", "extend"}
     assert {"data", "train", "checkpoint", *use, "plan", "doctor", "setup"} == SHOWN
 
 

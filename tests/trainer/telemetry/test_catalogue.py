@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from trainer.telemetry import CATALOGUE, PHASES, Metric
+from trainer.telemetry import CATALOGUE, PHASES, SERVING, Metric
 
 UNITS = {"seconds", "bytes", "ratio", "info"}
 WITHOUT_UNIT = {  # plain numbers of training
@@ -13,12 +13,19 @@ WITHOUT_UNIT = {  # plain numbers of training
     "loader_ready_steps",
     "loss",
     "planned_steps",
+    "serve_step",
+    "serve_waiting_limit_texts",
+    "serve_waiting_texts",
     "step",
     "world_size",
 }
-OF_THE_PROCESS = {"rank_info", "model_flops_utilization_ratio"}  # one value of each label in the life of a process
+OF_THE_PROCESS = {
+    "rank_info",
+    "serve_info",
+    "model_flops_utilization_ratio",
+}  # one value of each label in the life of a process
 
-every_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+every_metric = pytest.mark.parametrize("metric", [*CATALOGUE, *SERVING], ids=lambda metric: metric.name)
 
 
 @every_metric
@@ -37,11 +44,11 @@ def test_help_is_a_sentence(metric: Metric) -> None:
 
 @every_metric
 def test_only_the_info_metric_names_the_run(metric: Metric) -> None:
-    assert ("run_id" in metric.labels) == (metric.name == "rank_info")
+    assert ("run_id" in metric.labels) == (metric.name in ("rank_info", "serve_info"))
 
 
 def test_no_two_metrics_share_a_name() -> None:
-    names = [metric.name for metric in CATALOGUE]
+    names = [metric.name for metric in (*CATALOGUE, *SERVING)]
     assert len(names) == len(set(names))
 
 
