@@ -212,10 +212,10 @@ class Queue:
 
 
 def _record_of(line: bytes, *, labelled: bool) -> Record:
-    """Read a record that has an id; BadRecordError otherwise."""
+    """Read a record that has an id and, if it must be labelled, labels; BadRecordError otherwise."""
     fields = parse_object(line)
-    string_of(fields, "id")
-    return FieldReader(SourceSettings(labelled=labelled)).record(fields, "", None)
+    reader = FieldReader(SourceSettings(labelled=labelled or "labels" in fields))
+    return reader.record(fields, string_of(fields, "id"), None)
 
 
 def _id_of(line: bytes, where: str) -> str:
