@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.request import urlopen
 
-from launcher.training import train
+from launcher.rank import train
 from trainer.telemetry import PhaseClock, Telemetry
 from trainer.training.callbacks.reporting import FetchMetricsCallback, MetricsCallback, WorkMetricsCallback
 

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     check_identity()
     from launcher.exit_codes import report  # noqa: PLC0415  # only now is it known to be ours
-    from launcher.training import train  # noqa: PLC0415
+    from launcher.rank import train  # noqa: PLC0415
     from sharding import LmmtcError  # noqa: PLC0415
 
     try:

@@ -35,7 +35,7 @@ def test_only_one_file_asks_what_a_device_multiplies_in() -> None:
 def test_the_launcher_takes_torch_only_where_it_starts_training() -> None:
     # `lmmtc --help` and `lmmtc shard` must not wait for it.
     found = {name for name in importers("torch") if name.startswith("launcher/")}
-    assert found == {"launcher/cluster/accelerator.py", "launcher/training.py"}
+    assert found == {"launcher/cluster/accelerator.py", "launcher/rank.py"}
 
 
 @pytest.mark.parametrize("module", ["pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"])
