@@ -129,6 +129,7 @@ def between_orders_p_values(one: Rows, other: Rows) -> Iterator[float]:
         yield of_pairs(*places, SHARD)
 
 
+@pytest.mark.nightly
 def test_orders_of_successive_epochs_are_independent() -> None:
     assert min(between_orders_p_values(orders(0), orders(1))) > LEAST
 

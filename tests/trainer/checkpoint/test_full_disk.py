@@ -45,6 +45,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="this system has no limit for the size of files")
 def test_a_limit_on_the_size_of_files_is_told_in_the_same_way(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True)

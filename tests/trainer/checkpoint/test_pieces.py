@@ -70,6 +70,7 @@ raise SystemExit(3)
 """
 
 
+@pytest.mark.nightly
 def test_a_process_that_ends_does_not_wait_for_the_rest() -> None:
     # All of it would be 50 pieces, and take ten seconds.
     ended = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=200, check=False)

@@ -76,6 +76,7 @@ def asked(parts: Components, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
     return proposal.masked.ids_BC[real], scores[real], proposal.targets_BK[real]
 
 
+@pytest.mark.nightly
 @pytest.mark.ranks
 def test_with_empty_texts_the_cloze_gains_nothing_over_frequency(
     on_ranks: Callable[..., list[Any]], config: Config
