@@ -23,7 +23,9 @@ PORT_TAKEN = "EADDRINUSE"  # in what torch says of a port, whatever the system's
 # gloo raises plain RuntimeErrors. Its others are faults of the caller, which no restart mends.
 GLOO_LOST = ("by peer", "Timed out waiting", "pair closure", "Read error", "Broken pipe")
 
-_all_gather = getattr(dist, "all_gather_single", dist.all_gather_into_tensor)  # its name before torch 2.13, which is not tested
+_all_gather = getattr(
+    dist, "all_gather_single", dist.all_gather_into_tensor
+)  # its name before torch 2.13, which is not tested
 
 
 @dataclass(frozen=True)

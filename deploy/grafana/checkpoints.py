@@ -48,6 +48,9 @@ def _now() -> list[Made]:
         ),
         number("Restarts", "In all lives of the run.", Query(highest(series("restarts_total")))),
         number(
+            "Faults", "Ranks that ended with an error, in all lives of the run.", Query(highest(series("faults_total")))
+        ),
+        number(
             "Restarts within an hour",
             "The alert counts only while none of them goes on from a later step than the one before.",
             Query(recorded("run:lmmtc_restarts:increase1h")),

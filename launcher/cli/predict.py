@@ -45,7 +45,7 @@ def predict(
     id_field: Annotated[str, typer.Option(help="Its field or column of a record's name.")] = "id",
     text_field: Annotated[
         list[str] | None,
-        typer.Option(help="Its field or column of the text; repeated: texts behind each other. [text]"),
+        typer.Option(help="Its field or column of the text; repeated: texts behind each other; default: text."),
     ] = None,
     columns: Annotated[
         list[str] | None, typer.Option(help="Names of its columns, where it is a table without a header.")

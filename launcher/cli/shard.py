@@ -23,10 +23,11 @@ def shard(
     kind: Annotated[str | None, typer.Option(help="What the source is, where its files do not tell.")] = None,
     id_field: Annotated[str, typer.Option(help="Field or column of a record's name.")] = "id",
     text_field: Annotated[
-        list[str] | None, typer.Option(help="Field or column of the text; repeated: texts behind each other. [text]")
+        list[str] | None,
+        typer.Option(help="Field or column of the text; repeated: texts behind each other; default: text."),
     ] = None,
     labels_field: Annotated[
-        list[str] | None, typer.Option(help="Field or column of the labels; repeated: labels of all. [labels]")
+        list[str] | None, typer.Option(help="Field or column of the labels; repeated: labels of all; default: labels.")
     ] = None,
     split_field: Annotated[str, typer.Option(help="Field or column of the split.")] = "split",
     label_separator: Annotated[

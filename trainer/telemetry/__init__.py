@@ -12,7 +12,7 @@ from .exporter import Instruments as Instruments
 from .exporter import Telemetry as Telemetry
 from .exporter import TelemetryError as TelemetryError
 from .exporter import register as register
-from .gpu import watch_host_memory as watch_host_memory
+from .memory import watch_host_memory as watch_host_memory
 from .phases import Goodput as Goodput
 from .phases import PhaseClock as PhaseClock
 from .run_history import RunHistory as RunHistory

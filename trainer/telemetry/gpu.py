@@ -6,7 +6,6 @@ Imports torch, so that a process comes here only when its environment is complet
 import re
 from functools import partial
 
-import psutil
 import torch
 
 from .exporter import Telemetry
@@ -68,14 +67,3 @@ def known_peak(name: str, precision: str) -> float | None:
     if precision != "bf16":
         return None
     return next((peak for start, peak in PEAKS.items() if re.match(rf"{start}\b", name)), None)
-
-
-def watch_host_memory(telemetry: Telemetry) -> None:
-    """Export resident and, where the kernel counts it (Linux), proportional memory.
-
-    Ranks of a node share mapped shards: their resident memory counts them once each, the proportional one once in all.
-    """
-    own = psutil.Process()
-    telemetry.read_when_scraped("host_memory_bytes", lambda: own.memory_info().rss, kind="resident")
-    if psutil.LINUX:
-        telemetry.read_when_scraped("host_memory_bytes", lambda: own.memory_full_info().pss, kind="proportional")

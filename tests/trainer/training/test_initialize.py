@@ -53,7 +53,9 @@ def other_labels(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Pat
     folder = tmp_path_factory.mktemp("other")
     names = ["new 1", "label 9", "label 3", "new 2", "label 40"]
     records = [
-        {"id": name, "split": split, "text": name, "labels": [name]} for name in names for split in ("train", "dev")
+        {"id": f"{name} {split}", "split": split, "text": name, "labels": [name]}
+        for name in names
+        for split in ("train", "dev")
     ]
     (folder / "other.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     convert(folder / "other.jsonl", folder / "shards", tokenizer_folder)
