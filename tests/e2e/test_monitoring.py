@@ -62,9 +62,10 @@ def test_a_killed_rank_reaches_somebody(config: Path, port: int, tmp_path: Path)
 
 
 def check_records(server: Prometheus) -> None:
-    """Check that every recorded series is there, of this run, and finite."""
+    """Check that every recorded series of a training run is there, of this run, and finite."""
     for rule in all_rules(load("rules.yml")):
-        if record := rule.get("record"):
+        record = rule.get("record", "")
+        if record and not record.startswith("run:lmmtc_serve_"):  # tests/launcher/serving/test_board.py has those
             answer = server.query(record)
             assert set(answer) == {"run"}, record
             assert math.isfinite(answer["run"]), record
