@@ -1,4 +1,4 @@
-"""`python -m benchmarks.given --set SET`: what given labels are worth; 25 minutes a set the first time, JSON last.
+"""`python -m benchmarks.given --set SET`: what given labels are worth; JSON comes last.
 
 Of each record with more than two labels two are drawn, five times, and 0, 1 or 2 of these are given; the others are
 judged. A model that reads given labels stands beside the control, which cannot, and beside counted co-occurrence.

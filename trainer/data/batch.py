@@ -107,17 +107,6 @@ class TextBatch:
         record_N, column_N = (labels_BV >= 0).nonzero(as_tuple=True)
         return record_N, labels_BV[record_N, column_N]
 
-    def open_labels(self) -> tuple[Tensor, Tensor]:
-        """Return the true labels that are not revealed as pairs (record [N], label [N])."""
-        record_N = self.label_records()
-        hidden_N = (self.revealed_BV[record_N] == self.labels[:, None]).any(dim=1)
-        return record_N[~hidden_N], self.labels[~hidden_N]
-
-    def revealed(self) -> tuple[Tensor, Tensor]:
-        """Return what is revealed, whatever its state, as pairs (record [N], label [N])."""
-        record_N, column_N = (self.revealed_BV >= 0).nonzero(as_tuple=True)
-        return record_N, self.revealed_BV[record_N, column_N]
-
     def forced(self) -> tuple[Tensor, Tensor]:
         """Return forced candidates as pairs (record [N], label [N])."""
         record_N, group_N, place_N = (self.forced_BGA >= 0).nonzero(as_tuple=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.trainer.model.tiny import some_texts
 from trainer.data import State, TextBatch
+from trainer.labels.retriever import _positives
 
 TRUE = [{1, 4, 7}, set(), {2, 4}]
 
@@ -44,8 +45,8 @@ def labelled() -> TextBatch:
 
 
 def as_sets(pairs: tuple[torch.Tensor, torch.Tensor]) -> list[set[int]]:
-    """Name each record's labels; none may be there twice."""
-    found = list(zip(*(part.tolist() for part in pairs), strict=True))
+    """Name each record's labels, -1 left out; none may be there twice."""
+    found = [pair for pair in zip(*(part.tolist() for part in pairs), strict=True) if pair[1] >= 0]
     assert len(set(found)) == len(found)
     return [{label for record, label in found if record == own} for own in range(3)]
 
@@ -53,9 +54,10 @@ def as_sets(pairs: tuple[torch.Tensor, torch.Tensor]) -> list[set[int]]:
 @given(st.lists(KNOWN, min_size=3, max_size=3))
 def test_what_is_not_revealed_is_open_whatever_was_said_of_it(known: list[dict[int, bool]]) -> None:
     batch = labelled().revealing(known)
-    assert as_sets(batch.revealed()) == [set(own) for own in known]
-    assert as_sets(batch.open_labels()) == [true - set(own) for true, own in zip(TRUE, known, strict=True)]
-    assert as_sets(labelled().open_labels()) == TRUE
+    assert as_sets(batch.withheld()) == [set(own) for own in known]
+    hidden = [true - set(own) for true, own in zip(TRUE, known, strict=True)]
+    assert as_sets(_positives(batch, but_revealed=True)) == hidden
+    assert as_sets(_positives(batch, but_revealed=False)) == TRUE
 
 
 @given(st.lists(KNOWN, min_size=3, max_size=3), st.sampled_from([State.YES, State.NO]))
@@ -68,7 +70,10 @@ def test_further_labels_are_revealed_beside_those_that_were(known: list[dict[int
         shown = {label: shown for label, shown in zip(ids_V, states_V, strict=True) if label >= 0}
         said = {label: State.YES if true else State.NO for label, true in own.items()}
         assert shown == said | {label: state for label in more if label >= 0}
-    assert as_sets(batch.withheld()) == as_sets(batch.revealed())
+    everything = [
+        set(own) | {label for label in more if label >= 0} for own, more in zip(known, too_BN.tolist(), strict=True)
+    ]
+    assert as_sets(batch.withheld()) == everything
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=4))
